@@ -1,0 +1,59 @@
+import createError from '@fastify/error'
+
+/**
+ * Every error this package throws. Codes begin with `SSE_ERR_`; `FST_ERR_SSE_` is another package's prefix,
+ * and `@fastify/error` compares by code.
+ */
+
+/** An option has a value it cannot have. The message names the option, the rule and the value. */
+export const SSE_ERR_OPTION = createError('SSE_ERR_OPTION', 'Option `%s` %s, got %s', 500, TypeError)
+
+/** An event has a field that cannot be written, because it would corrupt the stream or be ignored by every client. */
+export const SSE_ERR_EVENT = createError('SSE_ERR_EVENT', 'The event %s', 500, TypeError)
+
+/** The data of an event cannot be turned into text. `cause` is what the serializer threw. */
+export const SSE_ERR_SERIALIZE = createError('SSE_ERR_SERIALIZE', 'The data of the event cannot be serialized: %s', 500, TypeError)
+
+/** `sendAll` was given something that is not a sequence of items. */
+export const SSE_ERR_SOURCE = createError('SSE_ERR_SOURCE', 'sendAll takes an iterable, an async iterable, a stream, or a function that returns one, got %s', 500, TypeError)
+
+/** `reply.sse()` was called where no stream can be opened. */
+export const SSE_ERR_NOT_READY = createError('SSE_ERR_NOT_READY', 'reply.sse() works inside the handler of a route that was declared after the plugin had loaded: `await app.register(sse)` first, then declare the route')
+
+/** `reply.sse()` was called on a reply that was sent or hijacked before. */
+export const SSE_ERR_REPLY_SENT = createError('SSE_ERR_REPLY_SENT', 'The reply was already sent; call reply.sse() before reply.send() and reply.hijack()')
+
+/** `reply.sse()` was called a second time on one reply. */
+export const SSE_ERR_DUPLICATE = createError('SSE_ERR_DUPLICATE', 'reply.sse() was already called on this reply; keep the emitter it returned')
+
+/** The request's Accept header refuses event streams. */
+export const SSE_ERR_NOT_ACCEPTABLE = createError('SSE_ERR_NOT_ACCEPTABLE', 'This address answers with text/event-stream, which the Accept header refuses', 406)
+
+/** `maxConnections` streams are open. */
+export const SSE_ERR_FULL = createError('SSE_ERR_FULL', 'Too many event streams are open, try again later', 503)
+
+/** `maxConnectionsPerKey` streams of this key are open. */
+export const SSE_ERR_FULL_FOR_KEY = createError('SSE_ERR_FULL_FOR_KEY', 'You have too many event streams open', 429)
+
+/**
+ * Why a stream is over:
+ * - `complete`: `complete()`, or the reply was answered without a stream (HEAD, 204, another payload)
+ * - `error`: `completeWithError()`, or the handler or an `onSend` hook failed
+ * - `timeout`: the option `timeout` passed
+ * - `client`: the client left
+ * - `slow`: the client left more than `maxBuffered` waiting, or took nothing for `stallTimeout`
+ * - `shutdown`: `app.close()`
+ * - `expired`: the option `expiresAt` passed
+ * - `kicked`: `app.sse.close()`
+ */
+export type SseReason = 'complete' | 'error' | 'timeout' | 'client' | 'slow' | 'shutdown' | 'expired' | 'kicked'
+
+/** The stream is over, or ended before what was sent had left. `reason` says why. */
+export class SSE_ERR_CLOSED extends createError<[string]>('SSE_ERR_CLOSED', 'The event stream is closed: %s', 500) {
+  readonly reason: SseReason
+
+  constructor (reason: SseReason) {
+    super(reason)
+    this.reason = reason
+  }
+}
