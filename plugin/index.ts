@@ -1,0 +1,53 @@
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { kJoint, wrapHandler } from './handler.ts'
+import { Hub, type SseHub } from './hub.ts'
+import { resolvePluginOptions, type SsePluginOptions, type SseStreamOptions } from './options.ts'
+import type { SseEmitter } from './sse-emitter.ts'
+
+const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
+  const hub = new Hub(resolvePluginOptions(options))
+
+  app.decorate('sse', hub)
+  app.decorateReply(kJoint, null)
+  app.decorateReply('sse', function (streamOptions) {
+    return hub.open(this, streamOptions)
+  })
+  app.addHook('onRoute', route => {
+    route.handler = wrapHandler(route.handler, hub.refused)
+  })
+  app.addHook('preClose', () => hub.drain(app.server))
+}
+
+/** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
+export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
+
+export { event } from './event.ts'
+export * as errors from './errors.ts'
+export type { SseReason } from './errors.ts'
+export type { SseEvent, SseFields, SseSerializer } from './event.ts'
+export type { SseHub } from './hub.ts'
+export type { SsePluginOptions, SseStreamOptions } from './options.ts'
+export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './sse-emitter.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** All event streams of this application. */
+    sse: SseHub
+  }
+
+  interface FastifyReply {
+    /**
+     * Makes the reply an event stream, which is opened by the emitter's first `send`, its `open()`, or by returning it.
+     *
+     * @typeParam Events the data of each type of event, for `send` to check
+     * @param options what differs from the plugin's options for this stream
+     * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header refuses event streams
+     * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
+     * @throws SSE_ERR_DUPLICATE at the second call, SSE_ERR_REPLY_SENT on an answered reply, SSE_ERR_NOT_READY outside
+     *   the handler of a route that was declared after the plugin had loaded
+     * @throws SSE_ERR_OPTION for an option with a value it cannot have
+     */
+    sse<Events = Record<string, unknown>> (options?: SseStreamOptions): SseEmitter<Events>
+  }
+}

@@ -1,0 +1,127 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { SseEmitter } from 'fastify-sse-emitter'
+import { build, sleep } from './fixtures/app.ts'
+import { call, decode, type Call } from './fixtures/client.ts'
+
+/** A route whose streams stay open. */
+function endless (app: FastifyInstance): SseEmitter[] {
+  const emitters: SseEmitter[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitters.push(emitter)
+    return emitter
+  })
+  return emitters
+}
+
+async function open (url: URL, user?: string): Promise<Call> {
+  const opened = call(url, { headers: user === undefined ? {} : { user } })
+  await opened.response
+  return opened
+}
+
+const connectionKey = ({ headers }: { headers: Record<string, unknown> }): string | undefined => headers.user as string | undefined
+
+t.test('the hub lists every stream, from reply.sse() until its connection is over', async t => {
+  const { app, listen } = await build(t, { connectionKey })
+  const emitters = endless(app)
+  const url = await listen()
+  t.strictSame(app.sse.list(), [])
+  const anna = await open(url, 'anna')
+  await open(url)
+  emitters[0]!.send('x'.repeat(10))
+  t.equal(app.sse.size, 2)
+  t.match(app.sse.list(), [
+    { id: 'req-1', key: 'anna', state: 'open', age: Number, queued: 17 },
+    { id: 'req-2', key: undefined, state: 'open', age: Number, queued: 0 }
+  ])
+  anna.request.destroy()
+  await emitters[0]!.closed
+  t.strictSame(app.sse.list().map(({ id }) => id), ['req-2'])
+})
+
+t.test('the hub closes the streams that match', async t => {
+  const { app, listen } = await build(t, { connectionKey })
+  const emitters = endless(app)
+  const url = await listen()
+  const [anna, ben] = [await open(url, 'anna'), await open(url, 'ben')]
+  emitters[0]!.send('last')
+  t.equal(app.sse.close(({ key }) => key === 'anna'), 1)
+  t.equal(app.sse.close(({ key }) => key === 'anna'), 0, 'not twice')
+  t.equal((await anna.answer()).body, 'data:last\n\n')
+  t.equal(await emitters[0]!.closed, 'kicked')
+  t.equal(emitters[1]!.state, 'open')
+  t.equal(app.sse.close(), 1, 'all of them')
+  await ben.answer()
+  t.equal(await emitters[1]!.closed, 'kicked')
+})
+
+t.test('a stream over maxConnections is refused with 503, and a slot that is freed is free', async t => {
+  const { app, listen } = await build(t, { maxConnections: 2 })
+  const emitters = endless(app)
+  const url = await listen()
+  const first = await open(url)
+  await open(url)
+  const refused = await call(url).answer()
+  t.equal(refused.status, 503)
+  t.match(JSON.parse(refused.body), { code: 'SSE_ERR_FULL' })
+  t.ok(Number(refused.headers['retry-after']) >= 1)
+  first.request.destroy()
+  await emitters[0]!.closed
+  t.equal((await call(url).response).statusCode, 200)
+})
+
+t.test('a stream over maxConnectionsPerKey is refused with 429, and other keys are not', async t => {
+  const { app, listen } = await build(t, { connectionKey, maxConnectionsPerKey: 2 })
+  const emitters = endless(app)
+  const url = await listen()
+  const first = await open(url, 'anna')
+  await open(url, 'anna')
+  const refused = await call(url, { headers: { user: 'anna' } }).answer()
+  t.equal(refused.status, 429)
+  t.match(JSON.parse(refused.body), { code: 'SSE_ERR_FULL_FOR_KEY' })
+  t.ok(Number(refused.headers['retry-after']) >= 1)
+  for (const user of ['ben', undefined, undefined, undefined]) await open(url, user)
+  t.equal(app.sse.size, 6, 'streams without a key count for none')
+  first.request.destroy()
+  await emitters[0]!.closed
+  await open(url, 'anna')
+  t.equal((await call(url, { headers: { user: 'anna' } }).answer()).status, 429)
+})
+
+t.test('a browser that is refused can be told to come back', async t => {
+  const { app, logs, listen } = await build(t, { maxConnections: 1, refuse: 'retry', retry: 4_000 })
+  endless(app)
+  app.get('/sync', (_request, reply) => reply.sse())
+  app.get('/other', async () => { throw new Error('another error') })
+  const url = await listen()
+  await open(url)
+  for (const path of ['/', '/sync']) {
+    const { status, headers, body } = await call(new URL(path, url)).answer()
+    t.equal(status, 200)
+    t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
+    t.equal(headers['cache-control'], 'no-cache, no-transform')
+    const { retries, events } = decode(body)
+    t.strictSame(events, [])
+    t.ok(retries[0]! >= 2_000 && retries[0]! <= 6_000, `${retries[0]} ms`)
+  }
+  t.equal((await call(new URL('/other', url)).answer()).status, 500)
+  t.equal(logs.filter(({ level }) => level >= 40).length, 1)
+})
+
+t.test('a key that cannot be told is an error response, and takes no slot', async t => {
+  const { app } = await build(t, { connectionKey: () => { throw new Error('no key') } })
+  endless(app)
+  t.match((await app.inject('/')).json(), { statusCode: 500, message: 'no key' })
+  t.equal(app.sse.size, 0)
+})
+
+t.test('closing an app without streams takes no time', async t => {
+  const { app, listen } = await build(t)
+  await listen()
+  const start = Date.now()
+  await app.close()
+  t.ok(Date.now() - start < 400)
+  await sleep(1)
+})

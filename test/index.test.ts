@@ -1,0 +1,340 @@
+import fastify from 'fastify'
+import t from 'tap'
+import sse, { errors, event } from 'fastify-sse-emitter'
+import { build, sleep, WARN } from './fixtures/app.ts'
+import { decode } from './fixtures/client.ts'
+
+t.test('a reply is an event stream with the headers that one needs', async t => {
+  const { app } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.send('hi')
+    emitter.complete()
+    return emitter
+  })
+  const response = await app.inject('/')
+  t.equal(response.statusCode, 200)
+  t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
+  t.equal(response.headers['cache-control'], 'no-cache, no-transform')
+  t.equal(response.headers['x-accel-buffering'], 'no')
+  t.equal(response.body, 'data:hi\n\n')
+})
+
+t.test('what the app, its hooks and the option say of headers is kept', async t => {
+  const { app } = await build(t, { headers: { 'x-option': 'plugin', 'x-both': 'plugin' } })
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('x-hook', 'hook').header('cache-control', 'no-store').header('content-length', '5')
+  })
+  app.addHook('onSend', async (_request, reply) => { reply.header('x-accel-buffering', 'yes') })
+  app.get('/', async (_request, reply) => {
+    reply.code(202).header('x-reply', 'reply')
+    reply.raw.setHeader('x-raw', 'raw')
+    const emitter = reply.sse({ headers: { 'X-Both': 'stream', 'set-cookie': ['a=1', 'b=2'] } })
+    emitter.complete()
+    return emitter
+  })
+  const { statusCode, headers } = await app.inject('/')
+  t.equal(statusCode, 202)
+  t.match(headers, {
+    'x-hook': 'hook',
+    'x-reply': 'reply',
+    'x-raw': 'raw',
+    'x-both': 'stream',
+    'x-option': undefined,
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'yes',
+    'set-cookie': ['a=1', 'b=2'],
+    'content-length': undefined
+  })
+})
+
+t.test('the content type is not lost by accident, and set on purpose', async t => {
+  const { app } = await build(t)
+  app.addHook('onRequest', async (_request, reply) => { reply.type('application/json') })
+  app.addHook('onSend', async (_request, reply) => { reply.type('text/plain') })
+  app.get('/accident', async (_request, reply) => { reply.sse().complete() })
+  app.get('/purpose', async (_request, reply) => { reply.sse({ headers: { 'Content-Type': 'text/event-stream' } }).complete() })
+  t.equal((await app.inject('/accident')).headers['content-type'], 'text/event-stream; charset=utf-8')
+  t.equal((await app.inject('/purpose')).headers['content-type'], 'text/event-stream')
+})
+
+t.test('a header that cannot be written is an error response', async t => {
+  const { app, logs } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse({ headers: { 'x-bad': 'a\nb' } })
+    await emitter.send('x').catch(() => {})
+    return emitter
+  })
+  const response = await app.inject('/')
+  t.equal(response.statusCode, 500)
+  t.equal(app.sse.size, 0)
+  t.notOk(logs.some(({ msg }) => msg.includes('already sent')))
+})
+
+t.test('a client that refuses event streams gets 406', async t => {
+  const { app } = await build(t)
+  app.get('/', async (_request, reply) => { reply.sse().complete() })
+  app.get('/any', async (_request, reply) => { reply.sse({ accept: false }).complete() })
+  const status = async (accept: string | undefined, url = '/'): Promise<number> =>
+    (await app.inject({ url, headers: accept === undefined ? {} : { accept } })).statusCode
+  t.equal(await status('application/json'), 406)
+  t.equal(await status('text/event-stream;q=0, */*'), 406)
+  t.equal(await status('application/json', '/any'), 200)
+  for (const accept of [undefined, '*/*', '*/*;q=0.1', 'text/*', 'text/event-stream']) t.equal(await status(accept), 200, String(accept))
+  t.match((await app.inject({ url: '/', headers: { accept: 'application/json' } })).json(), { statusCode: 406, code: 'SSE_ERR_NOT_ACCEPTABLE' })
+})
+
+t.test('HEAD is answered with the headers and ends', async t => {
+  const { app } = await build(t)
+  app.get('/', async (_request, reply) => reply.sse())
+  app.head('/own', async (_request, reply) => reply.sse())
+  for (const url of ['/', '/own']) {
+    const response = await app.inject({ method: 'HEAD', url })
+    t.equal(response.statusCode, 200)
+    t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
+    t.equal(response.body, '')
+  }
+  t.equal(app.sse.size, 0)
+})
+
+t.test('a status without a body ends, and never starts a stream', async t => {
+  const { app } = await build(t)
+  app.get('/:code', async (request, reply) => {
+    const { code } = request.params as { code: string }
+    const emitter = reply.code(Number(code)).sse()
+    emitter.send('x').catch(() => {})
+    return emitter
+  })
+  for (const code of [204, 304]) {
+    const response = await app.inject(`/${code}`)
+    t.equal(response.statusCode, code)
+    t.equal(response.body, '')
+  }
+  t.equal(app.sse.size, 0)
+})
+
+t.test('the last id comes back as it was sent', async t => {
+  const { app } = await build(t)
+  const ids: unknown[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    ids.push(emitter.lastEventId)
+    emitter.complete()
+  })
+  const utf8 = Buffer.from('größe-😀').toString('latin1')
+  await app.inject('/')
+  await app.inject({ url: '/', headers: { 'last-event-id': '' } })
+  await app.inject({ url: '/', headers: { 'last-event-id': '7' } })
+  await app.inject({ url: '/', headers: { 'last-event-id': utf8 } })
+  t.strictSame(ids, [undefined, undefined, '7', 'größe-😀'])
+})
+
+t.test('reply.sse() is refused where no stream can be opened', async t => {
+  t.test('a second time', async t => {
+    const { app } = await build(t)
+    app.get('/', async (_request, reply) => {
+      const emitter = reply.sse()
+      t.throws(() => reply.sse(), { code: 'SSE_ERR_DUPLICATE' })
+      emitter.complete()
+    })
+    t.equal((await app.inject('/')).statusCode, 200)
+  })
+
+  t.test('on a reply that was sent or hijacked', async t => {
+    const { app } = await build(t)
+    app.get('/sent', async (_request, reply) => {
+      reply.send('sent')
+      t.throws(() => reply.sse(), { code: 'SSE_ERR_REPLY_SENT' })
+      return reply
+    })
+    app.get('/hijacked', async (_request, reply) => {
+      reply.hijack()
+      t.throws(() => reply.sse(), { code: 'SSE_ERR_REPLY_SENT' })
+      reply.raw.end('hijacked')
+    })
+    t.equal((await app.inject('/sent')).body, 'sent')
+    t.equal((await app.inject('/hijacked')).body, 'hijacked')
+  })
+
+  t.test('in a route that was declared before the plugin had loaded', async t => {
+    const app = fastify()
+    t.teardown(() => app.close())
+    app.register(sse)
+    app.get('/', async (_request, reply) => reply.sse())
+    const response = await app.inject('/')
+    t.equal(response.statusCode, 500)
+    t.match(response.json(), { code: 'SSE_ERR_NOT_READY', message: /`await app.register\(sse\)` first/ })
+  })
+
+  t.test('outside the handler', async t => {
+    const { app } = await build(t)
+    app.get('/', { preHandler: async (_request, reply) => { reply.sse() } }, async () => 'never')
+    t.match((await app.inject('/')).json(), { code: 'SSE_ERR_NOT_READY' })
+  })
+
+  t.test('with a wrong option', async t => {
+    const { app } = await build(t)
+    app.get('/', async (_request, reply) => reply.sse({ timeout: -1 }))
+    t.match((await app.inject('/')).json(), { statusCode: 500, code: 'SSE_ERR_OPTION' })
+    t.equal(app.sse.size, 0)
+  })
+})
+
+t.test('a wrong option of the plugin fails its registration', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => await app.register(sse, { heartbeat: -1 }), {
+    code: 'SSE_ERR_OPTION',
+    message: 'Option `heartbeat` must be a whole number of ms from 0 (0 for none), got -1 (number)'
+  })
+})
+
+t.test('a reply that is answered by other hands ends its emitter', async t => {
+  const { app, logs } = await build(t)
+  const reasons: string[] = []
+  app.get('/', (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    reply.send({ by: 'hand' })
+    emitter.send('late').catch(error => { reasons.push(error.code) })
+  })
+  t.strictSame((await app.inject('/')).json(), { by: 'hand' })
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(reasons, ['complete', 'SSE_ERR_CLOSED'])
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [])
+})
+
+t.test('what a handler returns after opening is not sent, and it hears of it', async t => {
+  const { app, logs } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.send('x')
+    setTimeout(() => emitter.complete(), 10)
+    return { lost: true }
+  })
+  t.equal((await app.inject('/')).body, 'data:x\n\n')
+  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: /returned something else, which is not sent/ }])
+})
+
+t.test('a handler that fails after its stream had ended is heard of', async t => {
+  const { app, logs } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.complete()
+    await emitter.closed
+    throw new Error('after the end')
+  })
+  t.equal((await app.inject('/')).statusCode, 200)
+  await sleep(5)
+  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'the handler failed after its event stream had ended', err: { message: 'after the end' } }])
+})
+
+t.test('an error that is none is answered as well', async t => {
+  const { app } = await build(t)
+  app.get('/completed', async (_request, reply) => { reply.sse().completeWithError('a string') })
+  // eslint-disable-next-line no-throw-literal -- that is what it is about
+  app.get('/thrown', async (_request, reply) => { reply.sse(); throw 'a string' })
+  t.equal((await app.inject('/completed')).statusCode, 500)
+  t.equal((await app.inject('/thrown')).statusCode, 500)
+})
+
+t.test('an error handler answers for a stream that has not opened', async t => {
+  const { app } = await build(t)
+  app.setErrorHandler(async (error: Error, _request, reply) => await reply.code(418).send({ handled: error.message }))
+  app.get('/thrown', async (_request, reply) => { reply.sse(); throw new Error('boom') })
+  app.get('/completed', async (_request, reply) => { reply.sse().completeWithError(new Error('boom')) })
+  for (const url of ['/thrown', '/completed']) {
+    const response = await app.inject(url)
+    t.equal(response.statusCode, 418)
+    t.strictSame(response.json(), { handled: 'boom' })
+  }
+  t.equal(app.sse.size, 0)
+})
+
+t.test('an error handler that fails leaves nobody waiting', async t => {
+  const { app } = await build(t)
+  app.addHook('onError', async (_request, reply) => { reply.header('x-bad', 'a\nb') })
+  app.setErrorHandler((error: Error, _request, reply) => { reply.header('x-bad', 'a\nb').send(error.message) })
+  app.get('/', async (_request, reply) => { reply.sse().completeWithError(new Error('boom')) })
+  await app.inject('/').then(({ statusCode }) => t.equal(statusCode, 500), () => t.pass('cut off'))
+  t.equal(app.sse.size, 0)
+})
+
+t.test('an error that comes while another is being answered is logged', async t => {
+  const { app, logs } = await build(t)
+  app.addHook('onError', async () => { await sleep(20) })
+  app.get('/', (_request, reply) => {
+    const emitter = reply.sse()
+    reply.send(new Error('first'))
+    emitter.completeWithError(new Error('second'))
+  })
+  t.match((await app.inject('/')).json(), { statusCode: 500, message: 'first' })
+  t.match(logs.filter(({ level, err }) => level >= WARN && err?.message === 'second'), [{ msg: 'event stream failed, and could not be answered with that' }])
+})
+
+t.test('the plugin reaches the routes of plugins that are loaded after it, and no others', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  app.register(async inside => {
+    await inside.register(sse)
+    inside.get('/inside', async (_request, reply) => { reply.sse().complete() })
+    inside.register(async deeper => {
+      deeper.get('/deeper', async (_request, reply) => { reply.sse().complete() })
+    })
+  })
+  app.get('/outside', async (_request, reply) => ({ sse: typeof reply.sse }))
+  t.equal((await app.inject('/inside')).statusCode, 200)
+  t.equal((await app.inject('/deeper')).statusCode, 200)
+  t.strictSame((await app.inject('/outside')).json(), { sse: 'undefined' })
+})
+
+t.test('two siblings have a hub each', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  for (const name of ['a', 'b']) {
+    app.register(async inside => {
+      await inside.register(sse, { headers: { 'x-name': name } })
+      inside.get(`/${name}`, async (_request, reply) => { reply.sse().complete() })
+    })
+  }
+  t.equal((await app.inject('/a')).headers['x-name'], 'a')
+  t.equal((await app.inject('/b')).headers['x-name'], 'b')
+})
+
+t.test('routes without a stream are as they were', async t => {
+  const { app } = await build(t)
+  app.get('/sync', () => ({ a: 1 }))
+  app.get('/async', async () => ({ a: 1 }))
+  app.get('/send', (_request, reply) => { reply.send({ a: 1 }) })
+  app.get('/this', function () { return { a: this === app ? 1 : 0 } })
+  app.get('/reply', async (_request, reply) => {
+    reply.send({ a: 1 })
+    return reply
+  })
+  app.get('/throws', () => { throw new Error('sync') })
+  app.get('/rejects', async () => { throw new Error('async') })
+  for (const url of ['/sync', '/async', '/send', '/this', '/reply']) t.strictSame((await app.inject(url)).json(), { a: 1 }, url)
+  t.match((await app.inject('/throws')).json(), { message: 'sync' })
+  t.match((await app.inject('/rejects')).json(), { message: 'async' })
+})
+
+t.test('the names that the package exports', async t => {
+  t.equal(event('x', { id: '1' }).data, 'x')
+  t.ok(new errors.SSE_ERR_CLOSED('client') instanceof Error)
+  t.equal(new errors.SSE_ERR_CLOSED('client').reason, 'client')
+})
+
+t.test('one log line tells how a stream went', async t => {
+  const { app, logs } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.send('é')
+    emitter.comment('c')
+    emitter.complete()
+  })
+  const { body } = await app.inject('/')
+  t.equal(decode(body).events.length, 1)
+  const lines = logs.filter(({ sse }) => sse !== undefined)
+  t.match(lines, [{ level: 30, msg: 'event stream closed', sse: { reason: 'complete', events: 1, bytes: 13, duration: Number } }])
+  t.equal(lines.length, 1)
+})

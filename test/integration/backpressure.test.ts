@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import net from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import type { SseEmitter } from 'fastify-sse-emitter'
+import { build, sleep } from '../fixtures/app.ts'
+import { decode } from '../fixtures/client.ts'
+
+interface Stalled { reason: string, sent: number, limit: number, queued: number, waiting: number, grown: number }
+
+async function stalled (how: 'awaited' | 'unawaited'): Promise<Stalled> {
+  const main = fileURLToPath(new URL('../fixtures/stalled-main.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--expose-gc', main, how])
+  return JSON.parse(stdout)
+}
+
+t.test('what a stalled client costs is bounded', async t => {
+  t.test('for who does not await', async t => {
+    const { reason, sent, limit, queued, waiting, grown } = await stalled('unawaited')
+    t.equal(reason, 'slow')
+    t.ok(queued <= limit && queued > limit - 100, `${queued} of ${limit} bytes have waited`)
+    t.ok(sent > 300_000, `${sent} events`)
+    t.ok(grown < waiting * 1.1 + 500_000, `${waiting} bytes took ${grown} bytes of memory`)
+  })
+
+  t.test('and for who does', async t => {
+    const { reason, sent, waiting, grown } = await stalled('awaited')
+    t.equal(reason, 'slow')
+    t.equal(sent, 0, 'the first waits until the client is dropped')
+    t.ok(waiting < 100)
+    t.ok(grown < 500_000, `${grown} bytes`)
+  })
+})
+
+t.test('a sender that awaits goes as fast as its client reads, and nothing is lost', async t => {
+  const { app, listen } = await build(t, { maxBuffered: 200_000 })
+  const opened = new Promise<SseEmitter>(resolve => {
+    app.get('/', async (_request, reply) => {
+      const emitter = reply.sse()
+      resolve(emitter)
+      return emitter
+    })
+  })
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  const emitter = await opened
+  let text = ''
+  socket.setEncoding('utf8').on('data', chunk => { text += chunk })
+  // A client that reads in fits and starts.
+  const fits = setInterval(() => { socket.isPaused() ? socket.resume() : socket.pause() }, 5)
+  t.teardown(() => clearInterval(fits))
+
+  let queued = 0
+  const COUNT = 400
+  for (let index = 0; index < COUNT; index++) {
+    await emitter.send(`${index} ${'x'.repeat(50_000)}`)
+    queued = Math.max(queued, app.sse.list()[0]!.queued)
+  }
+  emitter.complete()
+  await once(socket, 'end')
+  t.ok(queued < 200_000, `${queued} bytes have waited`)
+  const body = text.slice(text.indexOf('\r\n\r\n') + 4).replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, '')
+  t.strictSame(decode(body).events.map(({ data }) => Number(data.split(' ')[0])), Array.from({ length: COUNT }, (_, index) => index))
+})
+
+t.test('a client that takes nothing is dropped by the clock, though little waits', async t => {
+  const { app, logs, listen } = await build(t, { stallTimeout: 300, heartbeat: 100 })
+  const opened = new Promise<SseEmitter>(resolve => {
+    app.get('/', async (_request, reply) => {
+      const emitter = reply.sse()
+      resolve(emitter)
+      return emitter
+    })
+  })
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1').pause()
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  const emitter = await opened
+  emitter.open()
+  while (app.sse.list()[0]!.queued < 500_000) {
+    emitter.send('x'.repeat(100_000)).catch(() => {})
+    await sleep(1)
+  }
+  const start = performance.now()
+  t.equal(await emitter.closed, 'slow')
+  const took = performance.now() - start
+  t.ok(took > 200 && took < 600, `${took} ms`)
+  t.match(logs.filter(({ sse }) => sse !== undefined), [{ sse: { reason: 'slow' } }])
+  socket.destroy()
+})

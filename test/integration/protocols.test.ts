@@ -1,0 +1,365 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import http2 from 'node:http2'
+import https from 'node:https'
+import net from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { SseEmitter, SseReason } from 'fastify-sse-emitter'
+import { build, sleep, WARN, type LogLine } from '../fixtures/app.ts'
+import { call, decode } from '../fixtures/client.ts'
+
+const tls = {
+  key: readFileSync(new URL('../fixtures/tls/key.pem', import.meta.url)),
+  cert: readFileSync(new URL('../fixtures/tls/cert.pem', import.meta.url))
+}
+
+process.on('warning', warning => { throw warning })
+
+interface Chat {
+  emitters: SseEmitter[]
+  reasons: SseReason[]
+}
+
+/** A route that sends three events over some time, and one that goes on until somebody ends it. */
+function chat (app: FastifyInstance): Chat {
+  const emitters: SseEmitter[] = []
+  const reasons: SseReason[] = []
+  const note = (emitter: SseEmitter): void => {
+    emitters.push(emitter)
+    emitter.onCompletion(reason => { reasons.push(reason) })
+  }
+  app.all('/three', async (_request, reply) => {
+    const emitter = reply.sse()
+    note(emitter)
+    emitter.sendAll(async function * () {
+      for (const text of ['one', 'zwei, größer', '三😀']) {
+        yield text
+        await sleep(10)
+      }
+    }).then(() => emitter.complete(), () => {})
+    return emitter
+  })
+  app.all('/endless', async (_request, reply) => {
+    const emitter = reply.sse()
+    note(emitter)
+    await emitter.send('hello')
+    return emitter
+  })
+  return { emitters, reasons }
+}
+
+const THREE = 'data:one\n\ndata:zwei, größer\n\ndata:三😀\n\n'
+
+function quiet (t: Test, logs: LogLine[]): void {
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [], 'no warning')
+}
+
+t.test('HTTP/2', async t => {
+  for (const secure of [false, true]) {
+    t.test(secure ? 'with TLS' : 'in the clear', async t => {
+      const { app, logs, listen } = await build(t, {}, { http2: true, ...secure && { https: tls } } as object)
+      const { reasons } = chat(app as unknown as FastifyInstance)
+      const url = await listen()
+      const session = http2.connect(url, { rejectUnauthorized: false })
+      t.teardown(() => session.destroy())
+
+      const stream = session.request({ ':path': '/three' })
+      const [headers] = await once(stream, 'response') as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader]
+      t.equal(headers[':status'], 200)
+      t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
+      for (const name of ['connection', 'keep-alive', 'transfer-encoding']) t.notOk(name in headers, name)
+      let body = ''
+      for await (const chunk of stream.setEncoding('utf8')) body += chunk
+      t.equal(body, THREE)
+
+      const left = session.request({ ':path': '/endless' })
+      await once(left, 'data')
+      left.close(http2.constants.NGHTTP2_CANCEL)
+      const other = session.request({ ':path': '/three' })
+      body = ''
+      for await (const chunk of other.setEncoding('utf8')) body += chunk
+      t.equal(body, THREE, 'other streams of the connection go on')
+      t.strictSame(reasons, ['complete', 'client', 'complete'])
+      t.equal(app.sse.size, 0)
+
+      const head = session.request({ ':path': '/endless', ':method': 'HEAD' })
+      const [answer] = await once(head, 'response') as [http2.IncomingHttpStatusHeader]
+      t.equal(answer[':status'], 200)
+      head.resume()
+      await once(head, 'close')
+      await sleep(5)
+      t.equal(app.sse.size, 0)
+      quiet(t, logs)
+    })
+  }
+
+  t.test('a stalled stream is reset, and its connection goes on', async t => {
+    const { app, logs, listen } = await build(t, { maxBuffered: 65_536, stallTimeout: 200 }, { http2: true } as object)
+    const { reasons, emitters } = chat(app)
+    const session = http2.connect(await listen())
+    t.teardown(() => session.destroy())
+    for (const how of ['overflow', 'stall']) {
+      const stalled = session.request({ ':path': '/endless' })
+      stalled.on('error', () => {})
+      await once(stalled, 'response')
+      stalled.pause()
+      const emitter = emitters.at(-1)!
+      if (how === 'overflow') while (emitter.state === 'open') emitter.send('x'.repeat(10_000)).catch(() => {})
+      else for (let sent = 0; sent < 12; sent++) emitter.send('x'.repeat(10_000)).catch(() => {})
+      t.equal(await emitter.closed, 'slow', how)
+      if (!stalled.closed) await once(stalled, 'close')
+      t.equal(stalled.rstCode, http2.constants.NGHTTP2_CANCEL)
+    }
+    const stream = session.request({ ':path': '/three' })
+    let body = ''
+    for await (const chunk of stream.setEncoding('utf8')) body += chunk
+    t.equal(body, THREE)
+    t.strictSame(reasons, ['slow', 'slow', 'complete'])
+    quiet(t, logs)
+  })
+})
+
+t.test('HTTPS', async t => {
+  const { app, logs, listen } = await build(t, {}, { https: tls } as object)
+  const { reasons } = chat(app)
+  const url = await listen()
+  const request = https.get(new URL('/three', url), { agent: false, ca: tls.cert })
+  const [response] = await once(request, 'response')
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) body += chunk
+  t.equal(body, THREE)
+  await sleep(10)
+  t.strictSame(reasons, ['complete'])
+  quiet(t, logs)
+})
+
+t.test('HTTP/1.0 has no chunks: the end of the connection is the end of the stream', async t => {
+  const { app, logs, listen } = await build(t)
+  const { reasons } = chat(app)
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
+  socket.write('GET /three HTTP/1.0\r\nhost: x\r\n\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  const [head, ...body] = text.split('\r\n\r\n')
+  t.match(head, /^HTTP\/1\.1 200 OK\r\n/)
+  t.notMatch(head, /transfer-encoding/i)
+  t.equal(body.join(), THREE)
+  t.strictSame(reasons, ['complete'])
+  quiet(t, logs)
+})
+
+t.test('pipelined requests are answered one after the other', async t => {
+  const { app, logs, listen } = await build(t)
+  const { reasons } = chat(app)
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
+  const request = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`
+  socket.write(request('/three') + request('/three') + request('/three', 'connection: close\r\n'))
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  const answers = text.split('HTTP/1.1 200 OK').slice(1)
+  t.equal(answers.length, 3)
+  for (const answer of answers) t.equal(unchunk(answer.slice(answer.indexOf('\r\n\r\n') + 4)), THREE)
+  t.strictSame(reasons, ['complete', 'complete', 'complete'])
+  quiet(t, logs)
+})
+
+t.test('a client that leaves takes its pipelined requests with it', async t => {
+  const { app, logs, listen } = await build(t)
+  const { reasons, emitters } = chat(app)
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1')
+  socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(3))
+  while (emitters.length < 3) await sleep(5)
+  socket.destroy()
+  await Promise.all(emitters.map(({ closed }) => closed))
+  t.strictSame(reasons, ['client', 'client', 'client'])
+  t.equal(app.sse.size, 0)
+  quiet(t, logs)
+})
+
+t.test('a stream that waits in a pipeline can be cut off', async t => {
+  const { app, listen } = await build(t, { maxBuffered: 1_024 })
+  const { emitters } = chat(app)
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1')
+  socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2))
+  while (emitters.length < 2) await sleep(5)
+  emitters[1]!.send('x'.repeat(2_000)).catch(() => {})
+  emitters[1]!.send('x'.repeat(2_000)).catch(() => {})
+  t.equal(await emitters[1]!.closed, 'slow')
+})
+
+t.test('a connection is used again after a stream', async t => {
+  const { app, listen } = await build(t)
+  chat(app)
+  app.get('/plain', async () => 'plain')
+  const { port } = await listen()
+  const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
+  let text = ''
+  socket.on('data', chunk => { text += chunk })
+  for (const path of ['/three', '/plain', '/three']) {
+    text = ''
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    while (!/\r\n0\r\n\r\n$|plain$/.test(text)) await sleep(5)
+    t.match(text, /^HTTP\/1\.1 200 OK/)
+  }
+  socket.destroy()
+})
+
+t.test('a POST with a body is a stream until its client leaves', async t => {
+  const { app, logs, listen } = await build(t)
+  const { reasons, emitters } = chat(app)
+  const url = new URL('/endless', await listen())
+  const { request, response } = call(url, { method: 'POST', headers: { 'content-type': 'application/json' } }, '{"q":1}')
+  await response
+  await sleep(50)
+  t.equal(emitters[0]?.state, 'open', 'the end of the body is not the end of the client')
+  request.destroy()
+  t.equal(await emitters[0]?.closed, 'client')
+  t.strictSame(reasons, ['client'])
+  quiet(t, logs)
+})
+
+t.test('inject', async t => {
+  t.test('whole', async t => {
+    const { app, logs } = await build(t)
+    const { reasons } = chat(app)
+    const { body, statusCode } = await app.inject('/three')
+    t.equal(statusCode, 200)
+    t.strictSame(decode(body).events.map(({ data }) => data), ['one', 'zwei, größer', '三😀'])
+    t.strictSame(reasons, ['complete'])
+    quiet(t, logs)
+  })
+
+  t.test('as a stream, from which the client goes away', async t => {
+    const { app, logs } = await build(t)
+    const { reasons, emitters } = chat(app)
+    const controller = new AbortController()
+    const response = await app.inject({ url: '/endless', payloadAsStream: true, signal: controller.signal })
+    t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
+    const stream = response.stream().on('error', () => {})
+    const [chunk] = await once(stream, 'data')
+    t.equal(String(chunk), 'data:hello\n\n')
+    controller.abort()
+    t.equal(await emitters[0]?.closed, 'client')
+    t.strictSame(reasons, ['client'])
+    t.equal(app.sse.size, 0)
+    // Fastify's own line says that the request was aborted.
+    t.strictSame(logs.filter(({ level, msg }) => level >= WARN && msg !== 'request errored'), [])
+  })
+})
+
+t.test('an injected client that reads nothing is cut off', async t => {
+  const { app } = await build(t, { maxBuffered: 65_536 })
+  const { emitters } = chat(app)
+  const response = await app.inject({ url: '/endless', payloadAsStream: true })
+  const broken = once(response.stream(), 'error')
+  const [emitter] = emitters
+  while (emitter!.state === 'open') {
+    emitter!.send('x'.repeat(10_000))
+    await sleep(1)
+  }
+  t.equal(await emitter!.closed, 'slow')
+  t.match(await broken, [{ code: 'LIGHT_ECONNRESET' }])
+})
+
+t.test('timeouts of the server and of Fastify leave an open stream alone', async t => {
+  const options = { handlerTimeout: 100, connectionTimeout: 100, requestTimeout: 100, keepAliveTimeout: 100 }
+  const { app, logs, listen } = await build(t, { heartbeat: 0 }, { ...options, http: { connectionsCheckingInterval: 50 } } as object)
+  const { emitters } = chat(app)
+  const url = new URL('/endless', await listen())
+  const { request, response } = call(url)
+  let text = ''
+  const got = await response
+  got.setEncoding('utf8').on('data', chunk => { text += chunk })
+  await sleep(400)
+  await emitters[0]!.send('still here')
+  await sleep(20)
+  t.equal(text, 'data:hello\n\ndata:still here\n\n')
+  request.destroy()
+  await emitters[0]!.closed
+  quiet(t, logs)
+})
+
+t.test('a handler that does not get to open its stream in time is answered by Fastify', async t => {
+  const { app, listen } = await build(t, {}, { handlerTimeout: 50 })
+  const reasons: SseReason[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    await sleep(100)
+    return emitter
+  })
+  t.equal((await call(await listen()).answer()).status, 503)
+  await sleep(100)
+  t.strictSame(reasons, ['error'])
+  t.equal(app.sse.size, 0)
+})
+
+t.test('an onSend hook that does not get done in time is answered by Fastify', async t => {
+  const { app, logs, listen } = await build(t, {}, { handlerTimeout: 50 })
+  const reasons: SseReason[] = []
+  app.get('/', {
+    onSend: async (_request, _reply, payload) => {
+      await sleep(100)
+      return payload
+    }
+  }, async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    return emitter
+  })
+  const { status } = await call(await listen()).answer()
+  t.equal(status, 503)
+  await sleep(150)
+  t.strictSame(reasons, ['error'])
+  t.equal(app.sse.size, 0)
+  t.notOk(logs.some(({ msg }) => /already sent/.test(msg)))
+})
+
+t.test('trailers follow the end of the stream', async t => {
+  const { app, logs, listen } = await build(t)
+  app.get('/', async (_request, reply) => {
+    reply.trailer('x-checksum', async () => 'abc')
+    const emitter = reply.sse()
+    emitter.send('x')
+    setTimeout(() => emitter.complete(), 20)
+    return emitter
+  })
+  const { response } = call(await listen())
+  const message = await response
+  let body = ''
+  for await (const chunk of message.setEncoding('utf8')) body += chunk
+  t.equal(body, 'data:x\n\n')
+  t.equal(message.trailers['x-checksum'], 'abc')
+  quiet(t, logs)
+})
+
+t.test('headers are out before the first event', async t => {
+  const { app, listen } = await build(t)
+  const emitters: SseEmitter[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitters.push(emitter)
+    return emitter
+  })
+  const { request, response } = call(await listen())
+  t.equal((await response).statusCode, 200)
+  request.destroy()
+  await emitters[0]!.closed
+})
+
+function unchunk (text: string): string {
+  const bytes = Buffer.from(text)
+  const parts: Buffer[] = []
+  for (let at = 0; ;) {
+    const end = bytes.indexOf('\r\n', at)
+    const length = parseInt(bytes.toString('latin1', at, end), 16)
+    if (length === 0) return Buffer.concat(parts).toString()
+    parts.push(bytes.subarray(end + 2, end + 2 + length))
+    at = end + 2 + length + 2
+  }
+}

@@ -1,0 +1,207 @@
+import dns from 'node:dns'
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import net from 'node:net'
+import { EventSource } from 'eventsource'
+import fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import sse, { type SseEmitter, type SseReason } from 'fastify-sse-emitter'
+import { build, sleep } from '../fixtures/app.ts'
+import { call, decode } from '../fixtures/client.ts'
+
+function endless (app: FastifyInstance): { emitters: SseEmitter[], reasons: SseReason[] } {
+  const emitters: SseEmitter[] = []
+  const reasons: SseReason[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitters.push(emitter)
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    await emitter.send('hello')
+    return emitter
+  })
+  return { emitters, reasons }
+}
+
+/** Milliseconds that it takes. */
+async function time (work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+t.test('every client is told when to come back, and hung up on', async t => {
+  const { app, listen } = await build(t, { retry: 2_000, shutdownGrace: 2_000 }, { forceCloseConnections: false })
+  const { reasons, emitters } = endless(app)
+  const url = await listen()
+  // A client that would keep the connection.
+  const socket = net.connect(Number(url.port), '127.0.0.1').setEncoding('utf8')
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  await once(socket, 'data')
+  const other = call(url)
+  await other.response
+  emitters[1]!.send('last words')
+  const ended = once(socket, 'close')
+  t.ok(await time(async () => await app.close()) < 500, 'which takes no longer than that')
+  await ended
+  t.strictSame(reasons, ['shutdown', 'shutdown'])
+  const { events, retries } = decode((await other.answer()).body)
+  t.strictSame(events.map(({ data }) => data), ['hello', 'last words'])
+  t.equal(retries.length, 2)
+  t.equal(retries[0], 2_000)
+  t.ok(retries[1]! >= 1_000 && retries[1]! <= 3_000, `${retries[1]} ms`)
+})
+
+t.test('who reconnects meanwhile is refused by the system, not with a status', async t => {
+  const { app, listen } = await build(t, { shutdownGrace: 300 }, { forceCloseConnections: false })
+  const { emitters } = endless(app)
+  const url = await listen()
+  // A client that reads nothing, so that draining takes its time.
+  const socket = net.connect(Number(url.port), '127.0.0.1').pause()
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while (emitters.length === 0) await sleep(5)
+  for (let sent = 0; sent < 900; sent++) emitters[0]!.send('x'.repeat(10_000)).catch(() => {})
+  const closing = app.close()
+  await sleep(50)
+  const error = await call(url).response.catch((error: NodeJS.ErrnoException) => error.code)
+  t.equal(error, 'ECONNREFUSED')
+  await closing
+  socket.destroy()
+})
+
+t.test('a client that takes nothing is cut off after the grace', async t => {
+  const { app, listen } = await build(t, { shutdownGrace: 200, maxBuffered: 100_000_000 }, { forceCloseConnections: false })
+  const { emitters, reasons } = endless(app)
+  const url = await listen()
+  const socket = net.connect(Number(url.port), '127.0.0.1').pause()
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while (emitters.length === 0) await sleep(5)
+  for (let sent = 0; sent < 2_000; sent++) emitters[0]!.send('x'.repeat(10_000)).catch(() => {})
+  const took = await time(async () => await app.close())
+  t.ok(took >= 200 && took < 600, `${took} ms`)
+  t.strictSame(reasons, ['shutdown'])
+  socket.destroy()
+})
+
+t.test('without a grace everything is cut at once', async t => {
+  const { app, listen } = await build(t, { shutdownGrace: 0 }, { forceCloseConnections: false })
+  const { reasons } = endless(app)
+  const { response } = call(await listen())
+  const message = await response
+  const cut = once(message, 'error')
+  message.resume()
+  t.ok(await time(async () => await app.close()) < 200)
+  t.match(await cut, [{ code: 'ECONNRESET' }])
+  t.strictSame(reasons, ['shutdown'])
+})
+
+t.test('a stream that is asked for while the server closes is sent away, too', async t => {
+  const { app, listen } = await build(t, { shutdownGrace: 1_000 }, { forceCloseConnections: false })
+  const reasons: SseReason[] = []
+  const errors: unknown[] = []
+  let entered = (): void => {}
+  const inHandler = new Promise<void>(resolve => { entered = resolve })
+  for (const how of ['returns', 'throws']) {
+    app.get(`/${how}`, async (_request, reply) => {
+      entered()
+      await sleep(100)
+      const emitter = reply.sse()
+      emitter.onCompletion(reason => { reasons.push(reason) })
+      try {
+        await emitter.send('too late')
+      } catch (error) {
+        errors.push((error as { reason: string }).reason)
+        if (how === 'throws') throw error
+      }
+      return emitter
+    })
+  }
+  endless(app)
+  const url = await listen()
+  const keeps = call(url)
+  await keeps.response
+  const late = ['/returns', '/throws'].map(path => call(new URL(path, url)))
+  await inHandler
+  await sleep(20)
+  const closing = app.close()
+  for (const { answer } of late) {
+    const { status, body } = await answer()
+    t.equal(status, 200)
+    t.equal(decode(body).retries.length, 1)
+    t.strictSame(decode(body).events, [])
+  }
+  await closing
+  t.strictSame(reasons, ['shutdown', 'shutdown'])
+  t.strictSame(errors, ['shutdown', 'shutdown'])
+})
+
+t.test('on HTTP/2, streams end and the connection is told to go', async t => {
+  const { app, listen } = await build(t, {}, { http2: true, forceCloseConnections: false } as object)
+  const { reasons } = endless(app)
+  const session = http2.connect(await listen())
+  const stream = session.request({ ':path': '/' })
+  let text = ''
+  stream.setEncoding('utf8').on('data', chunk => { text += chunk })
+  await once(stream, 'response')
+  const ended = Promise.all([once(stream, 'end'), once(session, 'close')])
+  t.ok(await time(async () => await app.close()) < 400)
+  await ended
+  t.equal(decode(text).retries.length, 1)
+  t.strictSame(reasons, ['shutdown'])
+})
+
+t.test('every address of localhost is closed', async t => {
+  const { app } = await build(t, { shutdownGrace: 300 }, { forceCloseConnections: false })
+  const { emitters } = endless(app)
+  // So that localhost has two addresses on every machine.
+  const { lookup } = dns
+  t.intercept(dns, 'lookup', {
+    value: (...args: Parameters<typeof dns.lookup>) => {
+      const [, options, done] = args as unknown[] as [string, dns.LookupOptions, (error: null, addresses: dns.LookupAddress[]) => void]
+      if (options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }])
+      else lookup(...args)
+    }
+  })
+  await app.listen({ port: 0, host: 'localhost' })
+  const [first, second] = app.addresses() as [net.AddressInfo, net.AddressInfo]
+  const socket = net.connect(first.port, first.address).pause()
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while (emitters.length === 0) await sleep(5)
+  for (let sent = 0; sent < 900; sent++) emitters[0]!.send('x'.repeat(10_000)).catch(() => {})
+  const closing = app.close()
+  await sleep(50)
+  const code = await new Promise(resolve => {
+    net.connect(second.port, second.address).on('error', (error: NodeJS.ErrnoException) => { resolve(error.code) }).on('connect', () => { resolve('connected') })
+  })
+  t.equal(code, 'ECONNREFUSED')
+  await closing
+  socket.destroy()
+})
+
+t.test('an EventSource survives a restart of the server', async t => {
+  const serve = async (port: number): Promise<FastifyInstance> => {
+    const app = fastify()
+    await app.register(sse, { retry: 50 })
+    app.get('/', async (_request, reply) => {
+      const emitter = reply.sse()
+      await emitter.send(reply.request.headers['last-event-id'] ?? 'first', { id: '7' })
+      return emitter
+    })
+    await app.listen({ port, host: '127.0.0.1' })
+    return app
+  }
+  const before = await serve(0)
+  const { port } = before.server.address() as net.AddressInfo
+  const messages: string[] = []
+  const states: number[] = []
+  const source = new EventSource(`http://127.0.0.1:${port}/`)
+  t.teardown(() => source.close())
+  source.onmessage = ({ data }) => { messages.push(data) }
+  source.onerror = () => { states.push(source.readyState) }
+  while (messages.length < 1) await sleep(5)
+  await before.close()
+  const after = await serve(port)
+  t.teardown(() => after.close())
+  while (messages.length < 2) await sleep(20)
+  t.strictSame(messages, ['first', '7'])
+  t.ok(states.every(state => state === EventSource.CONNECTING), 'it never gave up')
+})

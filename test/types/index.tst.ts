@@ -1,0 +1,108 @@
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { describe, expect, test } from 'tstyche'
+import sse, { event, errors, type SseEmitter, type SseEvent, type SseHub, type SsePluginOptions, type SseReason, type SseStreamOptions } from 'fastify-sse-emitter'
+
+declare const reply: FastifyReply
+declare const app: FastifyInstance
+
+interface Delta { text: string }
+interface Events { delta: Delta, done: { tokens: number }, message: string }
+
+describe('the plugin', () => {
+  test('is registered with its options', () => {
+    expect(fastify().register).type.toBeCallableWith(sse)
+    expect(fastify().register).type.toBeCallableWith(sse, { heartbeat: 5_000, refuse: 'retry' })
+    expect(fastify().register).type.not.toBeCallableWith(sse, { heartbeat: '5s' })
+    expect(fastify().register).type.not.toBeCallableWith(sse, { refuse: 'never' })
+    expect<SsePluginOptions>().type.not.toBeAssignableFrom({ expiresAt: 5 })
+    expect<SseStreamOptions>().type.toBeAssignableFrom({ expiresAt: new Date() })
+    expect<SseStreamOptions>().type.not.toBeAssignableFrom({ maxConnections: 5 })
+  })
+
+  test('adds to the instance and to the reply', () => {
+    expect(app.sse).type.toBe<SseHub>()
+    expect(reply.sse()).type.toBe<SseEmitter>()
+    expect(reply.sse<Events>({ timeout: 5 })).type.toBe<SseEmitter<Events>>()
+  })
+
+  test('lets a handler return the emitter, the reply or nothing', () => {
+    app.get('/', async (_request, reply) => reply.sse())
+    app.get('/', (_request, reply) => reply.sse())
+    app.get('/', (_request, reply) => { reply.sse() })
+    app.get('/', async (_request, reply) => { reply.sse().open(); return reply })
+  })
+})
+
+describe('an emitter', () => {
+  const untyped = reply.sse()
+  const typed = reply.sse<Events>()
+  const unnamed = reply.sse<{ delta: Delta }>()
+
+  test('without an event map takes anything', () => {
+    expect(untyped.send('text')).type.toBe<Promise<void>>()
+    expect(untyped.send).type.toBeCallableWith({ any: 1 })
+    expect(untyped.send).type.toBeCallableWith(5, { event: 'any', id: 7, retry: 0, comment: 'c' })
+    expect(untyped.send).type.toBeCallableWith(undefined, { id: '7' })
+    expect(untyped.send).type.not.toBeCallableWith('x', { name: 'y' })
+    expect(untyped.send).type.not.toBeCallableWith('x', { id: {} })
+    expect(untyped.send).type.not.toBeCallableWith('x', { retry: '5' })
+  })
+
+  test('checks the data of each type of event', () => {
+    expect(typed.send).type.toBeCallableWith({ text: 'hi' }, { event: 'delta' as const })
+    expect(typed.send).type.toBeCallableWith({ tokens: 5 }, { event: 'done' as const, id: '7' })
+    expect(typed.send).type.not.toBeCallableWith({ tokens: 5 }, { event: 'delta' as const })
+    expect(typed.send).type.not.toBeCallableWith({ text: 'hi' }, { event: 'dleta' as const })
+  })
+
+  test('checks the data of events without a type as `message`', () => {
+    expect(typed.send).type.toBeCallableWith('text')
+    expect(typed.send).type.toBeCallableWith('text', { id: '7' })
+    expect(typed.send).type.not.toBeCallableWith({ text: 'hi' })
+    expect(unnamed.send).type.not.toBeCallableWith('text')
+    expect(unnamed.send).type.toBeCallableWith({ text: 'hi' }, { event: 'delta' as const })
+  })
+
+  test('needs no const assertion where the fields are written in place', () => {
+    expect(typed.send({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<void>>()
+    expect(event({ text: 'hi' }, { event: 'delta' })).type.toBe<SseEvent<{ text: string }, 'delta'>>()
+  })
+
+  test('sends all of a typed source', () => {
+    expect(typed.sendAll).type.toBeCallableWith(['a', 'b'])
+    expect(typed.sendAll).type.toBeCallableWith([event({ text: 'hi' }, { event: 'delta' }), event('plain')])
+    expect(typed.sendAll).type.not.toBeCallableWith([event({ text: 5 }, { event: 'delta' })])
+    expect(typed.sendAll).type.not.toBeCallableWith([5])
+    expect(untyped.sendAll).type.toBeCallableWith(new ReadableStream<Uint8Array>())
+    expect(untyped.sendAll).type.toBeCallableWith(async function * (_signal: AbortSignal) { yield { any: 1 } })
+    expect(untyped.sendAll).type.toBeCallableWith(async (signal: AbortSignal) => [signal.aborted])
+    expect(untyped.sendAll).type.not.toBeCallableWith(5)
+  })
+
+  test('tells how it goes', () => {
+    expect(typed.state).type.toBe<'pending' | 'open' | 'closed'>()
+    expect(typed.closed).type.toBe<Promise<SseReason>>()
+    expect(typed.signal).type.toBe<AbortSignal>()
+    expect(typed.lastEventId).type.toBe<string | undefined>()
+    expect(typed.onCompletion).type.toBeCallableWith((reason: SseReason) => reason)
+    expect(typed.onError).type.toBeCallableWith(async (error: unknown) => error)
+    expect(typed.onTimeout).type.toBeCallableWith(() => {})
+  })
+})
+
+describe('errors', () => {
+  test('have their code and their reason', () => {
+    const error = new errors.SSE_ERR_CLOSED('client')
+    expect(error.reason).type.toBe<SseReason>()
+    expect(error.code).type.toBe<string>()
+    expect<SseReason>().type.toBe<'complete' | 'error' | 'timeout' | 'client' | 'slow' | 'shutdown' | 'expired' | 'kicked'>()
+  })
+})
+
+describe('the hub', () => {
+  test('lists and closes', () => {
+    expect(app.sse.size).type.toBe<number>()
+    expect(app.sse.close(({ key, age }) => key === 'x' && age > 5)).type.toBe<number>()
+    expect(app.sse.list()[0]?.queued).type.toBe<number | undefined>()
+  })
+})
