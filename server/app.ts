@@ -1,0 +1,56 @@
+import { fileURLToPath } from 'node:url'
+import cors from '@fastify/cors'
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import files from '@fastify/static'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import sse from 'fastify-sse-emitter'
+import type { Config } from './config.ts'
+import { refuseForeignOrigins } from './foreign-origins.ts'
+import { sseChat } from './routes/sse-chat.ts'
+
+/** The page's files, wherever this file was compiled to. */
+const STATIC = fileURLToPath(new URL('static', import.meta.resolve('fastify-sse-emitter/package.json')))
+
+const HEADERS: FastifyHelmetOptions = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      // The page may be told to use a server on another port of this machine: `/?server=http://127.0.0.1:4000`.
+      connectSrc: ["'self'", 'http://127.0.0.1:*', 'http://localhost:*'],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"]
+    }
+  },
+  // This server speaks plain HTTP.
+  strictTransportSecurity: false
+}
+
+/** The demo server, ready to listen. */
+export async function buildApp (config: Config, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
+  // A browser keeps connections at hand on which it has asked for nothing; without this, closing waits for them. The
+  // streams have ended by then.
+  const app = fastify({ forceCloseConnections: true, ...options })
+  await app.register(sse)
+
+  // As in the seed, any page may read what is under /learn.
+  app.register(async learn => {
+    learn.register(cors, { origin: '*' })
+    learn.register(sseChat, { interval: config.CHAT_INTERVAL_MS })
+  }, { prefix: '/learn' })
+
+  app.register(async own => {
+    const origins = config.CORS_ORIGIN === '' ? [] : config.CORS_ORIGIN.split(',')
+    own.addHook('onRequest', refuseForeignOrigins(origins))
+    own.register(cors, { origin: origins })
+    own.register(helmet, HEADERS)
+    own.register(files, { root: STATIC })
+    own.get('/healthz', async () => ({ status: 'ok' }))
+  })
+
+  return await app
+}

@@ -1,0 +1,50 @@
+import { envSchema } from 'env-schema'
+
+/** What the environment may set. */
+export interface Config {
+  /** The address to listen on; 0.0.0.0 for all. */
+  readonly HOST: string
+  /** The port to listen on; 0 for any that is free. */
+  readonly PORT: number
+  /** Origins, besides its own, whose pages may use the whole server, divided by commas. `/learn` is open to all pages. */
+  readonly CORS_ORIGIN: string
+  /** Milliseconds between two lines of the chat. */
+  readonly CHAT_INTERVAL_MS: number
+  readonly LOG_LEVEL: string
+}
+
+const ORIGIN = 'https?://[^/\\s,]+'
+
+const schema = {
+  type: 'object',
+  properties: {
+    HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
+    PORT: { type: 'integer', minimum: 0, maximum: 65_535, default: 3_000 },
+    CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
+    CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
+    LOG_LEVEL: { type: 'string', enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' }
+  }
+}
+
+/** What a person can do about a rule that was broken, where the rule itself does not say it. */
+const HINTS: Record<string, string> = {
+  CORS_ORIGIN: 'must be origins such as https://example.com, divided by commas',
+  LOG_LEVEL: `must be one of ${schema.properties.LOG_LEVEL.enum.join(', ')}`
+}
+
+/**
+ * Reads the configuration.
+ *
+ * @throws Error with a line for each variable that has a wrong value, which names it
+ */
+export function readConfig (env: NodeJS.ProcessEnv): Config {
+  try {
+    return envSchema<Config>({ schema, data: env, env: false })
+  } catch (error) {
+    const problems = (error as { errors: Array<{ instancePath: string, message: string }> }).errors
+    throw new Error(problems.map(({ instancePath, message }) => {
+      const name = instancePath.slice(1)
+      return `${name} ${HINTS[name] ?? message}, and it is ${JSON.stringify(env[name])}`
+    }).join('\n'))
+  }
+}

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
+
+const LINES = 10
+/** Milliseconds after which a stream ends, whatever it is doing. */
+const TIMEOUT = 360_000
+
+const querystring = {
+  type: 'object',
+  required: ['name'],
+  properties: { name: { type: 'string', minLength: 1, maxLength: 200 } }
+}
+
+/** The seed's chat: "start", then ten lines in the name of who asked, at the pace of somebody who thinks. */
+export const sseChat: FastifyPluginAsync<{ interval: number }> = async (app, { interval }) => {
+  app.get<{ Querystring: { name: string } }>('/sseChat', { schema: { querystring } }, async ({ log, query }, reply) => {
+    const emitter = reply.sse({ timeout: TIMEOUT })
+    emitter.onCompletion(reason => log.info({ reason }, 'sse complete'))
+    emitter.onError(err => log.error({ err }, 'sse error'))
+
+    emitter.send('start')
+    emitter.sendAll(signal => talk(query.name, interval, signal, log)).then(
+      () => emitter.complete(),
+      error => emitter.completeWithError(error)
+    )
+    log.info('start return sse')
+    return emitter
+  })
+}
+
+async function * talk (name: string, interval: number, signal: AbortSignal, log: FastifyBaseLogger): AsyncGenerator<string> {
+  for (let index = 1; index <= LINES; index++) {
+    const line = `${name}: the next index:${index}`
+    // A name may hold what a terminal would obey.
+    log.info(line.replaceAll(/\p{Cc}/gu, '\uFFFD'))
+    yield line
+    await sleep(interval, undefined, { signal })
+  }
+}

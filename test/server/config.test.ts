@@ -1,0 +1,26 @@
+import t from 'tap'
+import { readConfig } from '../../server/config.ts'
+
+t.test('nothing has to be set', async t => {
+  t.strictSame({ ...readConfig({}) }, { HOST: '127.0.0.1', PORT: 3_000, CORS_ORIGIN: '', CHAT_INTERVAL_MS: 3_000, LOG_LEVEL: 'info' })
+})
+
+t.test('what is set is taken, and what is no business of ours is not', async t => {
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', LOG_LEVEL: 'debug' }
+  t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0 })
+})
+
+t.test('a wrong value is refused with a line that names it', async t => {
+  const rows: Array<[NodeJS.ProcessEnv, string]> = [
+    [{ HOST: '' }, 'HOST must NOT have fewer than 1 characters, and it is ""'],
+    [{ PORT: 'http' }, 'PORT must be integer, and it is "http"'],
+    [{ PORT: '65536' }, 'PORT must be <= 65535, and it is "65536"'],
+    [{ PORT: '80.5' }, 'PORT must be integer, and it is "80.5"'],
+    [{ CHAT_INTERVAL_MS: '-1' }, 'CHAT_INTERVAL_MS must be >= 0, and it is "-1"'],
+    [{ CORS_ORIGIN: '*' }, 'CORS_ORIGIN must be origins such as https://example.com, divided by commas, and it is "*"'],
+    [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, divided by commas, and it is "https://a.example/"'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is "loud"'],
+    [{ PORT: '-1', LOG_LEVEL: '' }, 'PORT must be >= 0, and it is "-1"\nLOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is ""']
+  ]
+  for (const [env, message] of rows) t.throws(() => readConfig(env), { message })
+})

@@ -1,0 +1,90 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import net from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { sleep } from '../fixtures/app.ts'
+import { call, decode } from '../fixtures/client.ts'
+import { suiteWith } from '../fixtures/programs.ts'
+
+const MAIN = fileURLToPath(new URL('../../server/main.ts', import.meta.url))
+
+interface Server {
+  child: ChildProcess
+  stdout: () => string
+  stderr: () => string
+  /** How it ended. */
+  exit: Promise<[code: number | null, signal: string | null]>
+}
+
+function start (t: Test, env: NodeJS.ProcessEnv, command = process.execPath, args = [...process.execArgv, MAIN]): Server {
+  const child = spawn(command, args, { env: { ...process.env, PORT: '0', ...env } })
+  t.teardown(() => child.kill('SIGKILL'))
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', chunk => { stdout += chunk })
+  child.stderr.setEncoding('utf8').on('data', chunk => { stderr += chunk })
+  return { child, stdout: () => stdout, stderr: () => stderr, exit: once(child, 'close') as Server['exit'] }
+}
+
+async function listening ({ stdout, child, stderr }: Server): Promise<URL> {
+  for (;;) {
+    const address = /listening at (http:\/\/[\d.:]+)/.exec(stdout())
+    if (address !== null) return new URL(address[1]!)
+    if (child.exitCode !== null) throw new Error(stderr())
+    await sleep(10)
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`${signal} ends the streams, and the process with 0`, async t => {
+    const server = start(t, {})
+    const url = await listening(server)
+    const { response, answer } = call(new URL('/learn/sseChat?name=x', url))
+    await response
+    // What a browser keeps at hand.
+    const idle = net.connect(Number(url.port), '127.0.0.1').on('error', () => {})
+    await once(idle, 'connect')
+    const sent = performance.now()
+    server.child.kill(signal)
+    const { body } = await answer()
+    t.equal(decode(body).retries.length, 1)
+    t.strictSame(await server.exit, [0, null])
+    t.ok(performance.now() - sent < 2_000)
+    const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
+    t.ok(lines.some(({ msg }) => msg === `${signal}: ending 1 streams`), 'which the log tells, in JSON where there is no terminal')
+    t.equal(server.stderr(), '')
+  })
+}
+
+t.test('a port that is in use is one clear line, and exit code 1', async t => {
+  const taken = net.createServer()
+  await once(taken.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as net.AddressInfo
+  const server = start(t, { PORT: String(port) })
+  t.strictSame(await server.exit, [1, null])
+  t.equal(server.stderr(), `cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`)
+})
+
+t.test('a wrong value is one clear line, and exit code 1', async t => {
+  const server = start(t, { CHAT_INTERVAL_MS: 'soon' })
+  t.strictSame(await server.exit, [1, null])
+  t.equal(server.stderr(), 'CHAT_INTERVAL_MS must be integer, and it is "soon"\n')
+})
+
+t.test('an error that nobody has caught is logged, and ends the process with 1', async t => {
+  const server = start(t, { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,setTimeout(()=>{throw(new(Error)(%22uncaught%22))},3000)` })
+  await listening(server)
+  t.strictSame(await server.exit, [1, null])
+  t.match(server.stdout(), /"level":60.*"message":"uncaught"/)
+})
+
+// It gives a process a terminal.
+suiteWith(t, 'script', 'in a terminal', async (t, script) => {
+  const command = [process.execPath, ...process.execArgv, MAIN].map(argument => `'${argument}'`).join(' ')
+  const server = start(t, {}, script, ['-qec', command, '/dev/null'])
+  await listening(server)
+  t.match(server.stdout(), /^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO.*: .*Server listening at/m, 'the log is for people')
+  server.child.stdin!.write('\u0003')
+  t.strictSame(await server.exit, [0, null])
+})
