@@ -1,0 +1,32 @@
+import fastify from 'fastify'
+import { FastifySSEPlugin } from 'fastify-sse-v2'
+
+export async function start ({ heartbeat }) {
+  const app = fastify()
+  app.register(FastifySSEPlugin)
+
+  app.get('/stream', (request, reply) => {
+    const data = 'x'.repeat(request.query.size)
+    reply.sse((async function * () {
+      for (let left = Number(request.query.count); left > 0; left--) yield { data }
+    })())
+  })
+  const idle = new Set()
+  // It has no heartbeats of its own.
+  setInterval(() => { for (const reply of idle) reply.sse({ comment: '' }) }, heartbeat).unref()
+  const keep = reply => {
+    idle.add(reply)
+    reply.raw.on('close', () => { idle.delete(reply) })
+  }
+  app.get('/first', (_request, reply) => {
+    reply.sse({ data: 'first' })
+    keep(reply)
+  })
+  app.get('/idle', (_request, reply) => {
+    // It opens with its first event.
+    reply.sse({ comment: 'open' })
+    keep(reply)
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app.server.address().port
+}

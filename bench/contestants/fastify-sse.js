@@ -1,0 +1,25 @@
+import sse from '@fastify/sse'
+import fastify from 'fastify'
+
+export async function start ({ heartbeat }) {
+  const app = fastify()
+  await app.register(sse, { heartbeatInterval: heartbeat })
+
+  app.get('/stream', { sse: 'only' }, async (request, reply) => {
+    const data = 'x'.repeat(request.query.size)
+    // A string on its own goes as it is; as `data` it would be quoted.
+    for (let left = Number(request.query.count); left > 0; left--) await reply.sse.send(data)
+  })
+  app.get('/first', { sse: 'only' }, async (_request, reply) => {
+    reply.sse.keepAlive()
+    await reply.sse.send('first')
+  })
+  app.get('/idle', { sse: 'only' }, async (_request, reply) => {
+    reply.sse.keepAlive()
+    reply.sse.sendHeaders()
+    // It leaves the headers with Node.
+    reply.raw.flushHeaders()
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app.server.address().port
+}

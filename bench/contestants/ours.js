@@ -1,0 +1,22 @@
+import fastify from 'fastify'
+import sse from 'fastify-sse-emitter'
+
+export async function start ({ heartbeat }) {
+  const app = fastify()
+  await app.register(sse, { heartbeat, maxConnections: 0 })
+
+  app.get('/stream', async (request, reply) => {
+    const data = 'x'.repeat(request.query.size)
+    const emitter = reply.sse()
+    for (let left = Number(request.query.count); left > 0; left--) await emitter.send(data)
+    emitter.complete()
+  })
+  app.get('/first', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.send('first')
+    return emitter
+  })
+  app.get('/idle', async (_request, reply) => reply.sse())
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app.server.address().port
+}
