@@ -37,7 +37,6 @@ export class Joint implements Connection, BodyOwner {
   #endBody: (() => void) | undefined
   /** Whether the handler has failed, so that Fastify answers with what it threw. */
   #handlerFailed = false
-  #isOver = false
   /** Whether the reply is in our hands, or over: then Fastify has nothing to answer any more. */
   #settled = false
   #onSettled: Deferred<void> | undefined
@@ -226,8 +225,6 @@ export class Joint implements Connection, BodyOwner {
   }
 
   #over (): void {
-    if (this.#isOver) return
-    this.#isOver = true
     const { raw } = this.#reply
     // There is nobody to answer any more.
     this.#reply.hijack()

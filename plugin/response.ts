@@ -12,14 +12,22 @@ export function hasEnded (raw: RawResponse): boolean {
   return raw.destroyed || raw.req.socket.destroyed
 }
 
-/** Calls, perhaps more than once, when the connection is over: the response has gone out, or the client has. */
+/** Calls once when the connection is over: the response has gone out, or the client has. */
 export function onOver (raw: RawResponse, listener: () => void): void {
-  raw.on('close', listener)
+  if (isHttp2(raw) || raw.socket !== null) {
+    raw.once('close', listener)
+    return
+  }
   // A response that waits in a pipeline has no socket yet and does not hear of its end.
-  if (isHttp2(raw) || raw.socket !== null) return
   const { socket } = raw.req
-  socket.on('close', listener)
-  raw.once('socket', () => socket.off('close', listener))
+  const over = (): void => {
+    raw.off('close', over)
+    socket.off('close', over)
+    listener()
+  }
+  raw.on('close', over)
+  socket.on('close', over)
+  raw.once('socket', () => socket.off('close', over))
 }
 
 /** Whether all that was written has left. */

@@ -2,6 +2,7 @@ import net from 'node:net'
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { HEARTBEAT } from '../plugin/event.ts'
 import { SocketTransport, StreamTransport, type Transport } from '../plugin/transport.ts'
 import { sleep } from './fixtures/app.ts'
 
@@ -40,6 +41,13 @@ t.test('a socket gets each text as one chunk', async t => {
   t.equal(received(), `8\r\ndata:x\n\n\r\n10\r\ndata:é你😀\n\n\r\n12c\r\n${'x'.repeat(300)}\r\n`)
   t.equal(transport.full, false)
   t.equal(transport.queued, 0)
+})
+
+t.test('a heartbeat is a chunk as any other', async t => {
+  const { here, received } = await connection(t)
+  t.equal(begun(new SocketTransport(here, false)).write(HEARTBEAT), 3)
+  await sleep(20)
+  t.equal(received(), `3\r\n${HEARTBEAT}\r\n`)
 })
 
 t.test('a corked socket is let go by the first flush', async t => {

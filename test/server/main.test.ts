@@ -81,7 +81,8 @@ t.test('an error that nobody has caught is logged, and ends the process with 1',
 
 // It gives a process a terminal.
 suiteWith(t, 'script', 'in a terminal', async (t, script) => {
-  const command = [process.execPath, ...process.execArgv, MAIN].map(argument => `'${argument}'`).join(' ')
+  // `exec`: a shell in between would get the signal as well, and say so by its own exit code.
+  const command = ['exec', process.execPath, ...process.execArgv, MAIN].map(argument => `'${argument}'`).join(' ')
   const server = start(t, {}, script, ['-qec', command, '/dev/null'])
   await listening(server)
   t.match(server.stdout(), /^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO.*: .*Server listening at/m, 'the log is for people')
