@@ -19,7 +19,7 @@ export class Body extends Stream {
   readonly #owner: BodyOwner
   readonly #response: EventEmitter
   /** How many listeners of WATCHED the response had before Fastify began to watch this body and then the response. */
-  #before: number[] | undefined
+  readonly #before = [0, 0, 0, 0]
 
   constructor (owner: BodyOwner, response: EventEmitter) {
     super()
@@ -28,8 +28,10 @@ export class Body extends Stream {
   }
 
   override on (name: string | symbol, listener: (...args: any[]) => void): this {
+    // Nothing else ever comes, and who listens to all that a stream may say is not kept for it.
+    if (name !== 'end') return this
     // The first that `stream.finished` listens to.
-    if (name === 'end') this.#before = WATCHED.map(name => this.#response.listenerCount(name))
+    this.#count()
     return super.on(name, listener)
   }
 
@@ -55,9 +57,16 @@ export class Body extends Stream {
    */
   release (): void {
     this.finish()
-    for (const [index, name] of WATCHED.entries()) {
-      const added = this.#response.listeners(name).slice(this.#before?.[index])
-      for (const listener of added) this.#response.off(name, listener as () => void)
+    for (let index = 0; index < WATCHED.length; index++) {
+      const name = WATCHED[index]!
+      const listeners = this.#response.rawListeners(name)
+      for (let added = this.#before[index]!; added < listeners.length; added++) {
+        this.#response.off(name, listeners[added] as () => void)
+      }
     }
+  }
+
+  #count (): void {
+    for (let index = 0; index < WATCHED.length; index++) this.#before[index] = this.#response.listenerCount(WATCHED[index]!)
   }
 }

@@ -9,6 +9,11 @@ export class Callbacks<Args extends unknown[]> {
   /** With what the last call came, if no other follows. */
   #last: Args | undefined
 
+  /** @param last with what the last call came, if it came before there was anyone to be called */
+  constructor (last?: Args) {
+    this.#last = last
+  }
+
   /** Whether the last call has come. */
   get done (): boolean {
     return this.#last !== undefined

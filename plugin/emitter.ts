@@ -226,7 +226,7 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
   }
 
   onCompletion (callback: (reason: SseReason) => unknown): void {
-    this.#completionCallbacks ??= new Callbacks()
+    this.#completionCallbacks ??= new Callbacks(this.#over ? [this.#reason!] : undefined)
     this.#completionCallbacks.add(callback, this.#report)
   }
 
@@ -268,8 +268,7 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
       const duration = Math.round(performance.now() - this.#openedAt)
       this.#connection.log.info({ sse: { reason: ended, events: this.#events, bytes: this.#outbox.bytes, duration } }, 'event stream closed')
     }
-    this.#completionCallbacks ??= new Callbacks()
-    this.#completionCallbacks.finish([ended], this.#report)
+    this.#completionCallbacks?.finish([ended], this.#report)
     this.#closed?.resolve(ended)
   }
 

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
 import type { FastifyReply } from 'fastify'
 import { acceptsEventStream } from './accept.ts'
+import { Chain } from './chain.ts'
 import { Deferred } from './deferred.ts'
 import type { Emitter } from './emitter.ts'
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from './errors.ts'
@@ -35,7 +36,7 @@ export interface SseHub {
 export class Hub implements SseHub {
   readonly #settings: Settings
   readonly #wheel = new Wheel()
-  readonly #joints = new Set<Joint>()
+  readonly #joints = new Chain<Joint>()
   readonly #perKey = new Map<string, number>()
   #draining = false
   /** Called when the last stream is over; set while draining. */
@@ -55,7 +56,7 @@ export class Hub implements SseHub {
 
   close (match: (stream: SseStream) => boolean = () => true): number {
     let closed = 0
-    for (const joint of this.#joints) {
+    for (const joint of [...this.#joints]) {
       if (joint.emitter.state === 'closed' || !match(joint.describe())) continue
       joint.emitter.kick()
       closed++
@@ -133,7 +134,7 @@ export class Hub implements SseHub {
 
   readonly #onOver = (joint: Joint): void => {
     const { key } = joint
-    this.#joints.delete(joint)
+    this.#joints.remove(joint)
     if (key !== undefined) {
       const left = this.#perKey.get(key)! - 1
       if (left === 0) this.#perKey.delete(key)

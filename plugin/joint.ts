@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { Body, type BodyOwner } from './body.ts'
+import { Link } from './chain.ts'
 import { Deferred } from './deferred.ts'
 import { Emitter, type Connection } from './emitter.ts'
 import { SSE_ERR_CLOSED, type SseReason } from './errors.ts'
@@ -19,7 +20,7 @@ import type { Wheel } from './wheel.ts'
  * 204, or because a hook throws or replaces the body, and then `pipe` is not called. The response's `close` comes after
  * each of these, and is the one place where an ending is learnt.
  */
-export class Joint implements Connection, BodyOwner {
+export class Joint extends Link implements Connection, BodyOwner {
   readonly emitter: Emitter
   /** Whose stream it is. */
   readonly key: string | undefined
@@ -43,6 +44,7 @@ export class Joint implements Connection, BodyOwner {
 
   /** @param onOver called once, when the connection is over */
   constructor (reply: FastifyReply, settings: StreamSettings, wheel: Wheel, key: string | undefined, onOver: (joint: Joint) => void) {
+    super()
     this.key = key
     this.#reply = reply
     this.#settings = settings

@@ -55,7 +55,9 @@ export class SocketTransport implements Transport {
     const bytes = Buffer.byteLength(text)
     // The client's half of the connection may have ended before the response hears of it.
     if (!this.#socket.writable) return bytes
-    this.#socket.write(text === HEARTBEAT ? HEARTBEAT_CHUNK : chunk(text, bytes), this.#onWritten)
+    if (text === HEARTBEAT) this.#socket.write(HEARTBEAT_CHUNK, this.#onWritten)
+    else if (bytes === text.length) this.#socket.write(`${bytes.toString(16)}\r\n${text}\r\n`, 'latin1', this.#onWritten)
+    else this.#socket.write(chunk(text, bytes), this.#onWritten)
     if (this.full && !this.#awaitingDrain) {
       this.#awaitingDrain = true
       if (this.#socket.writableNeedDrain) this.#socket.once('drain', () => this.#look())

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers'
+import { Link } from './chain.ts'
 
 /** Milliseconds of one slot; with the ring below, a round takes 25.6 s, so most heartbeats fit into one. */
 const SLOT = 50
@@ -8,26 +9,6 @@ const GROUP = 128
 
 /** The longest that `setTimeout` takes; after it the wheel looks what is left. */
 const LONGEST = 2 ** 31 - 1
-
-/** A place in a circular chain; an empty chain is a link to itself. */
-class Link {
-  before: Link = this
-  after: Link = this
-
-  unlink (): void {
-    this.before.after = this.after
-    this.after.before = this.before
-    this.before = this.after = this
-  }
-
-  /** Puts a link at the end of the chain that this one heads. */
-  append (link: Link): void {
-    link.before = this.before
-    link.after = this
-    this.before.after = link
-    this.before = link
-  }
-}
 
 /**
  * Something the wheel can ring. It rings once; to ring again, it is set again. A base class and not a part, so that
