@@ -31,6 +31,17 @@ export function isBoolean (name: string, value: unknown): unknown {
   return typeof value === 'boolean' ? value : fail(name, 'must be true or false', value)
 }
 
+/** A name in a query string. */
+export function isName (name: string, value: unknown): unknown {
+  return typeof value === 'string' && value !== '' ? value : fail(name, 'must be a non-empty string', value)
+}
+
+/** Whether it is to be used as a broker. */
+export function isBroker (name: string, value: unknown): unknown {
+  const missing = ['publish', 'subscribe', 'replay', 'close'].filter(method => typeof (value as Record<string, unknown> | null)?.[method] !== 'function')
+  return missing.length === 0 ? value : fail(name, `must be a broker, which has a method ${missing[0]}`, value)
+}
+
 /** The type of an event. */
 export function eventType (name: string, value: unknown): unknown {
   if (typeof value !== 'string' || value === '') return fail(name, 'must be the type of an event, a non-empty string', value)

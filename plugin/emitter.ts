@@ -2,19 +2,22 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Callbacks } from './callbacks.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
 import { Deferred } from './deferred.ts'
-import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from './errors.ts'
+import { SSE_ERR_CLOSED, SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_SERIALIZE, type SseReason } from './errors.ts'
 import { assertUnreserved, encode, encodeComment, HEARTBEAT, serialize, type SseFields } from './event.ts'
+import type { FollowedEmitter, Follower } from './follower.ts'
 import type { StreamSettings } from './options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { sendSource } from './source.ts'
-import type { SseEmitter, SseState } from './sse-emitter.ts'
-import type { Transport } from './transport.ts'
+import type { SseEmitter, SseState, SseSubscribeOptions, Subscribable } from './sse-emitter.ts'
+import { SharedText, type Transport } from './transport.ts'
 import type { Wheel } from './wheel.ts'
 
 /** What an emitter asks of the HTTP response whose body it is. */
 export interface Connection {
   readonly log: FastifyBaseLogger
   readonly lastEventId: string | undefined
+  /** Makes what feeds an emitter from channels. */
+  follow (emitter: FollowedEmitter): Follower
   /** Has the headers sent; `attach` follows when they are, perhaps before this returns. */
   open (): void
   /** Answers with an error in place of a stream. */
@@ -29,9 +32,15 @@ export interface Connection {
 const FAREWELL = 5_000
 /** What a send gives where there is room: one promise for all. */
 const TAKEN = Promise.resolve()
+/** Where there are many streams, heartbeats are most of what is written. */
+const HEARTBEATS = new SharedText(HEARTBEAT)
+/** What the type of a heartbeat is that states an id anew, where the application has not named one. */
+const RESTATING = 'sse-heartbeat'
+/** Characters that the id of a client may have. */
+const MAX_ID = 1_024
 
 /** One connection, from made to over. What each public member does is said at {@link SseEmitter}. */
-export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
+export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, DeadlinesOwner {
   readonly #connection: Connection
   readonly #settings: StreamSettings
   readonly #outbox: Outbox
@@ -48,8 +57,11 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
   /** When it opened, by performance.now(); undefined if it never did. */
   #openedAt: number | undefined
   #events = 0
+  /** What it was failed with. */
+  #failure: unknown
 
   // Made when they are needed.
+  #follower: Follower | undefined
   #closedError: SSE_ERR_CLOSED | undefined
   #controller: AbortController | undefined
   #closed: Deferred<SseReason> | undefined
@@ -96,7 +108,7 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
   comment (text: string): Promise<void> {
     if (this.#reason !== undefined) return rejected(this.#closedBecause(this.#reason))
     try {
-      return this.#put(encodeComment(text, this.#settings.spaceAfterColon)) ?? TAKEN
+      return this.put(encodeComment(text, this.#settings.spaceAfterColon), 0) ?? TAKEN
     } catch (error) {
       return this.#refuse(error)
     }
@@ -115,12 +127,12 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
     let text: string
     try {
       assertUnreserved(fields)
+      if (this.#follower !== undefined && fields?.id !== undefined) throw new SSE_ERR_EVENT('has an id, and the stream follows channels, whose ids it has')
       text = encode(serialize(data, this.#settings.serializer), fields, this.#settings.spaceAfterColon)
     } catch (error) {
       return this.#refuse(error)
     }
-    this.#events++
-    return this.#put(text)
+    return this.put(text, 1)
   }
 
   /** An event that cannot be written: nothing of it was, and the stream goes on. */
@@ -130,11 +142,59 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
     return rejected(error)
   }
 
-  /** Has whole frames leave. @returns what to wait for where there is no room for more */
-  #put (text: string): Promise<void> | undefined {
+  put (text: string, events: number): Promise<void> | undefined {
+    if (this.#reason !== undefined) return rejected(this.#closedBecause(this.#reason))
     this.open()
+    this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
     return this.#reason === undefined ? this.#outbox.room : rejected(this.#closedBecause(this.#reason))
+  }
+
+  // Following channels
+
+  async #subscribe (channels: Subscribable | readonly Subscribable[], { from = 'now', filter, markers = true }: SseSubscribeOptions): Promise<void> {
+    if (this.#reason !== undefined) throw this.#closedBecause(this.#reason)
+    const { lastEventId } = this
+    if (lastEventId !== undefined && lastEventId.length > MAX_ID) throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_ID))
+    this.#follower ??= this.#connection.follow(this)
+    this.open()
+    const names = (Array.isArray(channels) ? channels : [channels]).map(({ name }: Subscribable) => name)
+    const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
+    await this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, markers })
+  }
+
+  subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions = {}): Promise<void> {
+    const subscribed = this.#subscribe(channels, options)
+    // Without its channels the stream is good for nothing.
+    subscribed.catch(error => { this.completeWithError(error) })
+    return subscribed
+  }
+
+  /** The names of the channels it follows. */
+  get channels (): readonly string[] {
+    return this.#follower?.channels ?? []
+  }
+
+  get space (): boolean {
+    return this.#settings.spaceAfterColon
+  }
+
+  get overflow (): StreamSettings['overflow'] {
+    return this.#settings.overflow
+  }
+
+  get room (): Promise<void> | undefined {
+    return this.#outbox.room
+  }
+
+  deliver (text: SharedText, events: number, now: number): boolean {
+    if (!this.#outbox.share(text, now)) return false
+    this.#events += events
+    return true
+  }
+
+  lag (): void {
+    this.#end('slow')
   }
 
   // Opening and ending
@@ -153,6 +213,7 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
   completeWithError (error: unknown): void {
     this.#errorCallbacks ??= new Callbacks()
     if (this.#reason !== undefined || this.#errorCallbacks.done) return
+    this.#failure = error
     if (this.#opening) {
       this.#connection.log.error({ err: error }, 'event stream failed')
       this.#errorCallbacks.finish([error], this.#report)
@@ -165,6 +226,11 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
       this.#errorCallbacks.finish([error], this.#report)
       this.#connection.fail(error)
     }
+  }
+
+  /** Whether it was failed with this error. */
+  failedWith (error: unknown): boolean {
+    return this.#failure === error
   }
 
   /** Ends the stream because the server stops. @param retry when the client shall come back, in milliseconds */
@@ -205,6 +271,7 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadlines.end()
+    this.#follower?.close(this.#closedBecause(reason))
     this.#controller?.abort(this.#closedBecause(reason))
   }
 
@@ -287,7 +354,10 @@ export class Emitter implements SseEmitter, OutboxOwner, DeadlinesOwner {
 
   beat (): void {
     const { heartbeatEvent } = this.#settings
-    this.#outbox.keepAlive(heartbeatEvent === undefined ? HEARTBEAT : this.#ownEvent(heartbeatEvent, ''))
+    const id = this.#follower?.restate()
+    if (id === undefined && heartbeatEvent === undefined) this.#outbox.keepAlive(HEARTBEATS)
+    else if (heartbeatEvent === undefined && this.#follower?.markers === false) this.#outbox.keepAlive(encode(undefined, { id }, this.space))
+    else this.#outbox.keepAlive(encode('', { event: heartbeatEvent ?? RESTATING, id }, this.space))
   }
 
   timeOut (): void {

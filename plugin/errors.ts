@@ -35,6 +35,21 @@ export const SSE_ERR_FULL = createError('SSE_ERR_FULL', 'Too many event streams 
 /** `maxConnectionsPerKey` streams of this key are open. */
 export const SSE_ERR_FULL_FOR_KEY = createError('SSE_ERR_FULL_FOR_KEY', 'You have too many event streams open', 429)
 
+/** A client sent an id that is longer than any id. */
+export const SSE_ERR_LAST_EVENT_ID = createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters, more than %s', 400)
+
+/** Something is no name for a channel. */
+export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'The name of a channel must be 1 to 255 characters without control characters, got %s', 500, TypeError)
+
+/** A broker was used after it had been closed, which `app.close()` does. */
+export const SSE_ERR_BROKER_CLOSED = createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503)
+
+/** A broker has no place for one more channel. */
+export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'There are %s channels with a history, and no place for another', 503)
+
+/** An idempotency key was used before, for something else. */
+export const SSE_ERR_IDEMPOTENCY_KEY = createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was used for something else', 422)
+
 /**
  * Why a stream is over:
  * - `complete`: `complete()`, or the reply was answered without a stream (HEAD, 204, another payload)

@@ -2,16 +2,20 @@ import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
 import type { FastifyReply } from 'fastify'
 import { acceptsEventStream } from './accept.ts'
+import type { SseBroker, SseHistory } from './broker.ts'
 import { Chain } from './chain.ts'
+import { Channel, type SseChannel } from './channel.ts'
 import { Deferred } from './deferred.ts'
 import type { Emitter } from './emitter.ts'
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from './errors.ts'
 import { encode } from './event.ts'
 import { assertFresh, setJoint } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
-import { Joint } from './joint.ts'
-import { resolveStreamOptions, type Settings, type SseStreamOptions } from './options.ts'
+import { Joint, type JointOwner } from './joint.ts'
+import { memoryBroker } from './memory-broker.ts'
+import { resolveHistory, resolveStreamOptions, type Settings, type SseStreamOptions } from './options.ts'
 import type { SseStream } from './sse-emitter.ts'
+import { Topics } from './topics.ts'
 import { Wheel } from './wheel.ts'
 
 /** The pause before a reconnect, in milliseconds, where the application has set none: what browsers take by themselves. */
@@ -30,12 +34,30 @@ export interface SseHub {
    * @returns how many were ended
    */
   close (match?: (stream: SseStream) => boolean): number
+  /**
+   * A channel to publish to and to follow.
+   *
+   * @typeParam Events the data of each type of event
+   * @param name 1 to 255 characters, no control characters
+   * @param options.history how much of what is published by this object is kept; by default 1,000 events, 10 minutes,
+   *   8 MiB, whichever is less
+   * @throws SSE_ERR_CHANNEL, SSE_ERR_OPTION
+   */
+  channel<Events = Record<string, unknown>> (name: string, options?: SseChannelOptions): SseChannel<Events>
+  /** The channels that streams of this process follow, and how many do. */
+  channels (): Array<{ readonly name: string, readonly subscribers: number }>
+}
+
+export interface SseChannelOptions {
+  readonly history?: { readonly [Limit in keyof SseHistory]?: SseHistory[Limit] | undefined } | undefined
 }
 
 /** Every open stream, the limits at the door, and the way out for all. */
-export class Hub implements SseHub {
+export class Hub implements SseHub, JointOwner {
+  readonly wheel = new Wheel()
+  readonly topics: Topics
+  readonly #broker: SseBroker
   readonly #settings: Settings
-  readonly #wheel = new Wheel()
   readonly #joints = new Chain<Joint>()
   readonly #perKey = new Map<string, number>()
   #draining = false
@@ -44,6 +66,12 @@ export class Hub implements SseHub {
 
   constructor (settings: Settings) {
     this.#settings = settings
+    this.#broker = settings.broker ?? memoryBroker()
+    this.topics = new Topics(this.#broker)
+  }
+
+  get lastEventIdParameter (): string {
+    return this.#settings.lastEventIdParameter
   }
 
   get size (): number {
@@ -64,6 +92,19 @@ export class Hub implements SseHub {
     return closed
   }
 
+  channel (name: string, { history }: SseChannelOptions = {}): Channel {
+    return new Channel(name, this.topics, { serializer: this.#settings.serializer, history: resolveHistory(history) })
+  }
+
+  channels (): Array<{ name: string, subscribers: number }> {
+    return Array.from(this.topics, ({ name, size }) => ({ name, subscribers: size }))
+  }
+
+  /** Lets go of the channels. */
+  async release (): Promise<void> {
+    await this.#broker.close()
+  }
+
   /** What `reply.sse(options)` does. */
   open (reply: FastifyReply, options: SseStreamOptions | undefined): Emitter {
     assertFresh(reply)
@@ -72,7 +113,7 @@ export class Hub implements SseHub {
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
     const key = this.#settings.connectionKey?.(request)
     this.#admit(key)
-    const joint = new Joint(reply, settings, this.#wheel, key, this.#onOver)
+    const joint = new Joint(reply, settings, key, this)
     setJoint(reply, joint)
     this.#joints.add(joint)
     if (key !== undefined) this.#perKey.set(key, (this.#perKey.get(key) ?? 0) + 1)
@@ -132,7 +173,7 @@ export class Hub implements SseHub {
     return Object.assign(error, { headers: { 'retry-after': String(Math.ceil(this.#retry / 1_000)) } })
   }
 
-  readonly #onOver = (joint: Joint): void => {
+  jointOver (joint: Joint): void {
     const { key } = joint
     this.#joints.remove(joint)
     if (key !== undefined) {

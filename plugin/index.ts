@@ -17,18 +17,23 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
     route.handler = wrapHandler(route.handler, hub.refused)
   })
   app.addHook('preClose', () => hub.drain(app.server))
+  app.addHook('onClose', () => hub.release())
 }
 
 /** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
 export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
+export { SseEntry, type SsePayload } from './entry.ts'
 export { event } from './event.ts'
 export * as errors from './errors.ts'
 export type { SseReason } from './errors.ts'
 export type { SseEvent, SseFields, SseSerializer } from './event.ts'
-export type { SseHub } from './hub.ts'
+export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './broker.ts'
+export type { SseChannel, SsePublishFields } from './channel.ts'
+export type { SseChannelOptions, SseHub } from './hub.ts'
+export { memoryBroker, type MemoryBrokerOptions } from './memory-broker.ts'
 export type { SsePluginOptions, SseStreamOptions } from './options.ts'
-export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './sse-emitter.ts'
+export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream, SseSubscribeOptions } from './sse-emitter.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -6,11 +6,22 @@ import { Deferred } from './deferred.ts'
 import { Emitter, type Connection } from './emitter.ts'
 import { SSE_ERR_CLOSED, type SseReason } from './errors.ts'
 import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
+import { Follower, type FollowedEmitter } from './follower.ts'
 import type { StreamSettings } from './options.ts'
 import { clearTimeouts, cutOff, hangUp, hasDelivered, hasEnded, onOver, sendHeaders } from './response.ts'
 import type { SseStream } from './sse-emitter.ts'
+import type { Topics } from './topics.ts'
 import { StreamTransport, type Destination, type Transport } from './transport.ts'
 import type { Wheel } from './wheel.ts'
+
+/** What all streams of an application have in common. */
+export interface JointOwner {
+  readonly wheel: Wheel
+  readonly topics: Topics
+  readonly lastEventIdParameter: string
+  /** The connection is over. Called once. */
+  jointOver (joint: Joint): void
+}
 
 /**
  * Where a Fastify reply and an emitter are joined.
@@ -27,7 +38,7 @@ export class Joint extends Link implements Connection, BodyOwner {
   readonly #since = performance.now()
   readonly #reply: FastifyReply
   readonly #settings: StreamSettings
-  readonly #onOver: (joint: Joint) => void
+  readonly #owner: JointOwner
   /** Whether Fastify was given an answer: the body, or an error in its place. */
   #answered = false
   /** The response's status at that time. */
@@ -42,14 +53,13 @@ export class Joint extends Link implements Connection, BodyOwner {
   #settled = false
   #onSettled: Deferred<void> | undefined
 
-  /** @param onOver called once, when the connection is over */
-  constructor (reply: FastifyReply, settings: StreamSettings, wheel: Wheel, key: string | undefined, onOver: (joint: Joint) => void) {
+  constructor (reply: FastifyReply, settings: StreamSettings, key: string | undefined, owner: JointOwner) {
     super()
     this.key = key
     this.#reply = reply
     this.#settings = settings
-    this.#onOver = onOver
-    this.emitter = new Emitter(this, settings, wheel)
+    this.#owner = owner
+    this.emitter = new Emitter(this, settings, owner.wheel)
   }
 
   get log (): FastifyBaseLogger {
@@ -57,15 +67,20 @@ export class Joint extends Link implements Connection, BodyOwner {
   }
 
   get lastEventId (): string | undefined {
-    const header = this.#reply.request.headers['last-event-id']
+    const { headers, url } = this.#reply.request.raw
+    const header = headers['last-event-id']
     // Clients send UTF-8 (HTML standard); Node reads header values as Latin-1.
-    return typeof header === 'string' && header !== '' ? Buffer.from(header, 'latin1').toString() : undefined
+    if (typeof header === 'string' && header !== '') return Buffer.from(header, 'latin1').toString()
+    // Not Fastify's query, from which a schema may have taken what it does not know.
+    const query = url!.indexOf('?')
+    if (query === -1) return undefined
+    return new URLSearchParams(url!.slice(query)).get(this.#owner.lastEventIdParameter) || undefined
   }
 
   /** What `app.sse` tells of it. */
   describe (): SseStream {
     const { emitter, key } = this
-    return { id: this.#reply.request.id, key, state: emitter.state, age: performance.now() - this.#since, queued: emitter.queued }
+    return { id: this.#reply.request.id, key, channels: emitter.channels, state: emitter.state, age: performance.now() - this.#since, queued: emitter.queued }
   }
 
   /** Begins to watch for the end of the connection, which may be past. */
@@ -106,6 +121,7 @@ export class Joint extends Link implements Connection, BodyOwner {
       return this.#whenSettled()
     }
     this.#handlerFailed = true
+    if (emitter.failedWith(error) && this.#answered) return this.#whenSettled()
     if (emitter.state === 'closed' && this.#answered) this.log.error({ err: error }, 'the handler failed after its event stream had ended')
     else emitter.completeWithError(error)
     if (!this.#answered) throw error
@@ -126,6 +142,10 @@ export class Joint extends Link implements Connection, BodyOwner {
   }
 
   // From the emitter
+
+  follow (emitter: FollowedEmitter): Follower {
+    return new Follower(emitter, this.#owner.topics)
+  }
 
   open (): void {
     const reply = this.#reply
@@ -230,7 +250,7 @@ export class Joint extends Link implements Connection, BodyOwner {
     const { raw } = this.#reply
     // There is nobody to answer any more.
     this.#reply.hijack()
-    this.#onOver(this)
+    this.#owner.jointOver(this)
     this.emitter.close(this.#reason, hasDelivered(raw))
     this.#settle()
   }

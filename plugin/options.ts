@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
-import { eventType, isBoolean, isFunction, moment, oneOf, streamHeaders, whole, type Check } from './check.ts'
+import type { SseBroker, SseHistory } from './broker.ts'
+import { eventType, isBoolean, isBroker, isFunction, isName, moment, oneOf, streamHeaders, whole, type Check } from './check.ts'
 import { SSE_ERR_OPTION } from './errors.ts'
 import type { SseSerializer } from './event.ts'
 
@@ -47,11 +48,15 @@ export interface SseStreamOptions {
   readonly maxBuffered?: number | undefined
 
   /**
-   * What happens to a client whose `maxBuffered` is used up: `'close'` drops it, so that it reconnects.
+   * What happens to a subscriber of channels that has fallen behind by more than their history holds. `'close'` ends
+   * its stream with the reason `slow`, so that it reconnects and is told by `sse-gap`; `'drop'` tells it so at once and
+   * goes on with what is left; `'latest'` does that as well, and catches up with no more than the latest event of each
+   * key. What is sent by `send` is not in any history: a client that would have more than `maxBuffered` of it wait is
+   * dropped, whatever this says.
    *
    * @default 'close'
    */
-  readonly overflow?: 'close' | undefined
+  readonly overflow?: 'close' | 'drop' | 'latest' | undefined
 
   /**
    * Milliseconds that a client may leave a full connection without taking from it. Then it is dropped with the
@@ -104,6 +109,21 @@ export interface SseStreamOptions {
 /** What the plugin can be told, in `app.register(sse, options)`. */
 export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'> {
   /**
+   * Where channels are kept. The plugin closes it with the application.
+   *
+   * @default memoryBroker(), which keeps them in this process
+   */
+  readonly broker?: SseBroker | undefined
+
+  /**
+   * The query parameter by which a client may say where it stands, where it cannot set the header `Last-Event-ID`: an
+   * EventSource that a page makes anew.
+   *
+   * @default 'lastEventId'
+   */
+  readonly lastEventIdParameter?: string | undefined
+
+  /**
    * Streams that may be open at once in this process. One more is refused with 503. 0: no limit.
    *
    * @default 10000
@@ -141,7 +161,7 @@ export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'> {
 }
 
 type Given<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
-type Unset = 'heartbeatEvent' | 'retry' | 'expiresAt' | 'connectionKey'
+type Unset = 'heartbeatEvent' | 'retry' | 'expiresAt' | 'connectionKey' | 'broker'
 type Resolved<Options> = Given<Omit<Options, Unset>> & { readonly [Name in Unset & keyof Options]: Options[Name] }
 
 /** Every option of one stream, checked, defaults filled in. */
@@ -162,6 +182,8 @@ const DEFAULTS: Settings = {
   accept: true,
   expiresAt: undefined,
   spaceAfterColon: false,
+  broker: undefined,
+  lastEventIdParameter: 'lastEventId',
   maxConnections: 10_000,
   connectionKey: undefined,
   maxConnectionsPerKey: 0,
@@ -175,7 +197,7 @@ const STREAM: Record<keyof StreamSettings, Check> = {
   heartbeatEvent: eventType,
   retry: whole(0, 'ms', '0 for at once'),
   maxBuffered: whole(1024, 'bytes'),
-  overflow: oneOf('close'),
+  overflow: oneOf('close', 'drop', 'latest'),
   stallTimeout: whole(1, 'ms'),
   serializer: isFunction,
   headers: streamHeaders,
@@ -187,6 +209,8 @@ const STREAM: Record<keyof StreamSettings, Check> = {
 const PLUGIN: Partial<Record<string, Check>> = {
   ...STREAM,
   expiresAt: name => { throw new SSE_ERR_OPTION(name, 'belongs to one stream: give it to reply.sse()', 'it in app.register()') },
+  broker: isBroker,
+  lastEventIdParameter: isName,
   maxConnections: whole(0, '', '0 for no limit'),
   connectionKey: isFunction,
   maxConnectionsPerKey: whole(0, '', '0 for no limit'),
@@ -218,6 +242,24 @@ export function resolvePluginOptions (options: SsePluginOptions): Settings {
  */
 export function resolveStreamOptions (defaults: StreamSettings, options: SseStreamOptions | undefined): StreamSettings {
   return options === undefined ? defaults : checked(defaults, options, STREAM)
+}
+
+/** How much of a channel is kept, where nothing else is said. */
+const HISTORY: SseHistory = { count: 1_000, age: 10 * 60 * 1_000, bytes: 8 * 1024 * 1024 }
+
+const HISTORY_CHECKS: Record<keyof SseHistory, Check> = {
+  count: whole(0, 'events', '0 for no history'),
+  age: whole(0, 'ms', '0 for no limit'),
+  bytes: whole(1024, 'bytes')
+}
+
+/**
+ * A channel's history, over the default.
+ *
+ * @throws SSE_ERR_OPTION for a value that a limit cannot have, and for a name that is none
+ */
+export function resolveHistory (history: object | undefined): SseHistory {
+  return history === undefined ? HISTORY : checked(HISTORY, history, HISTORY_CHECKS)
 }
 
 function checked<Target extends object> (defaults: Target, options: object, checks: Partial<Record<string, Check>>): Target {

@@ -1,5 +1,5 @@
 import { Deferred } from './deferred.ts'
-import type { Transport } from './transport.ts'
+import type { SharedText, Transport } from './transport.ts'
 import { atEndOfTurn, type TurnTask } from './turn.ts'
 
 /** Characters after which what was put in during one turn of the event loop leaves without waiting for its end. */
@@ -84,10 +84,27 @@ export class Outbox implements TurnTask {
     return true
   }
 
+  /**
+   * Sends now what goes to many clients, after everything that was put in.
+   *
+   * @param now by `performance.now()`
+   * @returns false if nothing was taken, because there is no room
+   */
+  share (text: SharedText, now: number): boolean {
+    const transport = this.#transport
+    if (transport === undefined || transport.full) return false
+    if (this.#text !== '') this.#write(transport, this.#take())
+    this.#write(transport, text)
+    this.#sent(transport, now)
+    return true
+  }
+
   /** Sends a heartbeat now, unless there is something else to send, which serves as well. */
-  keepAlive (heartbeat: string): void {
-    if (this.#text === '') this.#text = heartbeat
-    if (this.#transport !== undefined) this.#send(this.#transport)
+  keepAlive (heartbeat: string | SharedText): void {
+    const transport = this.#transport
+    if (transport === undefined) return
+    this.#write(transport, this.#text === '' ? heartbeat : this.#take())
+    this.#sent(transport, performance.now())
   }
 
   /** Settles when there is room for more; undefined where there is. Rejects when the outbox is closed before. */
@@ -132,15 +149,26 @@ export class Outbox implements TurnTask {
   }
 
   #send (transport: Transport): void {
-    if (this.#text !== '') {
-      const text = this.#text
-      this.#text = ''
-      this.bytes += transport.write(text)
-      this.lastWrite = performance.now()
-    }
+    if (this.#text !== '') this.#write(transport, this.#take())
+    this.#sent(transport, performance.now())
+  }
+
+  #take (): string {
+    const text = this.#text
+    this.#text = ''
+    return text
+  }
+
+  #write (transport: Transport, text: string | SharedText): void {
+    this.bytes += transport.write(text)
+  }
+
+  /** Nothing more comes for now. */
+  #sent (transport: Transport, now: number): void {
     transport.flush()
+    this.lastWrite = now
     if (transport.full && this.fullSince === Infinity) {
-      this.fullSince = this.lastWrite
+      this.fullSince = now
       this.#owner.pressureChanged()
     }
   }

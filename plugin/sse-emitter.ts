@@ -1,3 +1,5 @@
+import type { SseChannel } from './channel.ts'
+import type { SseEntry } from './entry.ts'
 import type { SseReason } from './errors.ts'
 import type { SseEvent, SseFields } from './event.ts'
 
@@ -5,7 +7,7 @@ import type { SseEvent, SseFields } from './event.ts'
 export type SseState = 'pending' | 'open' | 'closed'
 
 /** What may be sent without a type: whatever the event map says of `message`, the type that browsers give it. */
-type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
+export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
 
 /** What a source of `sendAll` may yield. */
 export type SseItem<Events> =
@@ -21,6 +23,36 @@ export type SseSequence<Events> = Iterable<SseItem<Events>> | AsyncIterable<SseI
 export type SseSource<Events> =
   | SseSequence<Events>
   | ((signal: AbortSignal) => SseSequence<Events> | Promise<SseSequence<Events>>)
+
+/** A channel, whatever its events. */
+export type Subscribable = Pick<SseChannel, 'name'>
+
+/** How `emitter.subscribe` follows channels. */
+export interface SseSubscribeOptions {
+  /**
+   * Where a client begins that does not say where it stands: `'now'`, `'start'` for all there is, or an id. A client
+   * that comes back says so by the header `Last-Event-ID`, or else by the query parameter that the plugin's option
+   * `lastEventIdParameter` names.
+   *
+   * @default 'now'
+   */
+  readonly from?: 'now' | 'start' | (string & {}) | undefined
+
+  /**
+   * Which events this client gets. What it throws ends the stream as an error.
+   *
+   * @default undefined (all)
+   */
+  readonly filter?: ((entry: SseEntry, channel: string) => boolean) | undefined
+
+  /**
+   * Whether the client is told where it stands: by an event of type `sse-ready`, `sse-gap` or `sse-reset`, before
+   * anything else and when something is missing. Off for a stream that speaks another's protocol.
+   *
+   * @default true
+   */
+  readonly markers?: boolean | undefined
+}
 
 /**
  * One event stream to one client, from `reply.sse()` until its connection is over.
@@ -62,6 +94,28 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    */
   sendAll (source: SseSource<Events>): Promise<void>
 
+  /**
+   * Follows channels: what the client has missed, then what is published, in the order of ids, without a gap and
+   * without doubles. It opens the stream. May be called again for more channels; what those have had before the id at
+   * which the client stands by then comes without ids.
+   *
+   * The client hears first, and just once, where it stands: `sse-ready`; `sse-gap` with `{ gaps: [{ channel, from, to
+   * }] }` where history no longer has what came after the id `from` up to `to`; or `sse-reset` where the client's id is
+   * not one of this log's. All history that is left follows.
+   *
+   * A client that reads too slowly is skipped and catches up from history. What happens when history has moved on is
+   * said by the option `overflow`.
+   *
+   * From then on `send` refuses events with an `id`, because ids are the channels'.
+   *
+   * @returns a promise that settles when the client was told where it stands. It rejects, and if nobody awaits it
+   *   nothing happens, with
+   *   - SSE_ERR_LAST_EVENT_ID (400) when the client's id is longer than 1024 characters; the stream ends with it
+   *   - SSE_ERR_CLOSED when the stream is over, or gets over before
+   *   - what the broker rejects with; the stream ends with it
+   */
+  subscribe (channels: Subscribable | readonly Subscribable[], options?: SseSubscribeOptions): Promise<void>
+
   /** Opens the stream without sending: the client learns at once that it is connected. Does nothing when it was opened. */
   open (): void
 
@@ -101,7 +155,10 @@ export interface SseEmitter<Events = Record<string, unknown>> {
 
   readonly state: SseState
 
-  /** The last id that the client has seen, from the header `Last-Event-ID`; undefined at its first connection. */
+  /**
+   * The last id that the client has seen, from the header `Last-Event-ID` or else the query parameter that the plugin's
+   * option `lastEventIdParameter` names; undefined at its first connection.
+   */
   readonly lastEventId: string | undefined
 }
 
@@ -111,6 +168,8 @@ export interface SseStream {
   readonly id: string
   /** What the option `connectionKey` gave. */
   readonly key: string | undefined
+  /** The names of the channels it follows. */
+  readonly channels: readonly string[]
   readonly state: SseState
   /** Milliseconds since `reply.sse()`. */
   readonly age: number

@@ -1,8 +1,29 @@
 import type { Socket } from 'node:net'
-import { HEARTBEAT } from './event.ts'
 
-/** Made once: where there are many streams, heartbeats are most of what is written. */
-const HEARTBEAT_CHUNK = chunk(HEARTBEAT, HEARTBEAT.length)
+/** Text that goes to many clients. What each kind of transport sends of it is made once. */
+export class SharedText {
+  readonly text: string
+  /** Its length in bytes. */
+  readonly bytes: number
+  #buffer: Buffer | undefined
+  #chunk: Buffer | undefined
+
+  constructor (text: string) {
+    this.text = text
+    this.bytes = Buffer.byteLength(text)
+  }
+
+  get buffer (): Buffer {
+    this.#buffer ??= Buffer.from(this.text)
+    return this.#buffer
+  }
+
+  /** As a chunk of HTTP/1.1. */
+  get chunk (): Buffer {
+    this.#chunk ??= Buffer.from(chunk(this.text, this.bytes))
+    return this.#chunk
+  }
+}
 
 /** How the text of a stream reaches its client, once the headers are on their way. */
 export interface Transport {
@@ -14,7 +35,7 @@ export interface Transport {
    */
   begin (mark: number, onDrain: () => void): void
   /** Sends text, after everything that was sent before. @returns its length in bytes */
-  write (text: string): number
+  write (text: string | SharedText): number
   /** Nothing more comes for now: lets go of what was held back for company. */
   flush (): void
   /** Whether more waits than should. */
@@ -51,13 +72,14 @@ export class SocketTransport implements Transport {
     if (mark < this.#socket.writableHighWaterMark) this.#onWritten = () => this.#look()
   }
 
-  write (text: string): number {
-    const bytes = Buffer.byteLength(text)
+  write (text: string | SharedText): number {
+    const bytes = typeof text === 'string' ? Buffer.byteLength(text) : text.bytes
     // The client's half of the connection may have ended before the response hears of it.
     if (!this.#socket.writable) return bytes
-    if (text === HEARTBEAT) this.#socket.write(HEARTBEAT_CHUNK, this.#onWritten)
-    else if (bytes === text.length) this.#socket.write(`${bytes.toString(16)}\r\n${text}\r\n`, 'latin1', this.#onWritten)
-    else this.#socket.write(chunk(text, bytes), this.#onWritten)
+    if (typeof text !== 'string') this.#socket.write(text.chunk, this.#onWritten)
+    // ASCII, which goes to the system without a Buffer in between; of other text, Node would not count the bytes.
+    else if (bytes === text.length) this.#socket.write(chunk(text, bytes), 'latin1', this.#onWritten)
+    else this.#socket.write(Buffer.from(chunk(text, bytes)), this.#onWritten)
     if (this.full && !this.#awaitingDrain) {
       this.#awaitingDrain = true
       if (this.#socket.writableNeedDrain) this.#socket.once('drain', () => this.#look())
@@ -87,10 +109,8 @@ export class SocketTransport implements Transport {
 }
 
 /** Text as a chunk of HTTP/1.1 (RFC 9112, 7.1). */
-function chunk (text: string, bytes: number): Buffer {
-  // As long in bytes as in characters: ASCII, which is copied faster as such.
-  const encoding = bytes === text.length ? 'latin1' : 'utf8'
-  return Buffer.from(`${bytes.toString(16)}\r\n${text}\r\n`, encoding)
+function chunk (text: string, bytes: number): string {
+  return `${bytes.toString(16)}\r\n${text}\r\n`
 }
 
 /** What a stream can be written to: a response of HTTP/2 or HTTP/1.0, an injected one, a compressor. */
@@ -117,8 +137,8 @@ export class StreamTransport implements Transport {
     this.#onDrain = onDrain
   }
 
-  write (text: string): number {
-    const bytes = Buffer.from(text)
+  write (text: string | SharedText): number {
+    const bytes = typeof text === 'string' ? Buffer.from(text) : text.buffer
     this.#queued += bytes.length
     // With a callback, a destination that was destroyed says so there and not by an error event.
     const room = this.#destination.write(bytes, () => {

@@ -4,7 +4,7 @@ import { Emitter, type Connection } from '../plugin/emitter.ts'
 import type { SSE_ERR_CLOSED, SseReason } from '../plugin/errors.ts'
 import { event } from '../plugin/event.ts'
 import { resolvePluginOptions, resolveStreamOptions, type SseStreamOptions } from '../plugin/options.ts'
-import type { Transport } from '../plugin/transport.ts'
+import { SharedText, type Transport } from '../plugin/transport.ts'
 import { Wheel } from '../plugin/wheel.ts'
 import { decode } from './fixtures/client.ts'
 import { stillClock } from './fixtures/clock.ts'
@@ -25,9 +25,14 @@ class FakeTransport implements Transport {
 
   flush (): void {}
 
-  write (text: string): number {
-    this.text += text
-    return Buffer.byteLength(text)
+  write (text: string | SharedText): number {
+    return this.take(text)
+  }
+
+  take (text: string | SharedText): number {
+    const whole = text instanceof SharedText ? text.text : text
+    this.text += whole
+    return Buffer.byteLength(whole)
   }
 }
 
@@ -35,6 +40,8 @@ interface Line { level: 'info' | 'warn' | 'error', fields: Record<string, unknow
 
 /** A connection that opens as soon as it is asked, unless it is told to be slow. */
 class FakeConnection implements Connection {
+  follow = (): never => { throw new Error('it has no channels') }
+
   readonly calls: string[] = []
   readonly lines: Line[] = []
   readonly transport = new FakeTransport()
@@ -600,9 +607,8 @@ t.test('heartbeats', async t => {
     const { emitter, connection, read } = scene({ heartbeat: 1_000 })
     emitter.send('a')
     connection.transport.write = function (text) {
-      this.text += text
       this.full = true
-      return text.length
+      return this.take(text)
     }
     await pass(10_000)
     t.equal(read(), 'data:a\n\n')
@@ -623,7 +629,7 @@ t.test('a stalled client', async t => {
     emitter.send('x')
     connection.transport.write = function (text) {
       this.full = true
-      return text.length
+      return this.take(text)
     }
     await nextTurn()
     const waiting = emitter.send('y')
@@ -642,7 +648,7 @@ t.test('a stalled client', async t => {
     const { transport } = connection
     transport.write = function (text) {
       this.full = true
-      return text.length
+      return this.take(text)
     }
     for (let times = 0; times < 5; times++) {
       emitter.send('x')

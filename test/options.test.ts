@@ -1,5 +1,6 @@
 import t from 'tap'
-import { resolvePluginOptions, resolveStreamOptions, type SsePluginOptions, type SseStreamOptions } from '../plugin/options.ts'
+import { memoryBroker } from '../plugin/memory-broker.ts'
+import { resolveHistory, resolvePluginOptions, resolveStreamOptions, type SsePluginOptions, type SseStreamOptions } from '../plugin/options.ts'
 
 const wrong = (options: object): (() => unknown) => () => resolvePluginOptions(options)
 
@@ -16,6 +17,8 @@ t.test('every option has a default', async t => {
     headers: {},
     accept: true,
     spaceAfterColon: false,
+    broker: undefined,
+    lastEventIdParameter: 'lastEventId',
     maxConnections: 10_000,
     connectionKey: undefined,
     maxConnectionsPerKey: 0,
@@ -33,12 +36,14 @@ t.test('every option can be set', async t => {
     heartbeatEvent: 'ping',
     retry: 0,
     maxBuffered: 1_024,
-    overflow: 'close',
+    overflow: 'latest',
     stallTimeout: 1,
     serializer: String,
     headers: { 'x-a': '1' },
     accept: false,
     spaceAfterColon: true,
+    broker: memoryBroker(),
+    lastEventIdParameter: 'since',
     maxConnections: 0,
     connectionKey: () => 'key',
     maxConnectionsPerKey: 3,
@@ -71,7 +76,10 @@ t.test('a wrong value is refused with the rule and the value', async t => {
     [{ heartbeatEvent: 5 }, 'Option `heartbeatEvent` must be the type of an event, a non-empty string, got 5 (number)'],
     [{ retry: 1.5 }, 'Option `retry` must be a whole number of ms from 0 (0 for at once), got 1.5 (number)'],
     [{ maxBuffered: 1_023 }, 'Option `maxBuffered` must be a whole number of bytes from 1024, got 1023 (number)'],
-    [{ overflow: 'drop' }, 'Option `overflow` must be \'close\', got \'drop\' (string)'],
+    [{ overflow: 'keep' }, 'Option `overflow` must be \'close\' or \'drop\' or \'latest\', got \'keep\' (string)'],
+    [{ broker: { publish () {} } }, 'Option `broker` must be a broker, which has a method subscribe, got { publish: [Function: publish] } (object)'],
+    [{ broker: null }, 'Option `broker` must be a broker, which has a method publish, got null (object)'],
+    [{ lastEventIdParameter: '' }, 'Option `lastEventIdParameter` must be a non-empty string, got \'\' (string)'],
     [{ stallTimeout: 0 }, 'Option `stallTimeout` must be a whole number of ms from 1, got 0 (number)'],
     [{ serializer: 'json' }, 'Option `serializer` must be a function, got \'json\' (string)'],
     [{ headers: [] }, 'Option `headers` must be an object of header names and values, got [] (object)'],
@@ -100,4 +108,11 @@ t.test('a name that is no option is refused, with those there are', async t => {
   t.throws(wrong({ heartBeat: 5 }), { code: 'SSE_ERR_OPTION', message: /^Option `heartBeat` is not an option here; there are timeout, heartbeat, .*, got 5$/ })
   t.throws(() => resolveStreamOptions(resolvePluginOptions({}), { maxConnections: 1 } as SseStreamOptions), { message: /`maxConnections` is not an option here/ })
   t.doesNotThrow(wrong({ prefix: '/x', logLevel: 'info', logSerializers: {} }), 'Fastify\'s own are')
+})
+
+t.test('a channel keeps what it is told to, or as much as by default', async t => {
+  t.strictSame(resolveHistory(undefined), { count: 1_000, age: 600_000, bytes: 8_388_608 })
+  t.strictSame(resolveHistory({ count: 0, age: undefined }), { count: 0, age: 600_000, bytes: 8_388_608 })
+  t.throws(() => resolveHistory({ bytes: 5 }), { code: 'SSE_ERR_OPTION', message: 'Option `bytes` must be a whole number of bytes from 1024, got 5 (number)' })
+  t.throws(() => resolveHistory({ size: 5 } as object), { message: /`size` is not an option here; there are count, age, bytes/ })
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Outbox } from '../plugin/outbox.ts'
-import type { Transport } from '../plugin/transport.ts'
+import { SharedText, type Transport } from '../plugin/transport.ts'
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 const BATCH = 16_384
@@ -19,9 +19,10 @@ class FakeTransport implements Transport {
     this.onDrain = onDrain
   }
 
-  write (text: string): number {
-    this.written.push(text)
-    return Buffer.byteLength(text)
+  write (text: string | SharedText): number {
+    const whole = text instanceof SharedText ? text.text : text
+    this.written.push(whole)
+    return Buffer.byteLength(whole)
   }
 
   flush (): void {

@@ -2,8 +2,7 @@ import net from 'node:net'
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { HEARTBEAT } from '../plugin/event.ts'
-import { SocketTransport, StreamTransport, type Transport } from '../plugin/transport.ts'
+import { SharedText, SocketTransport, StreamTransport, type Transport } from '../plugin/transport.ts'
 import { sleep } from './fixtures/app.ts'
 
 /** Two ends of a connection. */
@@ -43,11 +42,17 @@ t.test('a socket gets each text as one chunk', async t => {
   t.equal(transport.queued, 0)
 })
 
-t.test('a heartbeat is a chunk as any other', async t => {
+t.test('what goes to many is made once for each kind of transport', async t => {
   const { here, received } = await connection(t)
-  t.equal(begun(new SocketTransport(here, false)).write(HEARTBEAT), 3)
+  const shared = new SharedText('data:é\n\n')
+  t.equal(shared.chunk, shared.chunk)
+  t.equal(shared.buffer, shared.buffer)
+  const stream = new PassThrough()
+  t.equal(begun(new SocketTransport(here, false)).write(shared), 9)
+  t.equal(begun(new StreamTransport(stream)).write(shared), 9)
   await sleep(20)
-  t.equal(received(), `3\r\n${HEARTBEAT}\r\n`)
+  t.equal(received(), '9\r\ndata:é\n\n\r\n')
+  t.equal(stream.read().toString(), 'data:é\n\n')
 })
 
 t.test('a corked socket is let go by the first flush', async t => {

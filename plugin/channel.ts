@@ -1,0 +1,102 @@
+import { inspect } from 'node:util'
+import type { SseBroker, SseHistory, SsePublished } from './broker.ts'
+import type { SsePayload } from './entry.ts'
+import { SSE_ERR_CHANNEL, SSE_ERR_EVENT } from './errors.ts'
+import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from './event.ts'
+import type { Unnamed } from './sse-emitter.ts'
+import type { Topics } from './topics.ts'
+
+/** The fields of a published event, beside its data. Its id is the broker's. */
+export interface SsePublishFields extends Omit<SseFields, 'id'> {
+  /**
+   * What this is the latest of: a slow subscriber whose stream has `overflow: 'latest'` is not sent an event that is
+   * followed by one of the same key. It does not go to clients. By default the event's type.
+   */
+  readonly key?: string | undefined
+}
+
+/**
+ * A name to publish under, and to follow by `emitter.subscribe`. It costs nothing to make, and there may be many of one
+ * name.
+ *
+ * @typeParam Events the data of each type of event, for `publish` to check
+ */
+export interface SseChannel<Events = Record<string, unknown>> {
+  readonly name: string
+
+  /** How many streams of this process follow it. */
+  readonly subscribers: number
+
+  /**
+   * Publishes an event to all who follow the channel, in all processes that the broker reaches.
+   *
+   * @param data a string goes as it is, anything else through the plugin's `serializer`
+   * @returns the event's id, once the broker has it. Rejects with
+   *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE when the event cannot be written; nothing of it was published
+   *   - what the broker rejects with, SSE_ERR_BROKER_CLOSED after `app.close()`
+   */
+  publish<Name extends keyof Events & string> (data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<string>
+  publish (data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<string>
+
+  /**
+   * Publishes an event unless that was done before with the same key, so that it may be repeated when it is not known
+   * what came of it. The memory broker remembers for ten minutes.
+   *
+   * @param idempotencyKey 1 to 255 characters
+   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for another event of this channel; and as `publish` does
+   */
+  publishOnce<Name extends keyof Events & string> (idempotencyKey: string, data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<SsePublished>
+  publishOnce (idempotencyKey: string, data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<SsePublished>
+}
+
+/** What a channel needs of its application. */
+export interface ChannelSettings {
+  readonly serializer: SseSerializer
+  readonly history: SseHistory
+}
+
+/** See {@link SseChannel}. */
+export class Channel implements SseChannel {
+  readonly name: string
+  readonly #topics: Topics
+  readonly #broker: SseBroker
+  readonly #settings: ChannelSettings
+
+  constructor (name: string, topics: Topics, settings: ChannelSettings) {
+    // eslint-disable-next-line no-control-regex -- finding control characters is the point
+    if (typeof name !== 'string' || !/^[^\0-\x1f\x7f]{1,255}$/.test(name)) throw new SSE_ERR_CHANNEL(inspect(name, { depth: 0, maxStringLength: 80 }))
+    this.name = name
+    this.#topics = topics
+    this.#broker = topics.broker
+    this.#settings = settings
+  }
+
+  get subscribers (): number {
+    return this.#topics.sizeOf(this.name)
+  }
+
+  async publish (data: unknown, fields?: SsePublishFields): Promise<string> {
+    const { id } = await this.#broker.publish(this.name, this.#payload(data, fields), { history: this.#settings.history })
+    return id
+  }
+
+  async publishOnce (idempotencyKey: string, data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
+    if (typeof idempotencyKey !== 'string' || idempotencyKey.length < 1 || idempotencyKey.length > 255) {
+      throw new SSE_ERR_EVENT(`has the idempotency key ${inspect(idempotencyKey, { depth: 0, maxStringLength: 80 })}: it must be a string of 1 to 255 characters`)
+    }
+    const { history } = this.#settings
+    return await this.#broker.publish(this.name, this.#payload(data, fields), { history, idempotencyKey })
+  }
+
+  /** @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE for what could not be written to a client */
+  #payload (data: unknown, fields: SsePublishFields = {}): SsePayload {
+    const { key, ...event } = fields
+    assertUnreserved(event)
+    if ('id' in event) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
+    if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`has the key ${inspect(key, { depth: 0 })}: it must be a string`)
+    const text = serialize(data, this.#settings.serializer)
+    if (text === undefined) throw new SSE_ERR_EVENT('has no data, without which no client would notice it')
+    encode(text, event, false)
+    return { ...event, data: text, key }
+  }
+}
