@@ -59,7 +59,7 @@ export interface SseBrokerListener {
 export interface SseBrokerSubscription {
   /** The listener was given every entry of the channel up to this id, and none after it. Never before an entry given. */
   readonly position: string
-  /** The listener is not called again. */
+  /** The listener is not called again. May be called twice, and after `close`. */
   unsubscribe (): void
 }
 
@@ -70,7 +70,7 @@ export interface SseBrokerSubscription {
  * Order. The ids of one broker rise over all channels, in the order in which it takes publications, whatever the
  * clocks do; what one caller publishes to one channel without awaiting keeps its order. Everybody sees the same order.
  *
- * Concurrency. Every method may be called at any time, while others run.
+ * Concurrency. Every method may be called at any time, while others run and by a listener.
  *
  * Gaps. Who subscribes, and then reads the history until there is no more, has every entry: one that is published
  * meanwhile is in a page, comes to the listener, or both. What is not there any more is told, by `lost`, `known` and

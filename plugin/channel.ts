@@ -3,7 +3,7 @@ import type { SseBroker, SseHistory, SsePublished } from './broker.ts'
 import type { SsePayload } from './entry.ts'
 import { SSE_ERR_CHANNEL, SSE_ERR_EVENT } from './errors.ts'
 import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from './event.ts'
-import type { Unnamed } from './sse-emitter.ts'
+import type { Unnamed, Untyped } from './sse-emitter.ts'
 import type { Topics } from './topics.ts'
 
 /** The fields of a published event, beside its data. Its id is the broker's. */
@@ -37,6 +37,7 @@ export interface SseChannel<Events = Record<string, unknown>> {
    */
   publish<Name extends keyof Events & string> (data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<string>
   publish (data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<string>
+  publish (data: Untyped<Events>, fields?: SsePublishFields): Promise<string>
 
   /**
    * Publishes an event unless that was done before with the same key, so that it may be repeated when it is not known
@@ -47,6 +48,7 @@ export interface SseChannel<Events = Record<string, unknown>> {
    */
   publishOnce<Name extends keyof Events & string> (idempotencyKey: string, data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<SsePublished>
   publishOnce (idempotencyKey: string, data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<SsePublished>
+  publishOnce (idempotencyKey: string, data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
 }
 
 /** What a channel needs of its application. */
@@ -97,6 +99,7 @@ export class Channel implements SseChannel {
     const text = serialize(data, this.#settings.serializer)
     if (text === undefined) throw new SSE_ERR_EVENT('has no data, without which no client would notice it')
     encode(text, event, false)
-    return { ...event, data: text, key }
+    // An empty type is the same as none.
+    return { ...event, event: event.event || undefined, data: text, key }
   }
 }

@@ -157,10 +157,14 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     const { lastEventId } = this
     if (lastEventId !== undefined && lastEventId.length > MAX_ID) throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_ID))
     this.#follower ??= this.#connection.follow(this)
-    this.open()
     const names = (Array.isArray(channels) ? channels : [channels]).map(({ name }: Subscribable) => name)
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
-    await this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, markers })
+    const following = this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, markers })
+    // A broker that refuses does so at once, and then the client gets that as a status. One that is away for a while
+    // shall not keep it waiting.
+    await Promise.race([following, new Promise(resolve => { setImmediate(resolve) })])
+    this.open()
+    await following
   }
 
   subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions = {}): Promise<void> {
@@ -256,6 +260,8 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     // Ended by its own hand before it opened, it still owes the client an answer. Ended by the hub, it leaves that to
     // the handler, which may have another in mind.
     if (reason === 'complete') this.open()
+    // What was published before the end is before it.
+    this.#follower?.flush()
     this.#stop(reason)
     this.#outbox.finish()
   }

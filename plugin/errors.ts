@@ -45,7 +45,7 @@ export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'The name of a cha
 export const SSE_ERR_BROKER_CLOSED = createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503)
 
 /** A broker has no place for one more channel. */
-export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'There are %s channels with a history, and no place for another', 503)
+export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broker knows %s channels, and has no place for another', 503)
 
 /** An idempotency key was used before, for something else. */
 export const SSE_ERR_IDEMPOTENCY_KEY = createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was used for something else', 422)

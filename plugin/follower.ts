@@ -124,6 +124,11 @@ export class Follower implements TopicFollower {
     await joined.promise
   }
 
+  /** Has what was published before now delivered, and not at the end of the turn. */
+  flush (): void {
+    if (this.#seats.some(({ topic }) => topic.dirty)) this.#topics.flush()
+  }
+
   /** Follows nothing any more. */
   close (error: Error): void {
     this.#closed = true
@@ -207,10 +212,10 @@ export class Follower implements TopicFollower {
   /** Gives what is missing, until nothing is. */
   async #catchUp (): Promise<void> {
     for (;;) {
-      await this.#emitter.room
       const [joining] = this.#joining
       if (joining !== undefined) await this.#join(joining)
       if (this.#closed) return
+      await this.#emitter.room
       const latest = this.#emitter.overflow === 'latest' && this.#beginning === undefined
       const reading = await (latest ? this.#readLatest() : this.#read(this.#at))
       if (this.#closed) return

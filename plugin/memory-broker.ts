@@ -45,6 +45,10 @@ class MemoryBroker implements SseBroker {
   readonly #publications = new Map<string, Publication>()
   /** Up to here, entries of channels that are not in `#logs` may have been. */
   #forgotten = idBeforeAll(epochOf(this.#clock.last)!)
+  /** What listeners are called for just now, and what has to wait for that: they may publish themselves. */
+  readonly #news: Array<{ readonly log: Log, readonly entry: SseEntry }> = []
+  /** Everything up to this id has come to all listeners. */
+  #told = this.#clock.last
   #closed = false
 
   constructor (maxChannels: number) {
@@ -54,27 +58,32 @@ class MemoryBroker implements SseBroker {
   async publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished> {
     this.#assertOpen()
     const { history, idempotencyKey } = publishing
-    if (idempotencyKey === undefined) return { id: this.#append(channel, payload, history), repeated: false }
+    if (idempotencyKey === undefined) {
+      const id = this.#append(channel, payload, history)
+      this.#tell()
+      return { id, repeated: false }
+    }
     const key = `${channel}\n${idempotencyKey}`
-    const digest = createHash('sha256').update(JSON.stringify(payload)).digest('base64')
+    const digest = digestOf(payload)
     const earlier = this.#publication(key)
     if (earlier !== undefined) {
       if (earlier.digest !== digest) throw new SSE_ERR_IDEMPOTENCY_KEY()
       return { id: earlier.id, repeated: true }
     }
     const id = this.#append(channel, payload, history)
-    this.#publications.set(key, { id, digest, until: performance.now() + REPEATABLE })
+    this.#remember(key, { id, digest, until: performance.now() + REPEATABLE })
+    this.#tell()
     return { id, repeated: false }
   }
 
   async subscribe (channel: string, listener: SseBrokerListener): Promise<SseBrokerSubscription> {
     this.#assertOpen()
-    const unsubscribe = this.#log(channel).listen(listener)
-    const clock = this.#clock
+    const log = this.#log(channel)
+    const seat = log.listen(listener, this.#told)
+    const told = (): string => this.#told
     return {
-      // Listeners are called as soon as an id is given.
-      get position () { return clock.last },
-      unsubscribe
+      get position () { return laterId(seat.given, told()) },
+      unsubscribe: () => { log.unlisten(seat) }
     }
   }
 
@@ -92,16 +101,31 @@ class MemoryBroker implements SseBroker {
 
   async close (): Promise<void> {
     this.#closed = true
-    for (const log of this.#logs.values()) this.#wheel.clear(log)
+    for (const log of this.#logs.values()) log.close()
     this.#logs.clear()
     this.#publications.clear()
+    this.#news.length = 0
   }
 
   #append (channel: string, payload: SsePayload, history: SseHistory): string {
     const log = this.#log(channel)
     const entry = new SseEntry(this.#clock.next(), payload)
     log.take(entry, history)
+    this.#news.push({ log, entry })
     return entry.id
+  }
+
+  /** Calls listeners. What they publish meanwhile is told when all have heard what was before. */
+  #tell (): void {
+    if (this.#news.length > 1) return
+    try {
+      for (const { log, entry } of this.#news) {
+        log.tell(entry)
+        this.#told = entry.id
+      }
+    } finally {
+      this.#news.length = 0
+    }
   }
 
   #log (channel: string): Log {
@@ -116,14 +140,21 @@ class MemoryBroker implements SseBroker {
     return log
   }
 
-  /** What is remembered of a publication, once those that are too old or too many are forgotten. */
+  /** What is remembered of a publication. */
   #publication (key: string): Publication | undefined {
     const now = performance.now()
     for (const [old, { until }] of this.#publications) {
-      if (until > now && this.#publications.size < MAX_KEYS) break
+      if (until > now) break
       this.#publications.delete(old)
     }
     return this.#publications.get(key)
+  }
+
+  #remember (key: string, publication: Publication): void {
+    this.#publications.set(key, publication)
+    if (this.#publications.size <= MAX_KEYS) return
+    const [oldest] = this.#publications.keys()
+    this.#publications.delete(oldest!)
   }
 
   #assertOpen (): void {
@@ -131,9 +162,21 @@ class MemoryBroker implements SseBroker {
   }
 }
 
+/** The same for the same event, in whatever order its fields come. */
+function digestOf ({ data, event, retry, comment, key }: SsePayload): string {
+  return createHash('sha256').update(JSON.stringify([data, event, retry, comment, key])).digest('base64')
+}
+
+/** A listener's place in a log. */
+interface Seat {
+  readonly listener: SseBrokerListener
+  /** The last entry it was given, or where it began. */
+  given: string
+}
+
 /** One channel's entries and who listens. As an alarm, it rings when there may be something to let go. */
 class Log extends Alarm {
-  readonly #listeners = new Set<SseBrokerListener>()
+  readonly #seats = new Set<Seat>()
   readonly #wheel: Wheel
   readonly #onForgotten: () => void
   /** Entries from `#first` on; what is before is gone and waits to be cut off in one go. */
@@ -154,7 +197,7 @@ class Log extends Alarm {
     this.#onForgotten = onForgotten
   }
 
-  /** Keeps an entry as long as it may, and hands it to the listeners. */
+  /** Keeps an entry as long as it may. */
   take (entry: SseEntry, { count, age, bytes }: SseHistory): void {
     const now = performance.now()
     this.#entries.push(entry)
@@ -164,22 +207,39 @@ class Log extends Alarm {
     while (this.#size > count || this.#bytes > bytes) this.#drop()
     this.#expire(now)
     this.#arm(now)
-    for (const listener of this.#listeners) listener.onEntry(entry)
   }
 
-  /** @returns its undo */
-  listen (listener: SseBrokerListener): () => void {
-    this.#listeners.add(listener)
-    this.#arm(performance.now())
-    return () => {
-      this.#listeners.delete(listener)
-      this.#arm(performance.now())
+  /** Hands an entry to the listeners. */
+  tell (entry: SseEntry): void {
+    for (const seat of this.#seats) {
+      seat.given = entry.id
+      seat.listener.onEntry(entry)
     }
+  }
+
+  /** @param given where the listener begins */
+  listen (listener: SseBrokerListener, given: string): Seat {
+    const seat: Seat = { listener, given }
+    this.#seats.add(seat)
+    this.#arm(performance.now())
+    return seat
+  }
+
+  unlisten (seat: Seat): void {
+    // Who is not here any more must not wake a log that was closed or forgotten.
+    if (this.#seats.delete(seat)) this.#arm(performance.now())
+  }
+
+  close (): void {
+    this.#seats.clear()
+    this.#wheel.clear(this)
   }
 
   /** The entries after one, or after the beginning; so many at most. */
   read (after: string | undefined, count: number): { entries: SseEntry[], more: boolean } {
-    this.#expire(performance.now())
+    const [now, size] = [performance.now(), this.#size]
+    this.#expire(now)
+    if (this.#size < size) this.#arm(now)
     let [from, end] = [this.#first, this.#entries.length]
     if (after !== undefined) {
       while (from < end) {
@@ -205,7 +265,7 @@ class Log extends Alarm {
   }
 
   get #empty (): boolean {
-    return this.#size === 0 && this.#listeners.size === 0
+    return this.#size === 0 && this.#seats.size === 0
   }
 
   /** Has the alarm ring when the next entry is too old, or when an empty log has been kept for long enough. */

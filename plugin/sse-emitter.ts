@@ -9,6 +9,9 @@ export type SseState = 'pending' | 'open' | 'closed'
 /** What may be sent without a type: whatever the event map says of `message`, the type that browsers give it. */
 export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
 
+/** Anything, where there is no event map: then a type may be known at run time only. */
+export type Untyped<Events> = string extends keyof Events ? unknown : never
+
 /** What a source of `sendAll` may yield. */
 export type SseItem<Events> =
   | Unnamed<Events>
@@ -78,6 +81,7 @@ export interface SseEmitter<Events = Record<string, unknown>> {
   send<Name extends keyof Events & string> (data: Events[Name], fields: SseFields & { readonly event: Name }): Promise<void>
   send (data: Unnamed<Events>, fields?: SseFields & { readonly event?: undefined }): Promise<void>
   send (data: undefined, fields: SseFields & { readonly event?: undefined }): Promise<void>
+  send (data: Untyped<Events>, fields?: SseFields): Promise<void>
 
   /** Sends a comment, which clients skip. Settles as `send` does. */
   comment (text: string): Promise<void>

@@ -1,6 +1,10 @@
-import type { FastifyInstance } from 'fastify'
+import { EventEmitter } from 'node:events'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
+import { wrapHandler } from '../plugin/handler.ts'
+import { Hub } from '../plugin/hub.ts'
+import { resolvePluginOptions } from '../plugin/options.ts'
 import { build, sleep } from './fixtures/app.ts'
 import { call, decode, type Call } from './fixtures/client.ts'
 
@@ -124,4 +128,48 @@ t.test('closing an app without streams takes no time', async t => {
   await app.close()
   t.ok(Date.now() - start < 400)
   await sleep(1)
+})
+
+t.test('after a million streams every slot is free', { timeout: 120_000 }, async t => {
+  const hub = new Hub(resolvePluginOptions({ heartbeat: 0, maxConnections: 3, connectionKey: ({ id }) => id, maxConnectionsPerKey: 2 }))
+  // What Fastify and Node would be, as far as a stream looks at them before it opens.
+  const log = { info () {}, warn () {}, error () {} }
+  const raw = (): EventEmitter => Object.assign(new EventEmitter(), { socket: {}, req: { socket: {} }, destroyed: false, writableEnded: false })
+  const reply = (id: string): FastifyReply => ({
+    request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200
+  }) as unknown as FastifyReply
+  const handler = wrapHandler((_request, reply) => { hub.open(reply, undefined) }, () => false)
+  const open = (id: string): FastifyReply => {
+    const made = reply(id)
+    handler.call(undefined as unknown as FastifyInstance, made.request, made)
+    return made
+  }
+  let refused = 0
+  const streams: FastifyReply[] = []
+  for (let count = 0; count < 1_000_000; count++) {
+    try {
+      streams.push(open(count % 3 === 0 ? 'anna' : 'ben'))
+    } catch {
+      refused++
+    }
+    if (streams.length > 2 || count % 2 === 0) streams.splice(count % streams.length, 1)[0]?.raw.emit('close')
+  }
+  for (const { raw } of streams) raw.emit('close')
+  t.ok(refused > 1_000, `${refused} were refused`)
+  t.equal(hub.size, 0)
+  for (const id of ['anna', 'anna', 'ben']) open(id)
+  t.throws(() => open('carl'), { code: 'SSE_ERR_FULL' })
+  t.equal(hub.size, 3)
+})
+
+t.test('a key has its slots back, too', async t => {
+  const { app, listen } = await build(t, { connectionKey, maxConnectionsPerKey: 1 })
+  const emitters = endless(app)
+  const url = await listen()
+  for (let count = 0; count < 5; count++) {
+    const { request } = await open(url, 'anna')
+    request.destroy()
+    await emitters.at(-1)!.closed
+  }
+  t.equal((await call(url, { headers: { user: 'anna' } }).response).statusCode, 200)
 })

@@ -73,8 +73,9 @@ t.test('a wrong value is one clear line, and exit code 1', async t => {
 })
 
 t.test('an error that nobody has caught is logged, and ends the process with 1', async t => {
-  const server = start(t, { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,setTimeout(()=>{throw(new(Error)(%22uncaught%22))},3000)` })
+  const server = start(t, { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,process.on(%22SIGUSR2%22,()=>{throw(new(Error)(%22uncaught%22))})` })
   await listening(server)
+  server.child.kill('SIGUSR2')
   t.strictSame(await server.exit, [1, null])
   t.match(server.stdout(), /"level":60.*"message":"uncaught"/)
 })

@@ -1,0 +1,366 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import net from 'node:net'
+import { constants, createGunzip } from 'node:zlib'
+import compress from '@fastify/compress'
+import { EventSource } from 'eventsource'
+import { createParser } from 'eventsource-parser'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { memoryBroker, type SseEmitter, type SseStreamOptions, type SseSubscribeOptions } from 'fastify-sse-emitter'
+import { build, sleep, WARN } from '../fixtures/app.ts'
+import { call, decode } from '../fixtures/client.ts'
+
+/** A route that follows a channel. */
+function follow (app: FastifyInstance, names: string[] = ['a'], options: SseSubscribeOptions = {}, stream: SseStreamOptions = {}): SseEmitter[] {
+  const emitters: SseEmitter[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse(stream)
+    emitters.push(emitter)
+    await emitter.subscribe(names.map(name => app.sse.channel(name)), options)
+    return emitter
+  })
+  return emitters
+}
+
+const texts = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
+
+/** Reads what comes. */
+async function reader (url: URL | string, headers: Record<string, string> = {}) {
+  const { request, response } = call(url, { headers })
+  const message = await response
+  const markers: string[] = []
+  const data: string[] = []
+  const parser = createParser({
+    onEvent: event => {
+      if (event.event?.startsWith('sse-') === true) markers.push(event.event)
+      else data.push(event.data)
+    }
+  })
+  message.setEncoding('utf8').on('data', chunk => { parser.feed(chunk) }).on('error', () => {})
+  return {
+    message,
+    leave: () => { request.destroy() },
+    markers,
+    data,
+    has: async (count: number) => { while (data.length < count) await sleep(1) }
+  }
+}
+
+t.test('an EventSource that loses its connection again and again misses nothing', async t => {
+  const { app, listen } = await build(t, { retry: 5 })
+  const emitters = follow(app, ['a', 'b'])
+  const source = new EventSource(await listen())
+  t.teardown(() => source.close())
+  const got: string[] = []
+  source.onmessage = ({ data }) => { got.push(data) }
+  await once(source as unknown as NodeJS.EventEmitter, 'open').catch(() => {})
+  while (emitters.length === 0) await sleep(2)
+  const [a, b] = [app.sse.channel('a'), app.sse.channel('b')]
+  for (let count = 1; count <= 300; count++) {
+    await (count % 3 === 0 ? b : a).publish(String(count))
+    if (count % 50 === 0) app.sse.close()
+    await sleep(1)
+  }
+  while (got.at(-1) !== '300') await sleep(5)
+  t.strictSame(got, texts(1, 300))
+  t.ok(emitters.length > 3, `${emitters.length} connections`)
+})
+
+t.test('a client says where it stands by the header, else by the query, else it is told where to begin', async t => {
+  const { app, listen } = await build(t, { lastEventIdParameter: 'since' })
+  follow(app, ['a'], { from: 'start' })
+  const ids: string[] = []
+  for (const text of texts(1, 4)) ids.push(await app.sse.channel('a').publish(text))
+  const url = await listen()
+  const rows: Array<[query: string, headers: Record<string, string>, expected: string[]]> = [
+    ['', {}, ['1', '2', '3', '4']],
+    [`?since=${ids[1]}`, {}, ['3', '4']],
+    [`?since=${ids[1]}`, { 'last-event-id': ids[2]! }, ['4']],
+    ['?since=', { 'last-event-id': '' }, ['1', '2', '3', '4']],
+    [`?lastEventId=${ids[1]}`, {}, ['1', '2', '3', '4']]
+  ]
+  for (const [query, headers, expected] of rows) {
+    const client = await reader(new URL(query, url), headers)
+    await client.has(expected.length)
+    t.strictSame(client.data, expected, query)
+    client.leave()
+  }
+})
+
+t.test('an application may say where a client begins by an id of its own', async t => {
+  const { app } = await build(t)
+  const first = await app.sse.channel('a').publish('1')
+  await app.sse.channel('a').publish('2')
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(app.sse.channel('a'), { from: first })
+    emitter.complete()
+  })
+  const { events } = decode((await app.inject('/')).body)
+  t.strictSame(events.map(({ event, data }) => event ?? data), ['sse-ready', '2'])
+})
+
+t.test('an id that is longer than any is 400, whether the handler waits or not', async t => {
+  const { app, logs } = await build(t)
+  follow(app)
+  app.get('/unawaited', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.subscribe(app.sse.channel('a'))
+    return emitter
+  })
+  for (const url of ['/', '/unawaited']) {
+    const response = await app.inject({ url, headers: { 'last-event-id': 'x'.repeat(1_025) } })
+    t.equal(response.statusCode, 400)
+    t.match(response.json(), { statusCode: 400, code: 'SSE_ERR_LAST_EVENT_ID', message: 'The last event id has 1025 characters, more than 1024' })
+  }
+  t.equal(app.sse.size, 0)
+  t.notOk(logs.some(({ msg }) => /ended|already/.test(msg)), 'the handler that threw it on is not told of again')
+})
+
+t.test('a stream that follows channels has their ids and no others', async t => {
+  const { app, listen } = await build(t)
+  const emitters = follow(app)
+  const client = await reader(await listen())
+  const [emitter] = emitters
+  await t.rejects(emitter!.send('x', { id: '7' }), { code: 'SSE_ERR_EVENT', message: /follows channels/ })
+  await emitter!.send('mine')
+  await app.sse.channel('a').publish('theirs')
+  await client.has(2)
+  t.strictSame(client.data, ['mine', 'theirs'])
+  client.leave()
+  await emitter!.closed
+  await t.rejects(emitter!.subscribe(app.sse.channel('b')), { code: 'SSE_ERR_CLOSED' })
+})
+
+t.test('what was sent and what was published in one turn keep their order', async t => {
+  const { app, listen } = await build(t)
+  const emitters = follow(app)
+  const client = await reader(await listen())
+  for (const count of texts(1, 3)) {
+    emitters[0]!.send(`sent ${count}`)
+    app.sse.channel('a').publish(`published ${count}`)
+  }
+  await client.has(6)
+  t.strictSame(client.data, ['sent 1', 'sent 2', 'sent 3', 'published 1', 'published 2', 'published 3'])
+  client.leave()
+})
+
+t.test('a heartbeat tells a subscriber where it stands, when that has moved', async t => {
+  const rows: Array<[SseSubscribeOptions, SseStreamOptions, string | undefined]> = [
+    [{}, {}, 'sse-heartbeat'],
+    [{}, { heartbeatEvent: 'ping' }, 'ping'],
+    [{ markers: false }, { heartbeatEvent: 'ping' }, 'ping'],
+    [{ markers: false }, {}, undefined]
+  ]
+  for (const [options, stream, type] of rows) {
+    const { app, listen } = await build(t, { heartbeat: 60 })
+    follow(app, ['a'], { filter: () => false, ...options }, stream)
+    let text = ''
+    const { request, response } = call(await listen())
+    ;(await response).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
+    await sleep(100)
+    const id = await app.sse.channel('a').publish('not wanted')
+    while (!text.includes(`id:${id}\n`)) await sleep(5)
+    await sleep(100)
+    const { events } = decode(text)
+    t.equal(text.split(`id:${id}\n`).length, 2, 'once')
+    t.equal(events.find(event => event.id === id)?.event, type)
+    if (type === undefined) t.equal(events.length, 0, 'which no script notices, where the stream is to have nothing of ours')
+    request.destroy()
+  }
+})
+
+t.test('the hub tells who follows what', async t => {
+  const { app, listen } = await build(t)
+  follow(app, ['a', 'b'])
+  t.strictSame(app.sse.channels(), [])
+  const client = await reader(await listen())
+  t.strictSame(app.sse.list().map(({ channels }) => channels), [['a', 'b']])
+  t.strictSame(app.sse.channels(), [{ name: 'a', subscribers: 1 }, { name: 'b', subscribers: 1 }])
+  t.equal(app.sse.channel('a').subscribers, 1)
+  t.equal(app.sse.close(({ channels }) => channels.includes('b')), 1)
+  await once(client.message, 'end')
+  while (app.sse.size > 0) await sleep(2)
+  t.strictSame(app.sse.channels(), [])
+})
+
+t.test('a stream that has expired is followed by one with a fresh token, without loss', async t => {
+  const { app, listen } = await build(t, { retry: 5 })
+  const reasons: string[] = []
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse({ expiresAt: Date.now() + 150 })
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    await emitter.subscribe(app.sse.channel('a'))
+    return emitter
+  })
+  const source = new EventSource(await listen())
+  t.teardown(() => source.close())
+  const got: string[] = []
+  source.onmessage = ({ data }) => { got.push(data) }
+  while (app.sse.size === 0) await sleep(2)
+  for (let count = 1; count <= 60; count++) {
+    await app.sse.channel('a').publish(String(count))
+    await sleep(10)
+  }
+  while (got.length < 60) await sleep(5)
+  t.strictSame(got, texts(1, 60))
+  t.ok(reasons.length >= 2 && reasons.every(reason => reason === 'expired'), reasons.join())
+})
+
+t.test('a stalled client costs the others nothing, and catches up when it reads again', async t => {
+  const { app, listen } = await build(t)
+  follow(app)
+  const url = await listen()
+  const stalled = net.connect(Number(url.port), '127.0.0.1')
+  stalled.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  await once(stalled, 'data')
+  stalled.pause()
+  let late = ''
+  stalled.setEncoding('utf8').on('data', chunk => { late += chunk })
+  stalled.pause()
+  const others = await Promise.all(Array.from({ length: 5 }, async () => await reader(url)))
+  const channel = app.sse.channel('a', { history: { count: 10_000, bytes: 100_000_000 } })
+  for (let count = 1; count <= 900; count++) {
+    await channel.publish(`${count} ${'x'.repeat(10_000)}`)
+    await others[0]!.has(count)
+  }
+  for (const other of others) {
+    await other.has(900)
+    t.strictSame(other.data.map(text => text.split(' ')[0]), texts(1, 900))
+  }
+  const { queued, state } = app.sse.list()[0]!
+  t.equal(state, 'open')
+  t.ok(queued < 200_000, `${queued} bytes wait for it`)
+  stalled.resume()
+  while (!late.includes('\ndata:900 ')) await sleep(5)
+  const body = late.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, '')
+  t.strictSame(decode(body).events.filter(({ event }) => event === undefined).map(({ data }) => data.split(' ')[0]), texts(1, 900))
+  stalled.destroy()
+})
+
+t.test('a client that stalls for too long is dropped, and is told when it comes back', async t => {
+  const { app, logs, listen } = await build(t, { stallTimeout: 300 })
+  const emitters = follow(app)
+  const url = await listen()
+  const stalled = net.connect(Number(url.port), '127.0.0.1').pause()
+  stalled.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while (emitters.length === 0) await sleep(2)
+  const id = await app.sse.channel('a').publish('first')
+  const channel = app.sse.channel('a', { history: { count: 5 } })
+  for (let count = 0; emitters[0]!.state !== 'closed'; count++) {
+    await channel.publish('x'.repeat(100_000))
+    await sleep(5)
+  }
+  t.equal(await emitters[0]!.closed, 'slow')
+  stalled.destroy()
+  const back = await reader(url, { 'last-event-id': id })
+  await back.has(5)
+  t.strictSame(back.markers, ['sse-gap'])
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [])
+  back.leave()
+})
+
+t.test('a client that has fallen behind what history holds is let go in peace', async t => {
+  const { app, listen } = await build(t)
+  const emitters = follow(app)
+  const url = await listen()
+  const slow = net.connect(Number(url.port), '127.0.0.1').pause()
+  slow.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while (emitters[0]?.state !== 'open') await sleep(2)
+  const channel = app.sse.channel('a', { history: { count: 2 } })
+  for (let count = 0; count < 1_000; count++) {
+    channel.publish('x'.repeat(10_000))
+    if (count % 10 === 0) await sleep(1)
+  }
+  let text = ''
+  slow.setEncoding('utf8').on('data', chunk => { text += chunk }).resume()
+  t.equal(await emitters[0]!.closed, 'slow')
+  while (!text.endsWith('0\r\n\r\n')) await sleep(5)
+  t.pass('the stream has ended as a stream ends')
+  slow.destroy()
+})
+
+t.test('on HTTP/2, a stalled subscriber is reset, and its connection goes on', async t => {
+  const { app, listen } = await build(t, { stallTimeout: 200 }, { http2: true } as object)
+  const emitters = follow(app)
+  const session = http2.connect(await listen())
+  t.teardown(() => session.destroy())
+  const stalled = session.request({ ':path': '/' })
+  stalled.on('error', () => {})
+  await once(stalled, 'response')
+  stalled.pause()
+  const other = session.request({ ':path': '/' })
+  let text = ''
+  other.setEncoding('utf8').on('data', chunk => { text += chunk })
+  await once(other, 'response')
+  for (let count = 1; emitters[0]!.state !== 'closed'; count++) {
+    await app.sse.channel('a').publish(`${count} ${'x'.repeat(5_000)}`)
+    await sleep(5)
+  }
+  t.equal(await emitters[0]!.closed, 'slow')
+  if (!stalled.closed) await once(stalled, 'close')
+  t.equal(stalled.rstCode, http2.constants.NGHTTP2_CANCEL)
+  await app.sse.channel('a').publish('last')
+  while (!text.includes('data:last\n')) await sleep(5)
+  t.equal(emitters[1]!.state, 'open')
+})
+
+t.test('an injected and a compressed client follow as well', async t => {
+  const { app, listen } = await build(t)
+  await app.register(compress, { customTypes: /event-stream/, zlibOptions: { flush: constants.Z_SYNC_FLUSH } })
+  follow(app, ['a'], { from: 'start' })
+  await app.sse.channel('a').publish('1')
+  const { response, request } = call(await listen(), { headers: { 'accept-encoding': 'gzip' } })
+  let text = ''
+  ;(await response).on('error', () => {}).pipe(createGunzip()).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
+  const controller = new AbortController()
+  const injected = await app.inject({ url: '/', payloadAsStream: true, signal: controller.signal })
+  let also = ''
+  injected.stream().setEncoding('utf8').on('data', chunk => { also += chunk }).on('error', () => {})
+  while (app.sse.channels()[0]?.subscribers !== 2) await sleep(2)
+  await app.sse.channel('a').publish('2')
+  while (!text.includes('data:2') || !also.includes('data:2')) await sleep(5)
+  for (const got of [text, also]) t.strictSame(decode(got).events.map(({ event, data }) => event ?? data), ['sse-ready', '1', '2'])
+  request.destroy()
+  controller.abort()
+})
+
+t.test('a broker that refuses a subscriber is an error response, or ends its stream', async t => {
+  const { app } = await build(t, { broker: memoryBroker({ maxChannels: 1 }) })
+  follow(app, ['b'])
+  await app.sse.channel('a').publish('1')
+  app.get('/open', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.open()
+    await emitter.subscribe(app.sse.channel('b'))
+  })
+  t.match((await app.inject('/')).json(), { statusCode: 503, code: 'SSE_ERR_BROKER_FULL' })
+  const { events } = decode((await app.inject('/open')).body)
+  t.match(events, [{ event: 'sse-error', data: '{"code":"SSE_ERR_BROKER_FULL"}' }])
+  t.equal(app.sse.size, 0)
+})
+
+t.test('what was published before the end comes before it', async t => {
+  const { app, listen } = await build(t)
+  const emitters = follow(app)
+  const url = await listen()
+  for (const end of [() => emitters.at(-1)!.complete(), () => app.sse.close()]) {
+    const client = await reader(url)
+    app.sse.channel('a').publish('last')
+    end()
+    await once(client.message, 'end')
+    t.strictSame(client.data, ['last'])
+  }
+})
+
+t.test('after the application has closed nothing can be published', async t => {
+  const { app, listen } = await build(t)
+  follow(app)
+  const client = await reader(await listen())
+  await app.sse.channel('a').publish('last')
+  await app.close()
+  await client.has(1)
+  t.strictSame(client.data, ['last'])
+  await t.rejects(app.sse.channel('a').publish('late'), { code: 'SSE_ERR_BROKER_CLOSED' })
+})
