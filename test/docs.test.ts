@@ -14,12 +14,16 @@ const DOCS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...
 const AROUND = `
 import type { EventEmitter } from 'node:events'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { SseEmitter } from 'fastify-sse-emitter'
+import type { SseChannel, SseEmitter } from 'fastify-sse-emitter'
 import sse from 'fastify-sse-emitter'
 declare const app: FastifyInstance
 declare const request: FastifyRequest
 declare const reply: FastifyReply
 declare const emitter: SseEmitter
+declare const prices: SseChannel
+// In a page.
+declare class EventSource { constructor (url: string); addEventListener (type: string, listener: () => void): void }
+declare function reload (): void
 declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
@@ -41,11 +45,11 @@ t.test('every example in TypeScript and JavaScript passes the compiler', async t
   const files = new Map<string, { name: string, text: string }>()
   for (const [index, { name, language, code }] of blocks().entries()) {
     if (language !== 'ts' && language !== 'js') continue
-    // Imports first, then the rest in a function: an example may declare what is there around it.
+    // Imports first, then the rest in a function: an example may declare what is there around it, and import it again.
     const imports = code.match(/^import .*$/gm)?.join('\n') ?? ''
     const rest = code.replaceAll(/^import .*$/gm, '')
     // An example that is whole needs nothing around it.
-    const text = language === 'js' ? code : `${AROUND}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, market, job, writeReport, talk, sse]\n`
+    const text = language === 'js' ? code : `${AROUND}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, talk, sse, EventSource, reload]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)

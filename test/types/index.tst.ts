@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import sse, { event, errors, type SseEmitter, type SseEvent, type SseHub, type SsePluginOptions, type SseReason, type SseStreamOptions } from 'fastify-sse-emitter'
+import sse, { event, errors, memoryBroker, type SseBroker, type SseEmitter, type SseEntry, type SseEvent, type SseHub, type SsePluginOptions, type SsePublished, type SseReason, type SseStreamOptions } from 'fastify-sse-emitter'
 
 declare const reply: FastifyReply
 declare const app: FastifyInstance
@@ -104,5 +104,44 @@ describe('the hub', () => {
     expect(app.sse.size).type.toBe<number>()
     expect(app.sse.close(({ key, age }) => key === 'x' && age > 5)).type.toBe<number>()
     expect(app.sse.list()[0]?.queued).type.toBe<number | undefined>()
+    expect(app.sse.list()[0]?.channels).type.toBe<readonly string[] | undefined>()
+    expect(app.sse.channels()[0]?.subscribers).type.toBe<number | undefined>()
+  })
+})
+
+describe('a channel', () => {
+  const untyped = app.sse.channel('a')
+  const typed = app.sse.channel<Events>('a', { history: { count: 10 } })
+
+  test('checks the data of each type of event', () => {
+    expect(typed.publish({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<string>>()
+    expect(typed.publish).type.toBeCallableWith('text', { key: 'k' })
+    expect(typed.publish).type.not.toBeCallableWith({ tokens: 5 }, { event: 'delta' as const })
+    expect(typed.publish).type.not.toBeCallableWith({ text: 'hi' })
+    expect(typed.publishOnce('key', 'text')).type.toBe<Promise<SsePublished>>()
+    expect(typed.publishOnce).type.not.toBeCallableWith('key', 5)
+  })
+
+  test('without an event map takes anything', () => {
+    expect(untyped.publish).type.toBeCallableWith({ any: 1 })
+    expect(untyped.publish).type.toBeCallableWith('x', { event: 'y' as string | undefined })
+    expect(untyped.publish).type.not.toBeCallableWith('x', { id: '7' })
+    expect(untyped.publish).type.not.toBeCallableWith('x', { key: 7 })
+    expect(reply.sse().send).type.toBeCallableWith('x', { event: 'y' as string | undefined })
+    expect(typed.publish).type.not.toBeCallableWith('x', { event: 'y' as string | undefined })
+  })
+
+  test('is followed by an emitter', () => {
+    const emitter = reply.sse<Events>()
+    expect(emitter.subscribe(typed)).type.toBe<Promise<void>>()
+    expect(emitter.subscribe).type.toBeCallableWith([untyped, typed], { from: 'start', markers: false })
+    expect(emitter.subscribe).type.toBeCallableWith(typed, { from: 'an-id', filter: ({ data, key }: SseEntry) => data === key })
+    expect(emitter.subscribe).type.not.toBeCallableWith('a')
+    expect(emitter.subscribe).type.not.toBeCallableWith(typed, { from: 5 })
+  })
+
+  test('stands on a broker', () => {
+    expect(memoryBroker()).type.toBe<SseBroker>()
+    expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: memoryBroker({ maxChannels: 5 }), lastEventIdParameter: 'since' })
   })
 })
