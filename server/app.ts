@@ -6,6 +6,7 @@ import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import sse from 'fastify-sse-emitter'
 import type { Config } from './config.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
+import { channels } from './routes/channels.ts'
 import { sseChat } from './routes/sse-chat.ts'
 
 /** The page's files, wherever this file was compiled to. */
@@ -30,11 +31,17 @@ const HEADERS: FastifyHelmetOptions = {
   strictTransportSecurity: false
 }
 
+/** What a request says is taken as it is, or refused. By default, Fastify drops and converts what does not fit. */
+const AJV = { customOptions: { removeAdditional: false, coerceTypes: false } } as const
+
+/** What is too long for a parameter is for its schema to say; a router that did would find no route. */
+const ROUTER = { maxParamLength: 16_384 }
+
 /** The demo server, ready to listen. */
 export async function buildApp (config: Config, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
   // A browser keeps connections at hand on which it has asked for nothing; without this, closing waits for them. The
   // streams have ended by then.
-  const app = fastify({ forceCloseConnections: true, ...options })
+  const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...options })
   await app.register(sse)
 
   // As in the seed, any page may read what is under /learn.
@@ -49,6 +56,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(cors, { origin: origins })
     own.register(helmet, HEADERS)
     own.register(files, { root: STATIC })
+    own.register(channels, { token: config.PUBLISH_TOKEN })
     own.get('/healthz', async () => ({ status: 'ok' }))
   })
 

@@ -10,6 +10,8 @@ export interface Config {
   readonly CORS_ORIGIN: string
   /** Milliseconds between two lines of the chat. */
   readonly CHAT_INTERVAL_MS: number
+  /** What publishing to a channel takes, as a bearer token; empty for nothing. */
+  readonly PUBLISH_TOKEN: string
   readonly LOG_LEVEL: string
 }
 
@@ -22,6 +24,7 @@ const schema = {
     PORT: { type: 'integer', minimum: 0, maximum: 65_535, default: 3_000 },
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
+    PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
     LOG_LEVEL: { type: 'string', enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' }
   }
 }
@@ -29,8 +32,12 @@ const schema = {
 /** What a person can do about a rule that was broken, where the rule itself does not say it. */
 const HINTS: Record<string, string> = {
   CORS_ORIGIN: 'must be origins such as https://example.com, divided by commas',
+  PUBLISH_TOKEN: 'must be printable ASCII without spaces, which a header can carry',
   LOG_LEVEL: `must be one of ${schema.properties.LOG_LEVEL.enum.join(', ')}`
 }
+
+/** What is not for a log to show. */
+const SECRETS = ['PUBLISH_TOKEN']
 
 /**
  * Reads the configuration.
@@ -44,7 +51,8 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     const problems = (error as { errors: Array<{ instancePath: string, message: string }> }).errors
     throw new Error(problems.map(({ instancePath, message }) => {
       const name = instancePath.slice(1)
-      return `${name} ${HINTS[name] ?? message}, and it is ${JSON.stringify(env[name])}`
+      const value = SECRETS.includes(name) ? '' : `, and it is ${JSON.stringify(env[name])}`
+      return `${name} ${HINTS[name] ?? message}${value}`
     }).join('\n'))
   }
 }

@@ -2,11 +2,11 @@ import t from 'tap'
 import { readConfig } from '../../server/config.ts'
 
 t.test('nothing has to be set', async t => {
-  t.strictSame({ ...readConfig({}) }, { HOST: '127.0.0.1', PORT: 3_000, CORS_ORIGIN: '', CHAT_INTERVAL_MS: 3_000, LOG_LEVEL: 'info' })
+  t.strictSame({ ...readConfig({}) }, { HOST: '127.0.0.1', PORT: 3_000, CORS_ORIGIN: '', CHAT_INTERVAL_MS: 3_000, PUBLISH_TOKEN: '', LOG_LEVEL: 'info' })
 })
 
 t.test('what is set is taken, and what is no business of ours is not', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', LOG_LEVEL: 'debug' }
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', LOG_LEVEL: 'debug' }
   t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0 })
 })
 
@@ -23,4 +23,10 @@ t.test('a wrong value is refused with a line that names it', async t => {
     [{ PORT: '-1', LOG_LEVEL: '' }, 'PORT must be >= 0, and it is "-1"\nLOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is ""']
   ]
   for (const [env, message] of rows) t.throws(() => readConfig(env), { message })
+})
+
+t.test('a token that no header can carry is refused, and not shown', async t => {
+  for (const token of ['two words', 'schlüssel', 'line\n']) {
+    t.throws(() => readConfig({ PUBLISH_TOKEN: token }), { message: 'PUBLISH_TOKEN must be printable ASCII without spaces, which a header can carry' })
+  }
 })
