@@ -51,7 +51,7 @@ export interface SseBrokerListener {
   onEntry (entry: SseEntry): void
   /**
    * Entries may have been missed, or the log is another one from here on. Who has to know reads the history again;
-   * `onEntry` goes on after the subscription's `position`.
+   * `onEntry` goes on after the subscription's `position`. Not before the subscription is there.
    */
   onBreak (): void
 }

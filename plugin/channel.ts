@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import type { SseBroker, SseHistory, SsePublished } from './broker.ts'
+import { channelName } from './check.ts'
 import type { SsePayload } from './entry.ts'
-import { SSE_ERR_CHANNEL, SSE_ERR_EVENT } from './errors.ts'
-import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from './event.ts'
-import type { Unnamed, Untyped } from './sse-emitter.ts'
+import { SSE_ERR_EVENT } from './errors.ts'
+import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer, type Unnamed, type Untyped } from './event.ts'
 import type { Topics } from './topics.ts'
 
 /** The fields of a published event, beside its data. Its id is the broker's. */
@@ -65,9 +65,7 @@ export class Channel implements SseChannel {
   readonly #settings: ChannelSettings
 
   constructor (name: string, topics: Topics, settings: ChannelSettings) {
-    // eslint-disable-next-line no-control-regex -- finding control characters is the point
-    if (typeof name !== 'string' || !/^[^\0-\x1f\x7f]{1,255}$/.test(name)) throw new SSE_ERR_CHANNEL(inspect(name, { depth: 0, maxStringLength: 80 }))
-    this.name = name
+    this.name = channelName(name)
     this.#topics = topics
     this.#broker = topics.broker
     this.#settings = settings

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { SSE_ERR_OPTION } from './errors.ts'
+import { SSE_ERR_CHANNEL, SSE_ERR_OPTION } from './errors.ts'
 import { encode } from './event.ts'
 
 /** Gives the value that an option has. @throws SSE_ERR_OPTION if it cannot have this one */
@@ -31,8 +31,15 @@ export function isBoolean (name: string, value: unknown): unknown {
   return typeof value === 'boolean' ? value : fail(name, 'must be true or false', value)
 }
 
-/** A name in a query string. */
-export function isName (name: string, value: unknown): unknown {
+/** @throws SSE_ERR_CHANNEL for what is no name for a channel */
+export function channelName (name: unknown): string {
+  // eslint-disable-next-line no-control-regex -- finding control characters is the point
+  if (typeof name === 'string' && /^[^\0-\x1f\x7f]{1,255}$/.test(name)) return name
+  throw new SSE_ERR_CHANNEL(inspect(name, { depth: 0, maxStringLength: 80 }))
+}
+
+/** A text that says something. */
+export function isText (name: string, value: unknown): unknown {
   return typeof value === 'string' && value !== '' ? value : fail(name, 'must be a non-empty string', value)
 }
 

@@ -1,14 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Callbacks } from './callbacks.ts'
+import { channelName } from './check.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
 import { Deferred } from './deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_SERIALIZE, type SseReason } from './errors.ts'
 import { assertUnreserved, encode, encodeComment, HEARTBEAT, serialize, type SseFields } from './event.ts'
 import type { FollowedEmitter, Follower } from './follower.ts'
-import type { StreamSettings } from './options.ts'
+import { resolveSubscribeOptions, type SseSubscribeOptions, type StreamSettings } from './options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { sendSource } from './source.ts'
-import type { SseEmitter, SseState, SseSubscribeOptions, Subscribable } from './sse-emitter.ts'
+import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 import { SharedText, type Transport } from './transport.ts'
 import type { Wheel } from './wheel.ts'
 
@@ -152,12 +153,14 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
 
   // Following channels
 
-  async #subscribe (channels: Subscribable | readonly Subscribable[], { from = 'now', filter, markers = true }: SseSubscribeOptions): Promise<void> {
+  async #subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions | undefined): Promise<void> {
     if (this.#reason !== undefined) throw this.#closedBecause(this.#reason)
+    const { from, filter, markers } = resolveSubscribeOptions(options)
+    const names = (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
+    if (names.length === 0) channelName(undefined)
     const { lastEventId } = this
     if (lastEventId !== undefined && lastEventId.length > MAX_ID) throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_ID))
     this.#follower ??= this.#connection.follow(this)
-    const names = (Array.isArray(channels) ? channels : [channels]).map(({ name }: Subscribable) => name)
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
     const following = this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, markers })
     // A broker that refuses does so at once, and then the client gets that as a status. One that is away for a while
@@ -167,7 +170,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     await following
   }
 
-  subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions = {}): Promise<void> {
+  subscribe (channels: Subscribable | readonly Subscribable[], options?: SseSubscribeOptions): Promise<void> {
     const subscribed = this.#subscribe(channels, options)
     // Without its channels the stream is good for nothing.
     subscribed.catch(error => { this.completeWithError(error) })

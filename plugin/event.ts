@@ -26,6 +26,12 @@ export interface SseFields {
   readonly comment?: string | undefined
 }
 
+/** What may be sent without a type: whatever the event map says of `message`, the type that browsers give it. */
+export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
+
+/** Anything, where there is no event map: then a type may be known at run time only. */
+export type Untyped<Events> = string extends keyof Events ? unknown : never
+
 /** Turns data that is not a string into text, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string
 

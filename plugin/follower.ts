@@ -154,7 +154,7 @@ export class Follower implements TopicFollower {
 
   deliver (topic: Topic, delivery: Delivery): void {
     if (!this.#live) return
-    const [seat] = this.#seats
+    const seat = this.#seats[0]
     if (this.#seats.length === 1 && seat!.filter === undefined && seat!.since === undefined) {
       this.#give(topic.batch!, delivery)
     } else if (delivery !== this.#delivery) {

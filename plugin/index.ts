@@ -32,8 +32,8 @@ export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, S
 export type { SseChannel, SsePublishFields } from './channel.ts'
 export type { SseChannelOptions, SseHub } from './hub.ts'
 export { memoryBroker, type MemoryBrokerOptions } from './memory-broker.ts'
-export type { SsePluginOptions, SseStreamOptions } from './options.ts'
-export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream, SseSubscribeOptions } from './sse-emitter.ts'
+export type { SsePluginOptions, SseStreamOptions, SseSubscribeOptions } from './options.ts'
+export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './sse-emitter.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

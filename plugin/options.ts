@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 import type { SseBroker, SseHistory } from './broker.ts'
-import { eventType, isBoolean, isBroker, isFunction, isName, moment, oneOf, streamHeaders, whole, type Check } from './check.ts'
+import { eventType, isBoolean, isBroker, isFunction, isText, moment, oneOf, streamHeaders, whole, type Check } from './check.ts'
+import type { SseEntry } from './entry.ts'
 import { SSE_ERR_OPTION } from './errors.ts'
 import type { SseSerializer } from './event.ts'
 
@@ -160,6 +161,33 @@ export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'> {
   readonly shutdownGrace?: number | undefined
 }
 
+/** How `emitter.subscribe` follows channels. */
+export interface SseSubscribeOptions {
+  /**
+   * Where a client begins that does not say where it stands: `'now'`, `'start'` for all there is, or an id. A client
+   * that comes back says so by the header `Last-Event-ID`, or else by the query parameter that the plugin's option
+   * `lastEventIdParameter` names.
+   *
+   * @default 'now'
+   */
+  readonly from?: 'now' | 'start' | (string & {}) | undefined
+
+  /**
+   * Which events this client gets. What it throws ends the stream as an error.
+   *
+   * @default undefined (all)
+   */
+  readonly filter?: ((entry: SseEntry, channel: string) => boolean) | undefined
+
+  /**
+   * Whether the client is told where it stands: by an event of type `sse-ready`, `sse-gap` or `sse-reset`, before
+   * anything else and when something is missing. Off for a stream that speaks another's protocol.
+   *
+   * @default true
+   */
+  readonly markers?: boolean | undefined
+}
+
 type Given<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 type Unset = 'heartbeatEvent' | 'retry' | 'expiresAt' | 'connectionKey' | 'broker'
 type Resolved<Options> = Given<Omit<Options, Unset>> & { readonly [Name in Unset & keyof Options]: Options[Name] }
@@ -210,7 +238,7 @@ const PLUGIN: Partial<Record<string, Check>> = {
   ...STREAM,
   expiresAt: name => { throw new SSE_ERR_OPTION(name, 'belongs to one stream: give it to reply.sse()', 'it in app.register()') },
   broker: isBroker,
-  lastEventIdParameter: isName,
+  lastEventIdParameter: isText,
   maxConnections: whole(0, '', '0 for no limit'),
   connectionKey: isFunction,
   maxConnectionsPerKey: whole(0, '', '0 for no limit'),
@@ -260,6 +288,19 @@ const HISTORY_CHECKS: Record<keyof SseHistory, Check> = {
  */
 export function resolveHistory (history: object | undefined): SseHistory {
   return history === undefined ? HISTORY : checked(HISTORY, history, HISTORY_CHECKS)
+}
+
+const FOLLOWING: Given<Omit<SseSubscribeOptions, 'filter'>> & Pick<SseSubscribeOptions, 'filter'> = { from: 'now', filter: undefined, markers: true }
+
+const FOLLOWING_CHECKS: Record<keyof SseSubscribeOptions, Check> = { from: isText, filter: isFunction, markers: isBoolean }
+
+/**
+ * How channels are followed, with the defaults.
+ *
+ * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
+ */
+export function resolveSubscribeOptions (options: SseSubscribeOptions | undefined): typeof FOLLOWING {
+  return options === undefined ? FOLLOWING : checked(FOLLOWING, options, FOLLOWING_CHECKS)
 }
 
 function checked<Target extends object> (defaults: Target, options: object, checks: Partial<Record<string, Check>>): Target {

@@ -1,16 +1,10 @@
 import type { SseChannel } from './channel.ts'
-import type { SseEntry } from './entry.ts'
 import type { SseReason } from './errors.ts'
-import type { SseEvent, SseFields } from './event.ts'
+import type { SseEvent, SseFields, Unnamed, Untyped } from './event.ts'
+import type { SseSubscribeOptions } from './options.ts'
 
 /** `pending` until the stream opens, `open` while events can be sent and leave, `closed` once nothing can be sent. */
 export type SseState = 'pending' | 'open' | 'closed'
-
-/** What may be sent without a type: whatever the event map says of `message`, the type that browsers give it. */
-export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
-
-/** Anything, where there is no event map: then a type may be known at run time only. */
-export type Untyped<Events> = string extends keyof Events ? unknown : never
 
 /** What a source of `sendAll` may yield. */
 export type SseItem<Events> =
@@ -29,33 +23,6 @@ export type SseSource<Events> =
 
 /** A channel, whatever its events. */
 export type Subscribable = Pick<SseChannel, 'name'>
-
-/** How `emitter.subscribe` follows channels. */
-export interface SseSubscribeOptions {
-  /**
-   * Where a client begins that does not say where it stands: `'now'`, `'start'` for all there is, or an id. A client
-   * that comes back says so by the header `Last-Event-ID`, or else by the query parameter that the plugin's option
-   * `lastEventIdParameter` names.
-   *
-   * @default 'now'
-   */
-  readonly from?: 'now' | 'start' | (string & {}) | undefined
-
-  /**
-   * Which events this client gets. What it throws ends the stream as an error.
-   *
-   * @default undefined (all)
-   */
-  readonly filter?: ((entry: SseEntry, channel: string) => boolean) | undefined
-
-  /**
-   * Whether the client is told where it stands: by an event of type `sse-ready`, `sse-gap` or `sse-reset`, before
-   * anything else and when something is missing. Off for a stream that speaks another's protocol.
-   *
-   * @default true
-   */
-  readonly markers?: boolean | undefined
-}
 
 /**
  * One event stream to one client, from `reply.sse()` until its connection is over.
@@ -115,6 +82,7 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    * @returns a promise that settles when the client was told where it stands. It rejects, and if nobody awaits it
    *   nothing happens, with
    *   - SSE_ERR_LAST_EVENT_ID (400) when the client's id is longer than 1024 characters; the stream ends with it
+   *   - SSE_ERR_CHANNEL or SSE_ERR_OPTION for what cannot be followed, or not so; the stream ends with it
    *   - SSE_ERR_CLOSED when the stream is over, or gets over before
    *   - what the broker rejects with; the stream ends with it
    */

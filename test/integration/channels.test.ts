@@ -118,6 +118,23 @@ t.test('an id that is longer than any is 400, whether the handler waits or not',
   t.notOk(logs.some(({ msg }) => /ended|already/.test(msg)), 'the handler that threw it on is not told of again')
 })
 
+t.test('what cannot be followed ends the stream with what is wrong', async t => {
+  const { app } = await build(t)
+  const rows: Array<[unknown, object | undefined, string]> = [
+    [[], undefined, 'SSE_ERR_CHANNEL'],
+    [undefined, undefined, 'SSE_ERR_CHANNEL'],
+    ['a', undefined, 'SSE_ERR_CHANNEL'],
+    [{ name: 'a\nb' }, undefined, 'SSE_ERR_CHANNEL'],
+    [{ name: 'a' }, { from: 5 }, 'SSE_ERR_OPTION'],
+    [{ name: 'a' }, { filter: 'x' }, 'SSE_ERR_OPTION'],
+    [{ name: 'a' }, { filters: 'x' }, 'SSE_ERR_OPTION']
+  ]
+  for (const [index, [channels, options]] of rows.entries()) {
+    app.get(`/${index}`, async (_request, reply) => { await reply.sse().subscribe(channels as never, options) })
+  }
+  for (const [index, [, , code]] of rows.entries()) t.match((await app.inject(`/${index}`)).json(), { statusCode: 500, code })
+})
+
 t.test('a stream that follows channels has their ids and no others', async t => {
   const { app, listen } = await build(t)
   const emitters = follow(app)
