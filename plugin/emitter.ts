@@ -144,7 +144,6 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
   }
 
   put (text: string, events: number): Promise<void> | undefined {
-    if (this.#reason !== undefined) return rejected(this.#closedBecause(this.#reason))
     this.open()
     this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')

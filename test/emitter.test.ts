@@ -454,6 +454,13 @@ t.test('callbacks', async t => {
     failed.completeWithError(new Error('boom'))
     failed.onError(error => { ran.push((error as Error).message) })
     t.equal(ran[2], 'boom')
+
+    const connection = new FakeConnection()
+    const unwatched = connection.emitter = new Emitter(connection, resolvePluginOptions({}), new Wheel())
+    unwatched.complete()
+    await pass(10)
+    unwatched.onCompletion(reason => { ran.push(reason) })
+    t.equal(ran[3], 'complete', 'also where it is the first of its kind')
   })
 })
 

@@ -473,6 +473,20 @@ t.test('a broker that does not let anyone subscribe ends the stream', async t =>
   t.strictSame([...topics], [])
 })
 
+t.test('a broker that refuses who has gone is not heard', async t => {
+  const broker = memoryBroker()
+  let refuse = (_error: Error): void => {}
+  broker.subscribe = async () => await new Promise((_resolve, reject) => { refuse = reject })
+  const { topics, emitter } = scene(broker)
+  const following = emitter.follow('a')
+  emitter.close()
+  refuse(new Error('too late'))
+  await t.rejects(following, { code: 'SSE_ERR_CLOSED' })
+  await turns()
+  t.equal(emitter.error, undefined)
+  t.strictSame([...topics], [])
+})
+
 t.test('what a break in the tail has lost is told, whatever the client has asked for', async t => {
   const broker = memoryBroker()
   let listener: SseBrokerListener | undefined
@@ -509,6 +523,19 @@ t.test('much in one turn goes out before its end', async t => {
   t.equal(emitter.shares, before + 2)
   await turns()
   t.equal(emitter.data().length, 10)
+})
+
+t.test('an event that is larger than all that is remembered goes to all who are there, and to who comes back', async t => {
+  const { broker, emitter, another } = scene()
+  await emitter.follow('a')
+  const large = 'x'.repeat(2_000_000)
+  const [before] = await publish(broker, 'a', ['before', large, 'after'])
+  await turns()
+  t.strictSame(emitter.data(), ['before', large, 'after'])
+  const back = another()
+  await back.follow('a', { after: before })
+  await turns()
+  t.strictSame(back.data(), [large, 'after'])
 })
 
 t.test('whatever is published when, there is no gap, nothing twice, and no other order', async t => {
