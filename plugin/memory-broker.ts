@@ -16,8 +16,8 @@ const LINGER = 10 * 60 * 1_000
 
 export interface MemoryBrokerOptions {
   /**
-   * Channels that are known at once: that have, or had in the last ten minutes, a subscriber or a history. One more is
-   * refused.
+   * Channels that are known at once: that have a subscriber or a history, or had a history in the last ten minutes. One
+   * more is refused.
    *
    * @default 100000
    */
@@ -104,7 +104,6 @@ class MemoryBroker implements SseBroker {
     for (const log of this.#logs.values()) log.close()
     this.#logs.clear()
     this.#publications.clear()
-    this.#news.length = 0
   }
 
   #append (channel: string, payload: SsePayload, history: SseHistory): string {
@@ -186,6 +185,8 @@ class Log extends Alarm {
   #first = 0
   #bytes = 0
   #age = 0
+  /** Whether there ever was an entry. */
+  #held = false
   /** The newest entry that is gone. */
   gone: string
 
@@ -200,6 +201,7 @@ class Log extends Alarm {
   /** Keeps an entry as long as it may. */
   take (entry: SseEntry, { count, age, bytes }: SseHistory): void {
     const now = performance.now()
+    this.#held = true
     this.#entries.push(entry)
     this.#times.push(now)
     this.#bytes += entry.bytes
@@ -227,7 +229,10 @@ class Log extends Alarm {
 
   unlisten (seat: Seat): void {
     // Who is not here any more must not wake a log that was closed or forgotten.
-    if (this.#seats.delete(seat)) this.#arm(performance.now())
+    if (!this.#seats.delete(seat)) return
+    // Nothing can have been missed where nothing was.
+    if (this.#empty && !this.#held) this.#onForgotten()
+    else this.#arm(performance.now())
   }
 
   close (): void {
