@@ -5,15 +5,23 @@
  */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { medians } from './figures.js'
 import { against } from './processes.js'
 
-const SCENARIOS = ['stream', 'open', 'memory', 'idle']
+const SCENARIOS = [
+  'stream', 'open', 'memory', 'idle',
+  'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts'
+]
+/** Who takes part where a scenario does not say. */
+const PEERS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
 const CONTESTANTS = {
   ours: 'fastify-sse-emitter',
   bare: 'Node\'s `res.write`',
   'fastify-sse': '@fastify/sse',
   'better-sse': 'better-sse',
-  'fastify-sse-v2': 'fastify-sse-v2'
+  'fastify-sse-v2': 'fastify-sse-v2',
+  'socket-loop': 'a bare socket loop',
+  nchan: 'nginx with nchan'
 }
 
 const { values, positionals } = parseArgs({
@@ -24,12 +32,24 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false }
   }
 })
-const contestants = values.only?.split(',') ?? Object.keys(CONTESTANTS)
-const scenarios = positionals.length > 0 ? positionals : SCENARIOS
-function median (numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+
+/** A name stands for all that begin with it: `fan-out` for everything of it. */
+function scenariosOf (positional) {
+  const names = SCENARIOS.filter(name => name === positional || name.startsWith(`${positional}-`))
+  if (names.length === 0) throw new Error(`there is no scenario ${positional}: there are ${SCENARIOS.join(', ')}`)
+  return names
+}
+
+/** Who takes part, of those who can. */
+async function contestantsOf ({ contestants = PEERS }) {
+  const only = values.only?.split(',') ?? contestants
+  const names = contestants.filter(name => only.includes(name))
+  const modules = await Promise.all(names.map(async name => [name, await import(`./contestants/${name}.js`)]))
+  return modules.filter(([name, { missing }]) => {
+    const reason = missing?.()
+    if (reason !== undefined) process.stderr.write(`  without ${CONTESTANTS[name]}: ${reason}\n`)
+    return reason === undefined
+  }).map(([name]) => name)
 }
 
 function figure (value) {
@@ -43,7 +63,7 @@ function figure (value) {
  * Where rounds are short, all servers stay up and the turns are short, too: what else goes on on the machine then hits
  * all alike. Where a round fills the machine with streams, it has servers of its own.
  */
-async function compete ({ turns, options, warmUp, round }, note) {
+async function compete (contestants, { turns, options, warmUp, round }, note) {
   const count = values.quick ? 1 : Number(values.rounds ?? turns)
   const results = new Map(contestants.map(contestant => [contestant, []]))
   const play = async (contestant, tools) => {
@@ -74,16 +94,27 @@ async function compete ({ turns, options, warmUp, round }, note) {
   return results
 }
 
+function printTable (columns, rows) {
+  process.stdout.write(`\n| | ${columns.join(' | ')} |\n|---|${'---|'.repeat(columns.length)}\n`)
+  for (const [contestant, row] of rows) process.stdout.write(`| ${CONTESTANTS[contestant]} | ${row.join(' | ')} |\n`)
+}
+
+/** A contestant's figures as multiples of another's, turn by turn: what hits both alike is not in them. */
+function multiples (rows, others) {
+  return medians(rows.map((row, turn) => row.map((value, column) => value / others[turn][column])))
+}
+
 process.stdout.write(`Node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores\n`)
-for (const name of scenarios) {
+for (const name of positionals.length > 0 ? positionals.flatMap(scenariosOf) : SCENARIOS) {
   const scenario = await import(`./scenarios/${name}.js`)
-  const { title, columns } = scenario
-  const results = await compete(scenario, (contestant, row, turn, turns) => {
+  const { title, columns, summarize = medians, baseline } = scenario
+  const contestants = await contestantsOf(scenario)
+  const results = await compete(contestants, scenario, (contestant, row, turn, turns) => {
     process.stderr.write(`  ${name} ${turn}/${turns} ${contestant}: ${row.map(figure).join(' ')}\n`)
   })
-  process.stdout.write(`\n${title}\n\n| | ${columns.join(' | ')} |\n|---|${'---|'.repeat(columns.length)}\n`)
-  for (const contestant of contestants) {
-    const medians = columns.map((_, column) => median(results.get(contestant).map(row => row[column])))
-    process.stdout.write(`| ${CONTESTANTS[contestant]} | ${medians.map(figure).join(' | ')} |\n`)
-  }
+  process.stdout.write(`\n${title}\n`)
+  printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, summarize(rows).map(figure)]))
+  if (!results.has(baseline)) continue
+  process.stdout.write(`\nThe same in multiples of ${CONTESTANTS[baseline]}\n`)
+  printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, multiples(rows, results.get(baseline)).map(value => value.toFixed(2))]))
 }

@@ -15,21 +15,26 @@ async function told (child, question) {
 }
 
 /**
- * Has a contestant's server and the clients run, each in a process of its own.
+ * Has a contestant's server and the clients run, each in a process of its own, and where there is one, the publisher.
  *
- * @param measure is given the server to ask and the clients to set to work
+ * @param measure is given the server to ask, and the clients and the publisher to set to work
  */
 export async function against (contestant, options, measure) {
   const server = run('server.js', contestant, JSON.stringify(options))
   const { port } = await told(server)
   const load = run('load.js')
+  let publisher
   try {
     return await measure({
-      ask: question => told(server, question),
-      load: (task, options) => told(load, [task, { port, ...options }])
+      ask: (question, options) => told(server, [question, options]),
+      load: (task, options) => told(load, [task, { port, ...options }]),
+      post: (task, options) => {
+        publisher ??= run('publisher.js')
+        return told(publisher, [task, { port, ...options }])
+      }
     })
   } finally {
-    for (const child of [load, server]) {
+    for (const child of [publisher, load, server].filter(Boolean)) {
       const ended = once(child, 'exit')
       child.disconnect()
       await ended

@@ -1,9 +1,11 @@
-/** One contestant, alone in its process. Told by messages when to count. */
+/** One contestant, alone in its process. Told by messages when to count and what to publish. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { eventData, now, steadily } from './event.js'
 
 const [contestant, options] = process.argv.slice(2)
 const { start } = await import(`./contestants/${contestant}.js`)
-const port = await start(JSON.parse(options))
+const { port, publish, account } = await start(JSON.parse(options))
 
 let delay
 const answers = {
@@ -29,9 +31,24 @@ const answers = {
     delay.disable()
     // What it measures is a timer of 5 ms, which is no stall.
     return { stall: delay.max / 1e6 - 5 }
-  }
+  },
+  /** So many events, so many of them in each turn of the event loop. */
+  async publish ({ count, size, perTurn }) {
+    const data = eventData(size)
+    for (let left = count; left > 0; left -= perTurn) {
+      await Promise.all(Array.from({ length: Math.min(left, perTurn) }, () => publish(data)))
+      await nextTurn()
+    }
+    return {}
+  },
+  /** Events of which each says when it was published. @returns how many */
+  async steady ({ rate, ms, size }) {
+    return { events: await steadily({ rate, ms }, () => { publish(eventData(size, now())) }) }
+  },
+  // A contestant whose work another process does accounts for that.
+  ...account
 }
 
-process.on('message', question => { process.send(answers[question]()) })
+process.on('message', async ([question, options]) => { process.send(await answers[question](options)) })
 process.on('disconnect', () => process.exit())
 process.send({ port })

@@ -1,15 +1,26 @@
 /** Node's http by hand: what one writes without a library, done right. */
 import http from 'node:http'
 import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 
 const HEADERS = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
 
 export async function start ({ heartbeat }) {
   const idle = new Set()
   setInterval(() => { for (const response of idle) response.write(':\n\n') }, heartbeat).unref()
+  const subscribers = new Set()
+  const publish = data => {
+    const frame = `data: ${data}\n\n`
+    for (const response of subscribers) response.write(frame)
+  }
 
   const server = http.createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url, 'http://x')
+    if (pathname === '/publish') {
+      publish(await text(request))
+      response.writeHead(204).end()
+      return
+    }
     response.writeHead(200, HEADERS)
     if (pathname === '/stream') {
       const data = 'x'.repeat(searchParams.get('size'))
@@ -20,10 +31,11 @@ export async function start ({ heartbeat }) {
     } else {
       if (pathname === '/first') response.write('data: first\n\n')
       else response.flushHeaders()
-      idle.add(response)
-      response.on('close', () => { idle.delete(response) })
+      const open = pathname === '/subscribe' ? subscribers : idle
+      open.add(response)
+      response.on('close', () => { open.delete(response) })
     }
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  return server.address().port
+  return { port: server.address().port, publish }
 }

@@ -1,6 +1,6 @@
 /** As its recipe for Fastify has it: the reply's own response, past Fastify. */
 import { once } from 'node:events'
-import { createSession } from 'better-sse'
+import { createChannel, createSession } from 'better-sse'
 import fastify from 'fastify'
 
 export async function start ({ heartbeat }) {
@@ -22,6 +22,13 @@ export async function start ({ heartbeat }) {
   })
   app.get('/first', async (request, reply) => { (await session(request, reply)).push('first') })
   app.get('/idle', async (request, reply) => { await session(request, reply) })
+
+  const channel = createChannel()
+  app.get('/subscribe', async (request, reply) => { channel.register(await session(request, reply)) })
+  app.post('/publish', (request, reply) => {
+    channel.broadcast(request.body)
+    reply.code(204).send()
+  })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return app.server.address().port
+  return { port: app.server.address().port, publish: data => { channel.broadcast(data) } }
 }

@@ -28,5 +28,5 @@ export async function start ({ heartbeat }) {
     keep(reply)
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return app.server.address().port
+  return { port: app.server.address().port }
 }

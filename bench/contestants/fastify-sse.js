@@ -14,12 +14,26 @@ export async function start ({ heartbeat }) {
     reply.sse.keepAlive()
     await reply.sse.send('first')
   })
-  app.get('/idle', { sse: 'only' }, async (_request, reply) => {
+  const open = reply => {
     reply.sse.keepAlive()
     reply.sse.sendHeaders()
     // It leaves the headers with Node.
     reply.raw.flushHeaders()
+  }
+  app.get('/idle', { sse: 'only' }, async (_request, reply) => { open(reply) })
+
+  // It has no channels.
+  const subscribers = new Set()
+  const publish = data => { for (const reply of subscribers) reply.sse.send(data) }
+  app.get('/subscribe', { sse: 'only' }, async (_request, reply) => {
+    open(reply)
+    subscribers.add(reply)
+    reply.sse.onClose(() => { subscribers.delete(reply) })
+  })
+  app.post('/publish', (request, reply) => {
+    publish(request.body)
+    reply.code(204).send()
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return app.server.address().port
+  return { port: app.server.address().port, publish }
 }

@@ -17,6 +17,17 @@ export async function start ({ heartbeat }) {
     return emitter
   })
   app.get('/idle', async (_request, reply) => reply.sse())
+
+  const channel = app.sse.channel('bench')
+  app.get('/subscribe', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(channel)
+    return emitter
+  })
+  app.post('/publish', async (request, reply) => {
+    await channel.publish(request.body)
+    return reply.code(204).send()
+  })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return app.server.address().port
+  return { port: app.server.address().port, publish: async data => await channel.publish(data) }
 }

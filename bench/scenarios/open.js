@@ -1,5 +1,6 @@
 export const title = 'Streams opened, read to the first event, and left by their client, 50 at a time'
 export const columns = ['streams/s', 'µs of CPU a stream']
+export const baseline = 'fastify-sse'
 export const turns = 31
 export const warmUp = 3
 export const options = { heartbeat: 15_000 }

@@ -1,5 +1,6 @@
 export const title = 'One stream, events as fast as it takes them'
 export const columns = ['µs of CPU an event, 64 B', 'events/s, 64 B', 'µs of CPU an event, 1 KiB', 'events/s, 1 KiB']
+export const baseline = 'bare'
 export const turns = 15
 export const warmUp = 3
 export const options = { heartbeat: 15_000 }

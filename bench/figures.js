@@ -1,0 +1,10 @@
+export function median (numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** Of each column. */
+export function medians (rows) {
+  return rows[0].map((_, column) => median(rows.map(row => row[column])))
+}
