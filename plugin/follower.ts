@@ -221,7 +221,7 @@ export class Follower implements TopicFollower {
       if (this.#closed) return
       if (!this.#account(reading)) return
       for (const { entry, seat } of reading.arrivals) {
-        if (seat.wants(entry)) {
+        if (latest || seat.wants(entry)) {
           const room = this.#emitter.put(entry.frame(this.#emitter.space), 1)
           this.#told = entry.id
           if (room !== undefined) await room
@@ -259,7 +259,7 @@ export class Follower implements TopicFollower {
     return { leaves, arrivals, horizon, more: arrivals.length < all.length || leaves.some(({ page }) => page.more) }
   }
 
-  /** Reads all there is, and keeps the latest for each key. */
+  /** Reads all there is, and keeps the latest for each key of what is wanted. */
   async #readLatest (): Promise<Reading> {
     const latest = new Map<string, Arrival>()
     const leaves: Leaf[] = []
@@ -269,6 +269,7 @@ export class Follower implements TopicFollower {
       leaves.push(...reading.leaves)
       for (const arrival of reading.arrivals) {
         const { entry, seat } = arrival
+        if (!seat.wants(entry)) continue
         const key = `${entry.key ?? entry.event ?? ''}\n${seat.topic.name}`
         // At its new place.
         latest.delete(key)

@@ -383,6 +383,19 @@ t.test('who wants the latest is spared what is outdated, by key, in the order of
   t.equal(emitter.data().at(-1), 'x301')
 })
 
+t.test('the latest is the latest of what is wanted', async t => {
+  const { broker, emitter } = scene()
+  emitter.overflow = 'latest'
+  await emitter.follow('a', { filter: ({ data }) => Number(data) % 2 === 0 })
+  await turns()
+  emitter.fill()
+  await publish(broker, 'a', texts(1, 700))
+  await publish(broker, 'a', ['701'])
+  emitter.drain()
+  await turns(10)
+  t.strictSame(emitter.data(), ['700'])
+})
+
 t.test('without markers the stream has nothing of ours', async t => {
   const { broker, emitter } = scene()
   emitter.overflow = 'drop'
