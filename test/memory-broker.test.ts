@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { SseBrokerListener, SseHistory } from '../plugin/broker.ts'
 import { memoryBroker, type MemoryBrokerOptions } from '../plugin/memory-broker.ts'
 import { brokerContract, type BrokerCase } from '../plugin/testing/index.ts'
+import { apart } from './fixtures/apart.ts'
 import { stillClock } from './fixtures/clock.ts'
 import { DistantBroker } from './fixtures/distant-broker.ts'
 import { FAULTS, spoilt, type Spoil } from './fixtures/faults.ts'
@@ -283,9 +281,7 @@ t.test('a closed broker leaves no timer, even when somebody unsubscribes late', 
 })
 
 t.test('100,000 channels that everybody has left leave nothing behind', { timeout: 120_000 }, async t => {
-  const main = fileURLToPath(new URL('fixtures/abandoned-main.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--expose-gc', main])
-  const { before, full, expired, forgotten } = JSON.parse(stdout)
+  const { before, full, expired, forgotten } = await apart<Record<'before' | 'full' | 'expired' | 'forgotten', number>>('abandoned-main.ts')
   t.ok(full - expired > 50_000_000, `time alone has freed ${full - expired} bytes of histories`)
   t.ok(forgotten - before < 1_000_000, `the heap has grown by ${forgotten - before} bytes`)
 })

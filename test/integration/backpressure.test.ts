@@ -1,20 +1,14 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
+import { apart } from '../fixtures/apart.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { decode } from '../fixtures/client.ts'
 
 interface Stalled { reason: string, sent: number, limit: number, queued: number, waiting: number, grown: number }
 
-async function stalled (how: 'awaited' | 'unawaited'): Promise<Stalled> {
-  const main = fileURLToPath(new URL('../fixtures/stalled-main.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--expose-gc', main, how])
-  return JSON.parse(stdout)
-}
+const stalled = async (how: 'awaited' | 'unawaited'): Promise<Stalled> => await apart('stalled-main.ts', how)
 
 t.test('what a stalled client costs is bounded', async t => {
   t.test('for who does not await', async t => {

@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { apart } from '../fixtures/apart.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { departures, MOMENTS } from '../fixtures/departures.ts'
+
+interface Look { heap: number, listeners: number, resources: number, timers: number, size: number }
+interface Report { before: Look, after: Look, reasons: Record<string, number> }
 
 for (const moment of MOMENTS) {
   t.test(`a client that leaves ${moment} is noticed`, async t => {
@@ -19,9 +20,7 @@ for (const moment of MOMENTS) {
 }
 
 t.test('after 10,000 clients have left, everything is where it was', { timeout: 120_000 }, async t => {
-  const main = fileURLToPath(new URL('../fixtures/departures-main.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--expose-gc', main])
-  const { before, after, reasons } = JSON.parse(stdout)
+  const { before, after, reasons } = await apart<Report>('departures-main.ts')
   t.strictSame(reasons, { client: 12_000 })
   t.equal(after.size, 0)
   t.equal(after.timers, before.timers, 'timers')
