@@ -57,6 +57,11 @@ function figure (value) {
   return value.toPrecision(value >= 100 ? 3 : 2)
 }
 
+/** In another order each time: what one leaves behind, a garbage collection for instance, shall not always hit the same next. */
+function shuffled (items) {
+  return items.map(item => [Math.random(), item]).sort(([a], [b]) => a - b).map(([, item]) => item)
+}
+
 /**
  * Has contestants take turns in rounds of one scenario.
  *
@@ -86,7 +91,7 @@ async function compete (contestants, { turns, options, warmUp, round }, note) {
     }
     for (const [, tools] of up) for (let times = 0; times < warmUp; times++) await round(tools, values)
     for (let turn = 0; turn < count; turn++) {
-      for (const [contestant, tools] of up) await play(contestant, tools)
+      for (const [contestant, tools] of shuffled(up)) await play(contestant, tools)
     }
   }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 function run (file, ...args) {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--expose-gc', ...(process.env.PROF ? [...process.env.PROF.split(' ')] : [])] })
-  child.once('exit', code => { if (code) throw new Error(`${file} ${args.join(' ')} ended with ${code}`) })
+  child.once('exit', (code, signal) => { if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}`) })
   return child
 }
 
