@@ -156,8 +156,8 @@ t.test('every address of localhost is closed', async t => {
   const { lookup } = dns
   t.intercept(dns, 'lookup', {
     value: (...args: Parameters<typeof dns.lookup>) => {
-      const [, options, done] = args as unknown[] as [string, dns.LookupOptions, (error: null, addresses: dns.LookupAddress[]) => void]
-      if (options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }])
+      const [host, options, done] = args as unknown[] as [string, dns.LookupOptions, (error: null, addresses: dns.LookupAddress[]) => void]
+      if (host === 'localhost' && options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }])
       else lookup(...args)
     }
   })
