@@ -184,7 +184,7 @@ export class Topic implements SseBrokerListener {
     this.#tailBytes += entry.bytes
     // Cut in half at once, because to shift an array costs as much as to copy it.
     if (this.#tail.length <= 2 * TAIL && this.#tailBytes <= TAIL_BYTES) return
-    const cut = this.#tail.length >> 1 || 1
+    const cut = Math.ceil(this.#tail.length / 2)
     this.#tailFrom = this.#tail[cut - 1]!.id
     this.#tail = this.#tail.slice(cut)
     this.#tailBytes = this.#tail.reduce((bytes, entry) => bytes + entry.bytes, 0)
