@@ -142,7 +142,6 @@ function checkedText (field: string, value: unknown): string {
 
 function checkedName (value: unknown): string {
   const name = checkedText('event', value)
-
   if (/[\0\r\n]/.test(name)) throw new SSE_ERR_EVENT(`has ${wrong('event', name)}: it must be one line, without NUL`)
   return name
 }

@@ -3,7 +3,7 @@ import type { SseBrokerListener, SseHistory } from '../plugin/broker.ts'
 import { memoryBroker, type MemoryBrokerOptions } from '../plugin/memory-broker.ts'
 import { brokerContract, type BrokerCase } from '../plugin/testing/index.ts'
 import { apart } from './fixtures/apart.ts'
-import { stillClock } from './fixtures/clock.ts'
+import { liveTimers, stillClock } from './fixtures/clock.ts'
 import { DistantBroker } from './fixtures/distant-broker.ts'
 import { FAULTS, spoilt, type Spoil } from './fixtures/faults.ts'
 
@@ -256,21 +256,7 @@ t.test('a listener that throws has the publication fail, and the next one come t
 })
 
 t.test('a closed broker leaves no timer, even when somebody unsubscribes late', async t => {
-  const live = new Set<unknown>()
-  const { setTimeout, clearTimeout } = globalThis
-  t.intercept(globalThis, 'setTimeout', {
-    value: (callback: () => void, ms: number) => {
-      const timer = setTimeout(callback, ms)
-      live.add(timer)
-      return timer
-    }
-  })
-  t.intercept(globalThis, 'clearTimeout', {
-    value: (timer: NodeJS.Timeout | undefined) => {
-      live.delete(timer)
-      clearTimeout(timer)
-    }
-  })
+  const live = liveTimers(t)
   const broker = memoryBroker()
   await broker.publish('a', { data: 'x' }, { history: HISTORY })
   const subscription = await broker.subscribe('b', ear())

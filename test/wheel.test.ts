@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Alarm, Wheel } from '../plugin/wheel.ts'
-import { stillClock } from './fixtures/clock.ts'
+import { liveTimers, stillClock } from './fixtures/clock.ts'
 
 /** Notes when it rings, and does what it is told then. */
 class Noted extends Alarm {
@@ -171,21 +171,7 @@ t.test('many alarms that are due at once ring in groups, and the event loop is f
 })
 
 t.test('the wheel holds one timer, and none when nothing is set', async t => {
-  const live = new Set<unknown>()
-  const { setTimeout, clearTimeout } = globalThis
-  t.intercept(globalThis, 'setTimeout', {
-    value: (callback: () => void, ms: number) => {
-      const timer = setTimeout(callback, ms)
-      live.add(timer)
-      return timer
-    }
-  })
-  t.intercept(globalThis, 'clearTimeout', {
-    value: (timer: NodeJS.Timeout | undefined) => {
-      live.delete(timer)
-      clearTimeout(timer)
-    }
-  })
+  const live = liveTimers(t)
   const wheel = new Wheel()
   const alarms = Array.from({ length: 50 }, () => new Noted())
   for (const [index, alarm] of alarms.entries()) {
