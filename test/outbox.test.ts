@@ -83,6 +83,7 @@ t.test('what was put in before there was a transport leaves after the preamble',
   const { outbox, transport, room } = scene()
   outbox.put('a')
   t.equal(await room(), 'waits', 'there is no room before')
+  t.equal(outbox.queued, 1)
   const waiting = outbox.room
   await nextTurn()
   outbox.attach(transport, 'preamble ')
