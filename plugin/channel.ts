@@ -1,19 +1,10 @@
 import { inspect } from 'node:util'
 import type { SseBroker, SseHistory, SsePublished } from './broker.ts'
 import { channelName } from './check.ts'
-import type { SsePayload } from './entry.ts'
 import { SSE_ERR_EVENT } from './errors.ts'
-import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer, type Unnamed, type Untyped } from './event.ts'
+import type { SseSerializer, Unnamed, Untyped } from './event.ts'
+import { payloadOf, type SsePublishFields } from './payload.ts'
 import type { Topics } from './topics.ts'
-
-/** The fields of a published event, beside its data. Its id is the broker's. */
-export interface SsePublishFields extends Omit<SseFields, 'id'> {
-  /**
-   * What this is the latest of: a slow subscriber whose stream has `overflow: 'latest'` is not sent an event that is
-   * followed by one of the same key. It does not go to clients. By default the event's type.
-   */
-  readonly key?: string | undefined
-}
 
 /**
  * A name to publish under, and to follow by `emitter.subscribe`. It costs nothing to make, and there may be many of one
@@ -76,7 +67,7 @@ export class Channel implements SseChannel {
   }
 
   async publish (data: unknown, fields?: SsePublishFields): Promise<string> {
-    const { id } = await this.#broker.publish(this.name, this.#payload(data, fields), { history: this.#settings.history })
+    const { id } = await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history: this.#settings.history })
     return id
   }
 
@@ -85,19 +76,6 @@ export class Channel implements SseChannel {
       throw new SSE_ERR_EVENT(`has the idempotency key ${inspect(idempotencyKey, { depth: 0, maxStringLength: 80 })}: it must be a string of 1 to 255 characters`)
     }
     const { history } = this.#settings
-    return await this.#broker.publish(this.name, this.#payload(data, fields), { history, idempotencyKey })
-  }
-
-  /** @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE for what could not be written to a client */
-  #payload (data: unknown, fields: SsePublishFields = {}): SsePayload {
-    const { key, ...event } = fields
-    assertUnreserved(event)
-    if ('id' in event) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
-    if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`has the key ${inspect(key, { depth: 0 })}: it must be a string`)
-    const text = serialize(data, this.#settings.serializer)
-    if (text === undefined) throw new SSE_ERR_EVENT('has no data, without which no client would notice it')
-    encode(text, event, false)
-    // An empty type is the same as none.
-    return { ...event, event: event.event || undefined, data: text, key }
+    return await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history, idempotencyKey })
   }
 }

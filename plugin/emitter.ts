@@ -5,6 +5,7 @@ import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
 import { Deferred } from './deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_SERIALIZE, type SseReason } from './errors.ts'
 import { assertUnreserved, encode, encodeComment, HEARTBEAT, serialize, type SseFields } from './event.ts'
+import { publicCode } from './failure.ts'
 import type { FollowedEmitter, Follower } from './follower.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions, type StreamSettings } from './options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
@@ -23,6 +24,8 @@ export interface Connection {
   open (): void
   /** Answers with an error in place of a stream. */
   fail (error: unknown): void
+  /** Answers with 204 in place of a stream. */
+  decline (): void
   /** Ends the body. @param hangUp whether the connection ends too, so that the client has to make a new one */
   end (hangUp: boolean): void
   /** Cuts the response off, whatever waits; on HTTP/2 only its own stream. */
@@ -116,7 +119,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
   }
 
   sendAll (source: unknown): Promise<void> {
-    const sent = sendSource(source, (data, fields) => this.#sendEvent(data, fields), this.signal, this.#report)
+    const sent = sendSource(source, (data, fields) => this.#sendEvent(data, fields), this.signal, this.#report).then(() => {})
     sent.catch(error => {
       if (this.#reason === undefined) this.#connection.log.warn({ err: error }, 'a source of an event stream failed')
     })
@@ -154,14 +157,14 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
 
   async #subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions | undefined): Promise<void> {
     if (this.#reason !== undefined) throw this.#closedBecause(this.#reason)
-    const { from, filter, markers } = resolveSubscribeOptions(options)
+    const { from, filter, until, markers } = resolveSubscribeOptions(options)
     const names = (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
     if (names.length === 0) channelName(undefined)
     const { lastEventId } = this
     if (lastEventId !== undefined && lastEventId.length > MAX_ID) throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_ID))
     this.#follower ??= this.#connection.follow(this)
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
-    const following = this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, markers })
+    const following = this.#follower.follow(names, { after, now: after === undefined && from === 'now', filter, until, markers })
     // A broker that refuses does so at once, and then the client gets that as a status. One that is away for a while
     // shall not keep it waiting.
     await Promise.race([following, new Promise(resolve => { setImmediate(resolve) })])
@@ -216,6 +219,12 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     this.#end(this.#errorCallbacks?.done === true ? 'error' : this.#timeoutCallbacks?.done === true ? 'timeout' : 'complete')
   }
 
+  /** Ends a client that has had everything: it gets 204, after which a browser does not come back. */
+  decline (): void {
+    if (!this.#opening) this.#connection.decline()
+    this.complete()
+  }
+
   completeWithError (error: unknown): void {
     this.#errorCallbacks ??= new Callbacks()
     if (this.#reason !== undefined || this.#errorCallbacks.done) return
@@ -262,8 +271,9 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     // Ended by its own hand before it opened, it still owes the client an answer. Ended by the hub, it leaves that to
     // the handler, which may have another in mind.
     if (reason === 'complete') this.open()
-    // What was published before the end is before it.
+    // What was published before the end is before it, and may be the end.
     this.#follower?.flush()
+    if (this.state === 'closed') return
     this.#stop(reason)
     this.#outbox.finish()
   }
@@ -396,10 +406,4 @@ function rejected (error: unknown): Promise<never> {
   const promise = Promise.reject(error)
   promise.catch(() => {})
   return promise
-}
-
-/** What a client may learn of an error: its code, where it looks like one. */
-function publicCode (error: unknown): string {
-  const code = (error as { code?: unknown } | null | undefined)?.code
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? code : 'INTERNAL_ERROR'
 }

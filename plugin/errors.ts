@@ -50,6 +50,21 @@ export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broke
 /** An idempotency key was used before, for something else. */
 export const SSE_ERR_IDEMPOTENCY_KEY = createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was used for something else', 422)
 
+/** Something is no id for a run. */
+export const SSE_ERR_RUN_ID = createError('SSE_ERR_RUN_ID', 'The id of a run must be 1 to 200 characters without control characters, got %s', 400, TypeError)
+
+/** There was a run of this id, whose log is not kept any more, and too little time has passed to begin another. */
+export const SSE_ERR_RUN_FORGOTTEN = createError('SSE_ERR_RUN_FORGOTTEN', 'The run of this id is over and not kept any more', 410)
+
+/** `maxRuns` runs are there. */
+export const SSE_ERR_RUNS_FULL = createError('SSE_ERR_RUNS_FULL', 'Too many runs are kept, try again later', 503)
+
+/** A run was started after `app.close()`. */
+export const SSE_ERR_RUNS_CLOSED = createError('SSE_ERR_RUNS_CLOSED', 'The server is stopping', 503)
+
+/** The reason of a producer's signal: its run was ended by other hands. */
+export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run is over: %s', 500)
+
 /**
  * Why a stream is over:
  * - `complete`: `complete()`, or the reply was answered without a stream (HEAD, 204, another payload)

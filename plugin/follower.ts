@@ -23,6 +23,8 @@ export interface FollowedEmitter {
   readonly room: Promise<void> | undefined
   /** The client has fallen behind by more than there is to catch up from. */
   lag (): void
+  /** It has been given all that it was to get. */
+  complete (): void
   completeWithError (error: unknown): void
 }
 
@@ -33,6 +35,7 @@ export interface Following {
   /** Whether it begins now, whatever `after` says. */
   readonly now: boolean
   readonly filter: SseFilter | undefined
+  readonly until: SseFilter | undefined
   /** Whether the client is told by events of ours where it stands. */
   readonly markers: boolean
 }
@@ -115,7 +118,7 @@ export class Follower implements TopicFollower {
   async follow (names: string[], following: Following): Promise<void> {
     const followed = new Set([...this.#seats, ...this.#joining.flatMap(({ seats }) => seats)].map(({ topic }) => topic.name))
     const seats = Array.from(new Set(names)).filter(name => !followed.has(name))
-      .map(name => new Seat(this.#topics.get(name), this, following.filter))
+      .map(name => new Seat(this.#topics.get(name), this, following.filter, following.until))
     const ready = Promise.all(seats.map(async seat => await seat.topic.join(seat)))
     ready.catch(() => {})
     const joined = new Deferred<void>()
@@ -155,7 +158,7 @@ export class Follower implements TopicFollower {
   deliver (topic: Topic, delivery: Delivery): void {
     if (!this.#live) return
     const seat = this.#seats[0]
-    if (this.#seats.length === 1 && seat!.filter === undefined && seat!.since === undefined) {
+    if (this.#seats.length === 1 && seat!.insatiable) {
       this.#give(topic.batch!, delivery)
     } else if (delivery !== this.#delivery) {
       this.#delivery = delivery
@@ -178,20 +181,20 @@ export class Follower implements TopicFollower {
     const seats = this.#seats.filter(({ topic }) => topic.batch !== undefined)
     const arrivals = seats.flatMap(seat => seat.topic.batch!.entries.map(entry => ({ entry, seat })))
     let wanted: Arrival[]
+    let end: number
     try {
-      wanted = arrivals.filter(({ entry, seat }) => seat.wants(entry))
+      wanted = arrivals.filter(({ entry, seat }) => seat.wants(entry)).sort(byId)
+      end = wanted.findIndex(({ entry, seat }) => seat.ends(entry))
     } catch (error) {
       this.#emitter.completeWithError(error)
       return
     }
+    if (end !== -1) wanted.length = end + 1
     // All of one batch: then it is the same for many.
-    if (seats.length === 1 && wanted.length === arrivals.length) {
-      this.#give(seats[0]!.topic.batch!, delivery)
-      return
-    }
-    if (wanted.length > 0) {
-      this.#give(new Batch(wanted.sort(byId).map(({ entry }) => entry)), delivery)
-    }
+    if (seats.length === 1 && wanted.length === arrivals.length) this.#give(seats[0]!.topic.batch!, delivery)
+    else if (wanted.length > 0) this.#give(new Batch(wanted.map(({ entry }) => entry)), delivery)
+    // Where there was no room, it ends once it has caught up.
+    if (end !== -1 && this.#live) this.#emitter.complete()
     for (const seat of seats) {
       if (seat.since !== undefined && compareIds(seat.topic.batch!.lastId, seat.since) >= 0) seat.since = undefined
     }
@@ -224,6 +227,7 @@ export class Follower implements TopicFollower {
         if (latest || seat.wants(entry)) {
           const room = this.#emitter.put(entry.frame(this.#emitter.space), 1)
           this.#told = entry.id
+          if (seat.ends(entry)) return this.#emitter.complete()
           if (room !== undefined) await room
         }
         if (!latest) this.#at = entry.id
@@ -274,6 +278,7 @@ export class Follower implements TopicFollower {
         // At its new place.
         latest.delete(key)
         latest.set(key, arrival)
+        if (seat.ends(entry)) return { ...reading, leaves, arrivals: Array.from(latest.values()) }
       }
     } while (reading.more)
     return { ...reading, leaves, arrivals: Array.from(latest.values()) }
@@ -352,7 +357,10 @@ export class Follower implements TopicFollower {
   async #givePast (seat: Seat, page: SsePage): Promise<void> {
     for (const entry of page.entries) {
       if (compareIds(entry.id, this.#at!) > 0) return
-      if (seat.wants(entry)) await this.#emitter.put(entry.frameWithoutId(this.#emitter.space), 1)
+      if (!seat.wants(entry)) continue
+      const room = this.#emitter.put(entry.frameWithoutId(this.#emitter.space), 1)
+      if (seat.ends(entry)) return this.#emitter.complete()
+      await room
     }
     if (page.more) await this.#givePast(seat, await seat.topic.after(page.entries.at(-1)!.id, PAGE))
   }

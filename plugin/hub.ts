@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
-import type { FastifyReply } from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { acceptsEventStream } from './accept.ts'
 import type { SseBroker, SseHistory } from './broker.ts'
 import { Chain } from './chain.ts'
@@ -8,12 +9,15 @@ import { Channel, type SseChannel } from './channel.ts'
 import { Deferred } from './deferred.ts'
 import type { Emitter } from './emitter.ts'
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from './errors.ts'
-import { encode } from './event.ts'
+import type { SsePayload } from './entry.ts'
+import { encode, type SseFields } from './event.ts'
 import { assertFresh, setJoint } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { Joint, type JointOwner } from './joint.ts'
 import { memoryBroker } from './memory-broker.ts'
 import { resolveHistory, resolveStreamOptions, type Settings, type SseStreamOptions } from './options.ts'
+import { payloadOf } from './payload.ts'
+import { Runs, type SseRuns } from './runs.ts'
 import type { SseStream } from './sse-emitter.ts'
 import { Topics } from './topics.ts'
 import { Wheel } from './wheel.ts'
@@ -46,6 +50,8 @@ export interface SseHub {
   channel<Events = Record<string, unknown>> (name: string, options?: SseChannelOptions): SseChannel<Events>
   /** The channels that streams of this process follow, and how many do. */
   channels (): Array<{ readonly name: string, readonly subscribers: number }>
+  /** Producers that outlive their viewers. */
+  readonly runs: SseRuns
 }
 
 export interface SseChannelOptions {
@@ -56,6 +62,7 @@ export interface SseChannelOptions {
 export class Hub implements SseHub, JointOwner {
   readonly wheel = new Wheel()
   readonly topics: Topics
+  readonly runs: Runs
   readonly #broker: SseBroker
   readonly #settings: Settings
   readonly #joints = new Chain<Joint>()
@@ -64,10 +71,13 @@ export class Hub implements SseHub, JointOwner {
   /** Called when the last stream is over; set while draining. */
   #onEmpty = (): void => {}
 
-  constructor (settings: Settings) {
+  constructor (settings: Settings, log: FastifyBaseLogger) {
+    const broker = settings.broker ?? memoryBroker()
+    const payload = (data: unknown, fields?: SseFields): SsePayload => payloadOf(data, fields, settings.serializer)
     this.#settings = settings
-    this.#broker = settings.broker ?? memoryBroker()
-    this.topics = new Topics(this.#broker)
+    this.#broker = broker
+    this.topics = new Topics(broker)
+    this.runs = new Runs({ broker, wheel: this.wheel, log, payload, maxRuns: settings.maxRuns })
   }
 
   get lastEventIdParameter (): string {
@@ -138,6 +148,8 @@ export class Hub implements SseHub, JointOwner {
       server.close()
     }
     const { shutdownGrace } = this.#settings
+    // Whoever watches a run shall see how it ends, unless that takes the broker too long.
+    await Promise.race([this.runs.close(), sleep(shutdownGrace, undefined, { ref: false })])
     for (const { emitter } of this.#joints) {
       if (shutdownGrace > 0) emitter.shutDown(this.#retry)
       else emitter.cut('shutdown')

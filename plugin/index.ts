@@ -6,7 +6,7 @@ import { resolvePluginOptions, type SsePluginOptions, type SseStreamOptions } fr
 import type { SseEmitter } from './sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
-  const hub = new Hub(resolvePluginOptions(options))
+  const hub = new Hub(resolvePluginOptions(options), app.log)
 
   app.decorate('sse', hub)
   app.decorateReply(kJoint, null)
@@ -29,10 +29,16 @@ export * as errors from './errors.ts'
 export type { SseReason } from './errors.ts'
 export type { SseEvent, SseFields, SseSerializer } from './event.ts'
 export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './broker.ts'
-export type { SseChannel, SsePublishFields } from './channel.ts'
+export type { SseChannel } from './channel.ts'
+export { failureOf, type SseFailure } from './failure.ts'
 export type { SseChannelOptions, SseHub } from './hub.ts'
 export { memoryBroker, type MemoryBrokerOptions } from './memory-broker.ts'
 export type { SsePluginOptions, SseStreamOptions, SseSubscribeOptions } from './options.ts'
+export type { SsePublishFields } from './payload.ts'
+export type { SseRun, SseRunReading } from './run.ts'
+export type { SseRunEnd } from './run-log.ts'
+export type { SseRunOptions } from './run-options.ts'
+export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs.ts'
 export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './sse-emitter.ts'
 
 declare module 'fastify' {

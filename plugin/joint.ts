@@ -166,6 +166,10 @@ export class Joint extends Link implements Connection, BodyOwner {
     if (!this.#handlerFailed) this.#answer(error)
   }
 
+  decline (): void {
+    this.#reply.code(204)
+  }
+
   end (last: boolean): void {
     const { raw } = this.#reply
     if (this.#endBody === undefined) raw.end()

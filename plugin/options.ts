@@ -132,6 +132,14 @@ export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'> {
   readonly maxConnections?: number | undefined
 
   /**
+   * Runs that this process may have at once, those included that have ended and can still be watched. One more is
+   * refused with 503. 0: no limit.
+   *
+   * @default 1000
+   */
+  readonly maxRuns?: number | undefined
+
+  /**
    * Whose stream this is, for `maxConnectionsPerKey` and for `app.sse`: for instance the user's id, or `request.ip`.
    *
    * @default undefined
@@ -180,6 +188,14 @@ export interface SseSubscribeOptions {
   readonly filter?: ((entry: SseEntry, channel: string) => boolean) | undefined
 
   /**
+   * Whether the stream ends after this event, which the client gets. Not asked about events that `filter` keeps back.
+   * What it throws ends the stream as an error.
+   *
+   * @default undefined (it goes on)
+   */
+  readonly until?: ((entry: SseEntry, channel: string) => boolean) | undefined
+
+  /**
    * Whether the client is told where it stands: by an event of type `sse-ready`, `sse-gap` or `sse-reset`, before
    * anything else and when something is missing. Off for a stream that speaks another's protocol.
    *
@@ -213,6 +229,7 @@ const DEFAULTS: Settings = {
   broker: undefined,
   lastEventIdParameter: 'lastEventId',
   maxConnections: 10_000,
+  maxRuns: 1_000,
   connectionKey: undefined,
   maxConnectionsPerKey: 0,
   refuse: 'status',
@@ -240,6 +257,7 @@ const PLUGIN: Partial<Record<string, Check>> = {
   broker: isBroker,
   lastEventIdParameter: isText,
   maxConnections: whole(0, '', '0 for no limit'),
+  maxRuns: whole(0, '', '0 for no limit'),
   connectionKey: isFunction,
   maxConnectionsPerKey: whole(0, '', '0 for no limit'),
   refuse: oneOf('status', 'retry'),
@@ -290,9 +308,10 @@ export function resolveHistory (history: object | undefined): SseHistory {
   return history === undefined ? HISTORY : checked(HISTORY, history, HISTORY_CHECKS)
 }
 
-const FOLLOWING: Given<Omit<SseSubscribeOptions, 'filter'>> & Pick<SseSubscribeOptions, 'filter'> = { from: 'now', filter: undefined, markers: true }
+type Choice = 'filter' | 'until'
+const FOLLOWING: Given<Omit<SseSubscribeOptions, Choice>> & Pick<SseSubscribeOptions, Choice> = { from: 'now', filter: undefined, until: undefined, markers: true }
 
-const FOLLOWING_CHECKS: Record<keyof SseSubscribeOptions, Check> = { from: isText, filter: isFunction, markers: isBoolean }
+const FOLLOWING_CHECKS: Record<keyof SseSubscribeOptions, Check> = { from: isText, filter: isFunction, until: isFunction, markers: isBoolean }
 
 /**
  * How channels are followed, with the defaults.
@@ -303,7 +322,12 @@ export function resolveSubscribeOptions (options: SseSubscribeOptions | undefine
   return options === undefined ? FOLLOWING : checked(FOLLOWING, options, FOLLOWING_CHECKS)
 }
 
-function checked<Target extends object> (defaults: Target, options: object, checks: Partial<Record<string, Check>>): Target {
+/**
+ * Options over their defaults.
+ *
+ * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
+ */
+export function checked<Target extends object> (defaults: Target, options: object, checks: Partial<Record<string, Check>>): Target {
   const settings = { ...defaults } as Record<string, unknown>
   for (const [name, value] of Object.entries(options)) {
     const check = checks[name]

@@ -14,8 +14,9 @@ type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
  * @param signal its abortion ends the source (the iterator's `return()` is called) and rejects the promise at once with
  *   the signal's reason, whatever the source is doing
  * @param report takes what goes wrong when the source is ended before its time
+ * @returns what a generator has returned, once everything is sent
  */
-export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void): Promise<void> {
+export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void): Promise<unknown> {
   let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
   let sequence: unknown
 
@@ -29,7 +30,7 @@ export function sendSource (source: unknown, send: SendItem, signal: AbortSignal
     }
   }
 
-  const feed = async (): Promise<void> => {
+  const feed = async (): Promise<unknown> => {
     // A source that was handed over is ended even where it never began; one that would have to be made is not made.
     if (typeof source !== 'function' || !signal.aborted) {
       sequence = typeof source === 'function' ? await source(signal) : source
@@ -47,11 +48,15 @@ export function sendSource (source: unknown, send: SendItem, signal: AbortSignal
       const text = decoder.decode(item, { stream: true })
       return text === '' ? undefined : send(text)
     }
+    let result: unknown
     for (;;) {
       const next = iterator!.next()
       const { done, value } = isThenable(next) ? await next : next
       if (signal.aborted) return
-      if (done === true) break
+      if (done === true) {
+        result = value
+        break
+      }
       try {
         const room = sendNext(value)
         if (room !== undefined) await room
@@ -62,6 +67,7 @@ export function sendSource (source: unknown, send: SendItem, signal: AbortSignal
     }
     const rest = decoder.decode()
     if (rest !== '') await send(rest)
+    return result
   }
 
   return new Promise((resolve, reject) => {

@@ -24,7 +24,7 @@ export interface TopicFollower {
   resync (): void
 }
 
-/** Whether a subscriber wants an entry. */
+/** Says yes or no to an entry, for one subscriber. */
 export type SseFilter = (entry: SseEntry, channel: string) => boolean
 
 /** A follower's place at a topic. */
@@ -32,19 +32,31 @@ export class Seat extends Link {
   readonly topic: Topic
   readonly follower: TopicFollower
   readonly filter: SseFilter | undefined
+  readonly until: SseFilter | undefined
   /** What came up to this id is not wanted; undefined where all is. */
   since: string | undefined
 
-  constructor (topic: Topic, follower: TopicFollower, filter: SseFilter | undefined) {
+  constructor (topic: Topic, follower: TopicFollower, filter: SseFilter | undefined, until: SseFilter | undefined) {
     super()
     this.topic = topic
     this.follower = follower
     this.filter = filter
+    this.until = until
+  }
+
+  /** Whether it takes everything there is. */
+  get insatiable (): boolean {
+    return this.filter === undefined && this.until === undefined && this.since === undefined
   }
 
   /** @throws what the filter throws */
   wants (entry: SseEntry): boolean {
     return (this.since === undefined || compareIds(entry.id, this.since) > 0) && (this.filter === undefined || this.filter(entry, this.topic.name))
+  }
+
+  /** Whether the stream ends after an entry that it was given. @throws what `until` throws */
+  ends (entry: SseEntry): boolean {
+    return this.until !== undefined && this.until(entry, this.topic.name)
   }
 }
 

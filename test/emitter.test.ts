@@ -62,6 +62,10 @@ class FakeConnection implements Connection {
     this.calls.push('fail')
   }
 
+  decline (): void {
+    this.calls.push('decline')
+  }
+
   end (hangUp: boolean): void {
     this.calls.push(hangUp ? 'end, hang up' : 'end')
     this.emitter.close('client', true)
@@ -102,6 +106,25 @@ function still (t: Test): (ms: number) => Promise<void> {
 }
 
 const closed = (reason: SseReason): Pick<SSE_ERR_CLOSED, 'code' | 'reason'> => ({ code: 'SSE_ERR_CLOSED', reason })
+
+t.test('declining', async t => {
+  t.test('a client that has had everything gets that as its answer', async t => {
+    const { emitter, connection, completions } = scene()
+    emitter.decline()
+    emitter.decline()
+    await nextTurn()
+    t.strictSame(connection.calls, ['decline', 'open', 'end'])
+    t.strictSame(completions, ['complete'])
+  })
+
+  t.test('an open stream just ends', async t => {
+    const { emitter, connection } = scene()
+    emitter.open()
+    emitter.decline()
+    await nextTurn()
+    t.strictSame(connection.calls, ['open', 'end'])
+  })
+})
 
 t.test('opening', async t => {
   t.test('the first send opens, once', async t => {

@@ -243,6 +243,75 @@ t.test('a quiet subscriber hears how far all channels have got', async t => {
   t.equal(emitter.follower.restate(), id)
 })
 
+t.test('a stream may end after an event, wherever that comes', async t => {
+  const last = ({ data }: { data?: string | undefined }): boolean => data === 'end'
+
+  t.test('live, with others that go on', async t => {
+    const { broker, emitter, another } = scene()
+    const other = another()
+    await other.follow('a')
+    await emitter.follow('a', { until: last })
+    await publish(broker, 'a', ['1'])
+    await turns()
+    t.equal(emitter.completed, false)
+    await publish(broker, 'a', ['2', 'end', '3'])
+    await turns()
+    t.strictSame(emitter.data(), ['1', '2', 'end'], 'what comes after it is not sent')
+    t.equal(emitter.completed, true)
+    t.strictSame(other.data(), ['1', '2', 'end', '3'])
+  })
+
+  t.test('as the last of its turn', async t => {
+    const { broker, emitter } = scene()
+    await emitter.follow(['a', 'b'], { until: last })
+    await publish(broker, 'a', ['1'])
+    await publish(broker, 'b', ['end'])
+    await turns()
+    t.strictSame([emitter.data(), emitter.completed], [['1', 'end'], true])
+  })
+
+  t.test('in the past', async t => {
+    const { broker, emitter } = scene()
+    await publish(broker, 'a', ['1', 'end', '3'])
+    await emitter.follow('a', { until: last })
+    await turns()
+    t.strictSame([emitter.data(), emitter.completed], [['1', 'end'], true])
+  })
+
+  t.test('in the past of a channel that is followed later', async t => {
+    const { broker, emitter } = scene()
+    await publish(broker, 'b', ['1', 'end', '3'])
+    await emitter.follow('a')
+    await emitter.follow('b', { until: last, filter: ({ data }) => data !== '1' }).catch(() => {})
+    await turns()
+    t.strictSame([emitter.data(), emitter.completed], [['end'], true])
+  })
+
+  t.test('while there is no room', async t => {
+    for (const overflow of ['close', 'latest'] as const) {
+      const { broker, emitter } = scene()
+      emitter.overflow = overflow
+      await emitter.follow('a', { until: last })
+      emitter.fill()
+      await publish(broker, 'a', ['1', 'end', '3'])
+      await turns()
+      t.equal(emitter.completed, false)
+      emitter.drain()
+      await turns()
+      t.strictSame([emitter.data(), emitter.completed], [overflow === 'close' ? ['1', 'end'] : ['end'], true])
+    }
+  })
+
+  t.test('but not after one that the client does not get', async t => {
+    const { broker, emitter } = scene()
+    await publish(broker, 'a', ['end'])
+    await emitter.follow('a', { until: last, filter: entry => !last(entry) })
+    await publish(broker, 'a', ['1', 'end', '2'])
+    await turns()
+    t.strictSame([emitter.data(), emitter.completed], [['1', '2'], false])
+  })
+})
+
 t.test('a filter that throws ends its own stream, and no other', async t => {
   const { broker, emitter, another } = scene()
   const filter = ({ data }: { data: string | undefined }): boolean => {

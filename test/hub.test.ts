@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
 import { wrapHandler } from '../plugin/handler.ts'
@@ -131,9 +131,9 @@ t.test('closing an app without streams takes no time', async t => {
 })
 
 t.test('after a million streams every slot is free', { timeout: 120_000 }, async t => {
-  const hub = new Hub(resolvePluginOptions({ heartbeat: 0, maxConnections: 3, connectionKey: ({ id }) => id, maxConnectionsPerKey: 2 }))
   // What Fastify and Node would be, as far as a stream looks at them before it opens.
-  const log = { info () {}, warn () {}, error () {} }
+  const log = { info () {}, warn () {}, error () {} } as unknown as FastifyBaseLogger
+  const hub = new Hub(resolvePluginOptions({ heartbeat: 0, maxConnections: 3, connectionKey: ({ id }) => id, maxConnectionsPerKey: 2 }), log)
   const raw = (): EventEmitter => Object.assign(new EventEmitter(), { socket: {}, req: { socket: {} }, destroyed: false, writableEnded: false })
   const reply = (id: string): FastifyReply => ({
     request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200

@@ -10,7 +10,7 @@ interface Sink {
   sent: unknown[]
   controller: AbortController
   reports: unknown[]
-  feed: (source: unknown, send?: (data: unknown, fields?: SseFields) => Promise<void> | undefined) => Promise<void>
+  feed: (source: unknown, send?: (data: unknown, fields?: SseFields) => Promise<void> | undefined) => Promise<unknown>
 }
 
 function sink (): Sink {
@@ -203,4 +203,12 @@ t.test('nothing is left on the signal', async t => {
   await feed(['a'])
   await nextTurn()
   t.equal(listeners, 0)
+})
+
+t.test('what a generator returns is given when everything is sent', async t => {
+  const { sent, feed } = sink()
+  t.equal(await feed(async function * () { yield 'a'; return 'result' }), 'result')
+  t.equal(await feed((function * () { yield 'b'; return 7 })()), 7)
+  t.equal(await feed(['c']), undefined)
+  t.strictSame(sent, ['a', 'b', 'c'])
 })
