@@ -3,6 +3,8 @@ import { sleep } from './processes.js'
 
 /** Of an event's data at least so many bytes. */
 export const LEAST = 64
+/** Milliseconds from one delta of a model's to the next. */
+export const PACE = 20
 /** The byte with which data begins, and which is nowhere else in a stream. */
 export const MARK = 0x7e
 

@@ -8,3 +8,10 @@ export function median (numbers) {
 export function medians (rows) {
   return rows[0].map((_, column) => median(rows.map(row => row[column])))
 }
+
+/** Half of them, and 99 of 100, are no more. */
+export function percentiles (numbers) {
+  const sorted = Float64Array.from(numbers).sort()
+  const within = share => sorted[Math.ceil(sorted.length * share) - 1]
+  return { p50: within(0.5), p99: within(0.99) }
+}

@@ -1,5 +1,6 @@
 /** The clients, in a process of their own. */
 import { once } from 'node:events'
+import { asking } from './askers.js'
 import { ask, HEAD_END, several, until } from './client.js'
 import { subscribing } from './subscribers.js'
 
@@ -43,7 +44,8 @@ const tasks = {
     return {}
   },
 
-  ...subscribing
+  ...subscribing,
+  ...asking
 }
 
 process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })

@@ -10,7 +10,8 @@ import { against } from './processes.js'
 
 const SCENARIOS = [
   'stream', 'open', 'memory', 'idle',
-  'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts'
+  'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts',
+  'relay-1', 'relay-100', 'relay-500', 'relay-abort'
 ]
 /** Who takes part where a scenario does not say. */
 const PEERS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
@@ -21,7 +22,10 @@ const CONTESTANTS = {
   'better-sse': 'better-sse',
   'fastify-sse-v2': 'fastify-sse-v2',
   'socket-loop': 'a bare socket loop',
-  nchan: 'nginx with nchan'
+  nchan: 'nginx with nchan',
+  'relay-direct': 'fastify-sse-emitter, straight',
+  'relay-run': 'fastify-sse-emitter, a run',
+  'relay-plain': 'undici and `res.write`'
 }
 
 const { values, positionals } = parseArgs({
@@ -53,8 +57,8 @@ async function contestantsOf ({ contestants = PEERS }) {
 }
 
 function figure (value) {
-  if (value >= 1_000) return Math.round(value).toLocaleString('en')
-  return value.toPrecision(value >= 100 ? 3 : 2)
+  if (Number.isInteger(value) || Math.abs(value) >= 1_000) return Math.round(value).toLocaleString('en')
+  return value.toPrecision(Math.abs(value) >= 100 ? 3 : 2)
 }
 
 /** In another order each time: what one leaves behind, a garbage collection for instance, shall not always hit the same next. */
@@ -68,7 +72,7 @@ function shuffled (items) {
  * Where rounds are short, all servers stay up and the turns are short, too: what else goes on on the machine then hits
  * all alike. Where a round fills the machine with streams, it has servers of its own.
  */
-async function compete (contestants, { turns, options, warmUp, round }, note) {
+async function compete (contestants, { turns, warmUp, round, ...beside }, note) {
   const count = values.quick ? 1 : Number(values.rounds ?? turns)
   const results = new Map(contestants.map(contestant => [contestant, []]))
   const play = async (contestant, tools) => {
@@ -79,14 +83,14 @@ async function compete (contestants, { turns, options, warmUp, round }, note) {
 
   async function apart () {
     for (let turn = 0; turn < count; turn++) {
-      for (const contestant of contestants) await against(contestant, options, async tools => await play(contestant, tools))
+      for (const contestant of contestants) await against(contestant, beside, async tools => await play(contestant, tools))
     }
   }
 
   async function together (waiting, up) {
     const [next, ...others] = waiting
     if (next !== undefined) {
-      await against(next, options, async tools => await together(others, [...up, [next, tools]]))
+      await against(next, beside, async tools => await together(others, [...up, [next, tools]]))
       return
     }
     for (const [, tools] of up) for (let times = 0; times < warmUp; times++) await round(tools, values)
@@ -104,15 +108,15 @@ function printTable (columns, rows) {
   for (const [contestant, row] of rows) process.stdout.write(`| ${CONTESTANTS[contestant]} | ${row.join(' | ')} |\n`)
 }
 
-/** A contestant's figures as multiples of another's, turn by turn: what hits both alike is not in them. */
-function multiples (rows, others) {
-  return medians(rows.map((row, turn) => row.map((value, column) => value / others[turn][column])))
+/** A contestant's figures in some columns as multiples of another's, turn by turn: what hits both alike is not in them. */
+function multiples (rows, others, compared) {
+  return medians(rows.map((row, turn) => compared.map(column => row[column] / others[turn][column])))
 }
 
 process.stdout.write(`Node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores\n`)
 for (const name of positionals.length > 0 ? positionals.flatMap(scenariosOf) : SCENARIOS) {
   const scenario = await import(`./scenarios/${name}.js`)
-  const { title, columns, summarize = medians, baseline } = scenario
+  const { title, columns, summarize = medians, baseline, compared = [...columns.keys()] } = scenario
   const contestants = await contestantsOf(scenario)
   const results = await compete(contestants, scenario, (contestant, row, turn, turns) => {
     process.stderr.write(`  ${name} ${turn}/${turns} ${contestant}: ${row.map(figure).join(' ')}\n`)
@@ -121,5 +125,8 @@ for (const name of positionals.length > 0 ? positionals.flatMap(scenariosOf) : S
   printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, summarize(rows).map(figure)]))
   if (!results.has(baseline)) continue
   process.stdout.write(`\nThe same in multiples of ${CONTESTANTS[baseline]}\n`)
-  printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, multiples(rows, results.get(baseline)).map(value => value.toFixed(2))]))
+  printTable(
+    compared.map(column => columns[column]),
+    Array.from(results, ([contestant, rows]) => [contestant, multiples(rows, results.get(baseline), compared).map(value => value.toFixed(2))])
+  )
 }

@@ -17,15 +17,20 @@ async function told (child, question) {
 /**
  * Has a contestant's server and the clients run, each in a process of its own, and where there is one, the publisher.
  *
- * @param measure is given the server to ask, and the clients and the publisher to set to work
+ * @param model whether the server is a relay: then there is a model, which it is told of
+ * @param measure is given the server and the model to ask, and the clients and the publisher to set to work
  */
-export async function against (contestant, options, measure) {
-  const server = run('server.js', contestant, JSON.stringify(options))
+export async function against (contestant, { options, model: relay = false }, measure) {
+  const model = relay ? run('model.js') : undefined
+  const modelPort = model && (await told(model)).port
+  const server = run('server.js', contestant, JSON.stringify({ ...options, modelPort }))
   const { port } = await told(server)
   const load = run('load.js')
   let publisher
   try {
     return await measure({
+      modelPort,
+      model: question => told(model, [question]),
       ask: (question, options) => told(server, [question, options]),
       load: (task, options) => told(load, [task, { port, ...options }]),
       post: (task, options) => {
@@ -34,7 +39,7 @@ export async function against (contestant, options, measure) {
       }
     })
   } finally {
-    for (const child of [publisher, load, server].filter(Boolean)) {
+    for (const child of [publisher, load, server, model].filter(Boolean)) {
       const ended = once(child, 'exit')
       child.disconnect()
       await ended

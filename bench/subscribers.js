@@ -1,6 +1,7 @@
 /** Subscribers, as many as one process can be: they count the events that come, and do not parse them. */
 import { ask, HEAD_END, several, until } from './client.js'
 import { LEAST, MARK, now } from './event.js'
+import { percentiles } from './figures.js'
 import { sleep } from './processes.js'
 
 /** All read into this one: each read is over before the next begins. */
@@ -115,9 +116,8 @@ export const subscribing = {
 
   /** @returns half of them, and 99 of 100, were received within so many milliseconds; since it was last asked */
   latencies () {
-    const sorted = Float64Array.from(latencies).sort()
+    const taken = latencies
     latencies = []
-    const within = share => sorted[Math.ceil(sorted.length * share) - 1]
-    return { p50: within(0.5), p99: within(0.99) }
+    return percentiles(taken)
   }
 }
