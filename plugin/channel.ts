@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import type { SseBroker, SseHistory, SsePublished } from './broker.ts'
-import { channelName } from './check.ts'
+import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
+import { channelName, whole } from './check.ts'
 import { SSE_ERR_EVENT } from './errors.ts'
 import type { SseSerializer, Unnamed, Untyped } from './event.ts'
 import { payloadOf, type SsePublishFields } from './payload.ts'
@@ -40,7 +40,19 @@ export interface SseChannel<Events = Record<string, unknown>> {
   publishOnce<Name extends keyof Events & string> (idempotencyKey: string, data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<SsePublished>
   publishOnce (idempotencyKey: string, data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<SsePublished>
   publishOnce (idempotencyKey: string, data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
+
+  /**
+   * Reads the channel's history in this process.
+   *
+   * @param options.after the id of the last event that is known; undefined for the beginning
+   * @param options.count events at most, 1,000 by default
+   * @returns the events in order, whether there are more, and whether any are missing
+   * @throws SSE_ERR_OPTION; and what the broker rejects with
+   */
+  replay (options?: { readonly after?: string | undefined, readonly count?: number | undefined }): Promise<SsePage>
 }
+
+const wholeCount = whole(1, 'events')
 
 /** What a channel needs of its application. */
 export interface ChannelSettings {
@@ -77,5 +89,10 @@ export class Channel implements SseChannel {
     }
     const { history } = this.#settings
     return await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history, idempotencyKey })
+  }
+
+  async replay ({ after, count = 1_000 }: { readonly after?: string | undefined, readonly count?: number | undefined } = {}): Promise<SsePage> {
+    wholeCount('count', count)
+    return await this.#broker.replay(this.name, after, count)
   }
 }

@@ -6,8 +6,14 @@ import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import sse from 'fastify-sse-emitter'
 import type { Config } from './config.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
+import { languageModel } from './language-model.ts'
 import { channels } from './routes/channels.ts'
+import { chat } from './routes/chat.ts'
+import { llmChat } from './routes/llm-chat.ts'
+import { model } from './routes/model.ts'
 import { sseChat } from './routes/sse-chat.ts'
+import { uiChat } from './routes/ui-chat.ts'
+import { vendor } from './vendor.ts'
 
 /** The page's files, wherever this file was compiled to. */
 const STATIC = fileURLToPath(new URL('static', import.meta.resolve('fastify-sse-emitter/package.json')))
@@ -43,11 +49,13 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   // streams have ended by then.
   const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...options })
   await app.register(sse)
+  const answer = languageModel(app, config)
 
   // As in the seed, any page may read what is under /learn.
   app.register(async learn => {
     learn.register(cors, { origin: '*' })
     learn.register(sseChat, { interval: config.CHAT_INTERVAL_MS })
+    learn.register(llmChat, { answer })
   }, { prefix: '/learn' })
 
   app.register(async own => {
@@ -56,7 +64,11 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(cors, { origin: origins })
     own.register(helmet, HEADERS)
     own.register(files, { root: STATIC })
+    own.register(vendor)
     own.register(channels, { token: config.PUBLISH_TOKEN })
+    own.register(chat, { answer })
+    own.register(uiChat, { answer })
+    own.register(model, { pace: config.LLM_PACE_MS })
     own.get('/healthz', async () => ({ status: 'ok' }))
   })
 

@@ -12,6 +12,16 @@ export interface Config {
   readonly CHAT_INTERVAL_MS: number
   /** What publishing to a channel takes, as a bearer token; empty for nothing. */
   readonly PUBLISH_TOKEN: string
+  /**
+   * Where the language model is, up to and with its version: https://api.openai.com/v1. Empty: the one that is built
+   * into this server.
+   */
+  readonly LLM_BASE_URL: string
+  /** What the language model wants for a key; empty for none. */
+  readonly LLM_API_KEY: string
+  readonly LLM_MODEL: string
+  /** Milliseconds that the built-in model takes for a token. */
+  readonly LLM_PACE_MS: number
   readonly LOG_LEVEL: string
 }
 
@@ -25,6 +35,10 @@ const schema = {
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
+    LLM_BASE_URL: { type: 'string', pattern: '^(https?://[^\\s]+)?$', default: '' },
+    LLM_API_KEY: { type: 'string', pattern: '^[!-~]*$', default: '' },
+    LLM_MODEL: { type: 'string', minLength: 1, default: 'embedded' },
+    LLM_PACE_MS: { type: 'integer', minimum: 0, maximum: 10_000, default: 30 },
     LOG_LEVEL: { type: 'string', enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' }
   }
 }
@@ -33,11 +47,13 @@ const schema = {
 const HINTS: Record<string, string> = {
   CORS_ORIGIN: 'must be origins such as https://example.com, divided by commas',
   PUBLISH_TOKEN: 'must be printable ASCII without spaces, which a header can carry',
+  LLM_BASE_URL: 'must be an address such as https://api.openai.com/v1',
+  LLM_API_KEY: 'must be printable ASCII without spaces, which a header can carry',
   LOG_LEVEL: `must be one of ${schema.properties.LOG_LEVEL.enum.join(', ')}`
 }
 
 /** What is not for a log to show. */
-const SECRETS = ['PUBLISH_TOKEN']
+const SECRETS = ['PUBLISH_TOKEN', 'LLM_API_KEY', 'LLM_BASE_URL']
 
 /**
  * Reads the configuration.

@@ -85,3 +85,17 @@ t.test('a name is a text without control characters', async t => {
   t.throws(() => channel('a\nb'), { message: 'The name of a channel must be 1 to 255 characters without control characters, got \'a\\nb\'' })
   for (const name of ['a', 'größe 😀', 'x'.repeat(255)]) t.equal(channel(name).name, name)
 })
+
+t.test('history is read in the process', async t => {
+  const { channel } = scene()
+  const a = channel('a')
+  const ids = [await a.publish('1'), await a.publish('2'), await a.publish('3')]
+  const texts = async (options?: Parameters<typeof a.replay>[0]): Promise<unknown> => {
+    const { entries, more, known } = await a.replay(options)
+    return [entries.map(({ data }) => data), more, known]
+  }
+  t.strictSame(await texts(), [['1', '2', '3'], false, true])
+  t.strictSame(await texts({ after: ids[0], count: 1 }), [['2'], true, true])
+  t.strictSame(await texts({ after: 'x' }), [['1', '2', '3'], false, false])
+  await t.rejects(a.replay({ count: 0 }), { code: 'SSE_ERR_OPTION' })
+})

@@ -79,8 +79,8 @@ t.test('every other example is one that some test runs', async t => {
         t.ok(['ci', 'install', 'publish'].includes(script!) || script! in scripts, `${name}: npm ${script}`)
       }
     } else {
-      // Plain text is what the first example shows, nginx has a test of its own, and Java is the other world.
-      t.ok(['ts', 'js', '', 'nginx', 'java'].includes(language), `${name} is ${language}`)
+      // Plain text is what the first example shows, nginx has a test of its own, Java is the other world, and pages are tested in a browser.
+      t.ok(['ts', 'js', '', 'nginx', 'java', 'html'].includes(language), `${name} is ${language}`)
     }
   }
 })

@@ -59,6 +59,18 @@ t.test('the package', async t => {
     t.strictSame(JSON.parse(await run('import.mjs')), ['id:1\ndata:hi\n\n', 'client'])
   })
 
+  t.test('brings a client that needs nothing else, and readers of models for who has what they read with', async t => {
+    write('client.mjs', `
+      import { connect } from 'fastify-sse-emitter/client'
+      console.log(typeof connect)`)
+    t.equal(await run('client.mjs'), 'function\n')
+    await npm(['install', '--prefer-offline', 'undici@7', 'eventsource-parser@3'], project)
+    write('llm.mjs', `
+      import { streamChatCompletions } from 'fastify-sse-emitter/llm'
+      console.log(typeof streamChatCompletions)`)
+    t.equal(await run('llm.mjs'), 'function\n')
+  })
+
   t.test('works by require', async t => {
     write('require.cjs', `
       const app = require('fastify')()

@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import sse, { event, errors, memoryBroker, type SseBroker, type SseEmitter, type SseEntry, type SseEvent, type SseHub, type SsePluginOptions, type SsePublished, type SseReason, type SseStreamOptions } from 'fastify-sse-emitter'
+import sse, { event, errors, memoryBroker, type SseBroker, type SseEmitter, type SseEntry, type SseEvent, type SseHub, type SsePluginOptions, type SsePublished, type SseReason, type SseRun, type SseRunStarted, type SseStreamOptions } from 'fastify-sse-emitter'
 
 declare const reply: FastifyReply
 declare const app: FastifyInstance
@@ -143,5 +143,25 @@ describe('a channel', () => {
   test('stands on a broker', () => {
     expect(memoryBroker()).type.toBe<SseBroker>()
     expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: memoryBroker({ maxChannels: 5 }), lastEventIdParameter: 'since' })
+  })
+})
+
+describe('a run', () => {
+  const { runs } = app.sse
+
+  test('checks what its producer yields', () => {
+    expect(runs.start('id', () => ['anything', 5, event('x', { event: 'y' })])).type.toBe<Promise<SseRunStarted>>()
+    expect(runs.start<Events>).type.toBeCallableWith('id', async function * () { yield event({ text: 'hi' }, { event: 'delta' }); return { any: 1 } })
+    expect(runs.start<Events>).type.not.toBeCallableWith('id', async function * () { yield event({ text: 5 }, { event: 'delta' }) })
+    expect(runs.start).type.toBeCallableWith('id', async ({ id, signal }: { id: string, signal: AbortSignal }) => [id, signal.aborted], { timeout: 5 })
+    expect(runs.start).type.not.toBeCallableWith('id', () => 5)
+  })
+
+  test('is watched by any emitter, and read', async () => {
+    const run = await runs.get('id')
+    expect(run).type.toBe<SseRun | undefined>()
+    expect(run!.watch).type.toBeCallableWith(reply.sse<Events>(), { markers: false })
+    expect(run!.read({ after: 'id' })).type.toBe<AsyncIterable<SseEntry>>()
+    expect(run!.state).type.toBe<'running' | 'done' | 'failed' | 'aborted'>()
   })
 })
