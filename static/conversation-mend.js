@@ -1,0 +1,82 @@
+/* Markdown of which the end has not come yet, completed so that it looks as it will. No DOM in here. */
+
+/** A line that begins something of its own, within which emphasis, code and links begin and end. */
+const BEGINNING = /^\s*(?:[-*+]|\d{1,9}[.)]|#{1,6}|>|\|)(?:\s|$)|^\s*\|/
+const FENCE = /^\s*(?:(?:[-*+]|\d{1,9}[.)]|>)\s+)*(`{3,}|~{3,})/
+const DELIMITERS = /^\s*\|[\s|:-]*$/
+/** An escaped character, or what opens or closes something. */
+const MARKS = /\\.|`+|\*+|~~|(?<!\w)_+|_+(?!\w)/g
+
+/**
+ * Completes the last block of a text: closes what is open, and leaves out what cannot be told yet from something else. It
+ * changes nothing before that block, and nothing where all is there.
+ */
+export function mend (text) {
+  const written = text.split('\n')
+  const fence = openFence(written)
+  if (fence !== undefined) return withoutClosing(written, fence).join('\n')
+  const lines = text.trimEnd().split('\n')
+  // After a blank line comes another block.
+  if (written.length - lines.length > 1) return text
+  const block = lines.findLastIndex(line => line.trim() === '') + 1
+  const from = Math.max(lines.findLastIndex(line => BEGINNING.test(line)), block)
+  const mended = [...lines.slice(0, from), ...closeInline(lines.slice(from).join('\n')).split('\n')]
+  // A line below a paragraph makes a heading of it, unless it goes on as a list; a fence has three marks, a row cells.
+  if (/^\s*(?:-+|=+|[`~]{1,2}|\|)$/.test(mended.at(-1))) mended.pop()
+  return withDelimiters(mended, block).join('\n')
+}
+
+/** The fence of a block of code that is not closed. */
+function openFence (lines) {
+  let open
+  for (const [line, text] of lines.entries()) {
+    const [, marks] = FENCE.exec(text) ?? []
+    if (open === undefined) {
+      if (marks !== undefined) open = { line, marks }
+    } else if (marks?.startsWith(open.marks) && text.trim() === marks) {
+      open = undefined
+    }
+  }
+  return open
+}
+
+/** Leaves out a closing fence that is not all there. */
+function withoutClosing (lines, { line, marks }) {
+  const last = lines.at(-1).trim()
+  return lines.length - 1 > line && last !== '' && marks.startsWith(last) ? lines.slice(0, -1) : lines
+}
+
+/** A table begins to be one with its second line. */
+function withDelimiters (lines, block) {
+  const outside = lines.findLastIndex((line, index) => index < block || !/^\s*\|/.test(line))
+  const [head, delimiters = '', ...rows] = lines.slice(outside + 1)
+  if (head === undefined || rows.length > 0 || !(delimiters === '' || DELIMITERS.test(delimiters))) return lines
+  const cells = cellsOf(head)
+  const whole = cellsOf(delimiters).filter(cell => cell.includes('-')).slice(0, cells.length)
+  while (whole.length < cells.length) whole.push('-')
+  return [...lines.slice(0, outside + 1), head, `|${whole.join('|')}|`]
+}
+
+function cellsOf (row) {
+  return row.trim().replace(/^\||(?<!\\)\|$/g, '').split(/(?<!\\)\|/)
+}
+
+/** Closes emphasis and code, and shows a link that is not all there as its text. */
+function closeInline (text) {
+  const open = []
+  for (const { 0: mark, index } of text.matchAll(MARKS)) {
+    const inCode = open.at(-1)?.mark[0] === '`'
+    if (mark[0] === '\\' || (inCode && mark[0] !== '`')) continue
+    if (open.at(-1)?.mark === mark) open.pop()
+    else if (!inCode && /\S/.test(text[index + mark.length] ?? 'x')) open.push({ mark, index })
+  }
+  let mended = text
+  // Of two marks that close, there is one.
+  const half = open.at(-1)
+  if (half !== undefined && half.index + half.mark.length === text.length) {
+    open.pop()
+    mended = mended.slice(0, half.index)
+  }
+  if (open.at(-1)?.mark[0] !== '`') mended = mended.replace(/<\/?[a-z]{0,6}\s?\/?$/i, '').replace(/!?\[([^\]\n]*)(?:\](?:\([^)\n]*)?)?$/, (whole, name) => whole[0] === '!' || /^[ x]?$/i.test(name) ? '' : name)
+  return mended.trimEnd() + open.reverse().map(({ mark }) => mark).join('')
+}
