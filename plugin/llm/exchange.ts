@@ -182,8 +182,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return true
   }
 
+  /** Does nothing more where it has ended already. */
   #fail (error: ModelError): void {
-    if (this.#phase === 'settled') return
     this.#settle()
     this.#abort()
     this.#settled.reject(this.#refusal ?? error)

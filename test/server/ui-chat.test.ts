@@ -101,10 +101,11 @@ t.test('a model that fails is an error to the SDK', async t => {
 })
 
 t.test('its wire is that of the protocol', async t => {
-  const { url } = await scene(t)
-  const payload = JSON.stringify({ id: 'c', trigger: 'submit-message', messages: [message('Hi')] })
+  const { url, model } = await scene(t)
+  const payload = JSON.stringify({ id: 'c', trigger: 'submit-message', messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text' }, { type: 'text', text: 'Hi' }] }] })
   const { status, headers, body } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json' } }, payload).answer()
   t.equal(status, 200)
+  t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]], 'a part without text says nothing')
   t.equal(headers['x-vercel-ai-ui-message-stream'], 'v1')
   const { events } = decode(body)
   t.ok(events.every(({ event }) => event === undefined))
