@@ -21,7 +21,8 @@ const ACTIVE = ['asking', 'running']
  * - `done`, `failed`, `aborted`, or `lost`, where the server has no more of it
  *
  * All tabs change it, and one may not have heard yet of what another has done. Each change has a number, and the highest
- * prevails: a tab that finds its own overwritten by a lower one writes it again.
+ * prevails: a tab that finds its own overwritten by a lower one writes it again. Each conversation has a number as well,
+ * which counts first: one that was begun anew prevails over whatever is done meanwhile to the one before.
  */
 export class ConversationStore {
   messages = []
@@ -29,7 +30,8 @@ export class ConversationStore {
   trimmed = false
   /** Whether it survives the page. */
   kept = true
-  /** Of what is here; before anything was read, lower than that of nothing. */
+  /** The numbers of what is here; before anything was read, lower than those of nothing. */
+  #conversation = 0
   #revision = -1
   #changed
 
@@ -79,6 +81,7 @@ export class ConversationStore {
 
   clear () {
     this.#change(() => {
+      this.#conversation++
       this.messages = []
       this.trimmed = false
       return true
@@ -101,7 +104,7 @@ export class ConversationStore {
     if (!this.kept) return
     try {
       const state = parse(localStorage.getItem(KEY))
-      if (state.revision > this.#revision) this.#adopt(state)
+      if (this.#distanceTo(state) > 0) this.#adopt(state)
     } catch {
       // The browser lets no page keep anything.
       this.kept = false
@@ -120,27 +123,30 @@ export class ConversationStore {
 
   /** Another tab has changed it. @param text null where all is gone */
   #written (text) {
-    if (text === null) this.#adopt({ ...parse(text), revision: this.#revision })
-    else if (this.#isAfter(text)) this.#adopt(parse(text))
+    const state = parse(text)
+    // Of two changes at once, all tabs choose the same.
+    const distance = this.#distanceTo(state) || Number(text > this.#text)
+    if (text === null) this.#adopt({ ...state, conversation: this.#conversation, revision: this.#revision })
+    else if (distance > 0) this.#adopt(state)
     else if (text !== this.#text) this.#write()
     this.#changed()
   }
 
-  /** Whether what is written prevails over what is here; of two changes at once, all tabs choose the same. */
-  #isAfter (text) {
-    const { revision } = parse(text)
-    return revision === this.#revision ? text > this.#text : revision > this.#revision
+  /** More than 0 for what prevails over what is here, less for what does not. */
+  #distanceTo ({ conversation, revision }) {
+    return conversation - this.#conversation || revision - this.#revision
   }
 
-  #adopt ({ messages, trimmed, revision }) {
+  #adopt ({ messages, trimmed, conversation, revision }) {
     this.messages = messages
     this.trimmed = trimmed
+    this.#conversation = conversation
     this.#revision = revision
   }
 
   get #text () {
     const { messages, trimmed } = this
-    return JSON.stringify({ revision: this.#revision, trimmed, messages })
+    return JSON.stringify({ conversation: this.#conversation, revision: this.#revision, trimmed, messages })
   }
 
   #trim () {
@@ -158,10 +164,10 @@ export class ConversationStore {
 /** What is kept; nothing, where it is not what was written here. */
 function parse (text) {
   try {
-    const { messages, trimmed, revision } = JSON.parse(text)
-    return { messages: messages.filter(isMessage), trimmed: trimmed === true, revision: Number(revision) || 0 }
+    const { messages, trimmed, conversation, revision } = JSON.parse(text)
+    return { messages: messages.filter(isMessage), trimmed: trimmed === true, conversation: Number(conversation) || 0, revision: Number(revision) || 0 }
   } catch {
-    return { messages: [], trimmed: false, revision: 0 }
+    return { messages: [], trimmed: false, conversation: 0, revision: 0 }
   }
 }
 
