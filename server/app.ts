@@ -10,6 +10,7 @@ import { languageModel } from './language-model.ts'
 import { channels } from './routes/channels.ts'
 import { chat } from './routes/chat.ts'
 import { llmChat } from './routes/llm-chat.ts'
+import { market } from './routes/market.ts'
 import { model } from './routes/model.ts'
 import { sseChat } from './routes/sse-chat.ts'
 import { uiChat } from './routes/ui-chat.ts'
@@ -68,6 +69,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(channels, { token: config.PUBLISH_TOKEN })
     own.register(chat, { answer })
     own.register(uiChat, { answer })
+    own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
     own.register(model, { pace: config.LLM_PACE_MS })
     own.get('/healthz', async () => ({ status: 'ok' }))
   })

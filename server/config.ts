@@ -1,4 +1,5 @@
 import { envSchema } from 'env-schema'
+import { MAX_INSTRUMENTS } from './market/instruments.ts'
 
 /** What the environment may set. */
 export interface Config {
@@ -22,6 +23,12 @@ export interface Config {
   readonly LLM_MODEL: string
   /** Milliseconds that the built-in model takes for a token. */
   readonly LLM_PACE_MS: number
+  /** How many instruments the market has. */
+  readonly MARKET_SYMBOLS: number
+  /** Milliseconds between two prices of an instrument. */
+  readonly MARKET_INTERVAL_MS: number
+  /** The same seed makes the same market. */
+  readonly MARKET_SEED: number
   readonly LOG_LEVEL: string
 }
 
@@ -39,6 +46,9 @@ const schema = {
     LLM_API_KEY: { type: 'string', pattern: '^[!-~]*$', default: '' },
     LLM_MODEL: { type: 'string', minLength: 1, default: 'embedded' },
     LLM_PACE_MS: { type: 'integer', minimum: 0, maximum: 10_000, default: 30 },
+    MARKET_SYMBOLS: { type: 'integer', minimum: 1, maximum: MAX_INSTRUMENTS, default: 24 },
+    MARKET_INTERVAL_MS: { type: 'integer', minimum: 1, maximum: 60_000, default: 100 },
+    MARKET_SEED: { type: 'integer', minimum: 0, maximum: 2 ** 32 - 1, default: 6 },
     LOG_LEVEL: { type: 'string', enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' }
   }
 }

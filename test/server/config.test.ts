@@ -12,13 +12,16 @@ t.test('nothing has to be set', async t => {
     LLM_API_KEY: '',
     LLM_MODEL: 'embedded',
     LLM_PACE_MS: 30,
+    MARKET_SYMBOLS: 24,
+    MARKET_INTERVAL_MS: 100,
+    MARKET_SEED: 6,
     LOG_LEVEL: 'info'
   })
 })
 
 t.test('what is set is taken, and what is no business of ours is not', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', LOG_LEVEL: 'debug' }
-  t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0 })
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
+  t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
 t.test('a wrong value is refused with a line that names it', async t => {
@@ -32,6 +35,7 @@ t.test('a wrong value is refused with a line that names it', async t => {
     [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, divided by commas, and it is "https://a.example/"'],
     [{ LLM_BASE_URL: 'localhost:8080' }, 'LLM_BASE_URL must be an address such as https://api.openai.com/v1'],
     [{ LLM_API_KEY: 'two words' }, 'LLM_API_KEY must be printable ASCII without spaces, which a header can carry'],
+    [{ MARKET_SYMBOLS: '201' }, 'MARKET_SYMBOLS must be <= 200, and it is "201"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is "loud"'],
     [{ PORT: '-1', LOG_LEVEL: '' }, 'PORT must be >= 0, and it is "-1"\nLOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is ""']
   ]
