@@ -83,6 +83,9 @@ export interface SseBrokerSubscription {
  * Closing. After `close`, listeners are not called and every method rejects with SSE_ERR_BROKER_CLOSED.
  */
 export interface SseBroker {
+  /** Whether other processes have the same log. Then runs are watched over: one whose process is lost ends as failed. */
+  readonly shared?: boolean | undefined
+
   /**
    * Appends to a channel's log and hands the entry to all who follow it, some of them perhaps before it returns.
    *

@@ -15,7 +15,8 @@ import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_ID } from './errors.ts'
 export type SseRunEnd = 'done' | 'failed' | 'aborted'
 
 const ENDS: ReadonlySet<unknown> = new Set<SseRunEnd>(['done', 'failed', 'aborted'])
-const BEGINNING: SsePayload = { comment: 'run' }
+/** The comment of the first entry, with which the name of its process follows, where that can be lost. */
+const BEGINNING = 'run'
 /** All of a run is kept while it lasts. Its own limits bound it. */
 export const WHOLE: SseHistory = { count: Number.MAX_SAFE_INTEGER, age: 0, bytes: Number.MAX_SAFE_INTEGER }
 /** Entries that are read at once. */
@@ -41,13 +42,25 @@ export function isEnd ({ event }: SseEntry): boolean {
 /** What became of an attempt to begin a run: it begins, another one with its id was begun, or was and is forgotten. */
 export type Beginning = 'begun' | 'exists' | 'forgotten'
 
-export async function beginRun (broker: SseBroker, channel: string): Promise<Beginning> {
+/** @param process the name of the process that produces it, where another one may want to know */
+export async function beginRun (broker: SseBroker, channel: string, process?: string): Promise<Beginning> {
   const exists = async (): Promise<boolean> => (await broker.replay(channel, undefined, 1)).entries.length > 0
   // The key is forgotten before a long run has ended.
   if (await exists()) return 'exists'
-  const { repeated } = await broker.publish(channel, BEGINNING, { history: WHOLE, idempotencyKey: 'begin' })
-  if (!repeated) return 'begun'
+  const comment = process === undefined ? BEGINNING : `${BEGINNING} ${process}`
+  if (await publishOnce(broker, channel, { comment }, WHOLE, 'begin')) return 'begun'
   return await exists() ? 'exists' : 'forgotten'
+}
+
+/** @returns whether it is the first with its key, whatever others have published under that */
+async function publishOnce (broker: SseBroker, channel: string, payload: SsePayload, history: SseHistory, idempotencyKey: string): Promise<boolean> {
+  try {
+    const { repeated } = await broker.publish(channel, payload, { history, idempotencyKey })
+    return !repeated
+  } catch (error) {
+    if (error instanceof SSE_ERR_IDEMPOTENCY_KEY) return false
+    throw error
+  }
 }
 
 /**
@@ -56,21 +69,29 @@ export async function beginRun (broker: SseBroker, channel: string): Promise<Beg
  * @param age milliseconds since an event of it was published, after which that is forgotten
  */
 export async function endRun (broker: SseBroker, channel: string, event: SseRunEnd, data: string, age: number): Promise<void> {
-  try {
-    await broker.publish(channel, { event, data }, { history: { ...WHOLE, age }, idempotencyKey: 'end' })
-  } catch (error) {
-    if (!(error instanceof SSE_ERR_IDEMPOTENCY_KEY)) throw error
-  }
+  await publishOnce(broker, channel, { event, data }, { ...WHOLE, age }, 'end')
 }
 
-/** The state of a log: `undefined` where there is no run, or not all of it any more; its end, where it has one. */
-export async function inspectRun (broker: SseBroker, channel: string): Promise<{ end: SseEntry | undefined } | undefined> {
+/** The state of a log. */
+export interface RunState {
+  /** The name of the process that produces it, if that may be lost. */
+  readonly process: string | undefined
+  readonly end: SseEntry | undefined
+}
+
+/** @returns undefined where there is no run, or not all of it any more */
+export async function inspectRun (broker: SseBroker, channel: string): Promise<RunState | undefined> {
   let after: string | undefined
+  let process: string | undefined
   for (;;) {
     const { entries, more } = await broker.replay(channel, after, PAGE)
-    if (after === undefined && entries[0]?.comment !== BEGINNING.comment) return undefined
+    if (after === undefined) {
+      const [word, name] = entries[0]?.comment?.split(' ') ?? []
+      if (word !== BEGINNING) return undefined
+      process = name
+    }
     const end = entries.find(isEnd)
-    if (end !== undefined || !more) return { end }
+    if (end !== undefined || !more) return { process, end }
     after = entries.at(-1)!.id
   }
 }

@@ -59,7 +59,8 @@ export class Run implements SseRun {
   viewers = 0
   /** Since when nobody has viewed it, by `performance.now()`; Infinity while somebody does. */
   lonelySince = performance.now()
-  /** Called when the last viewer has left. */
+  /** Called when there is a first viewer, and when the last one has left. */
+  onViewed = (): void => {}
   onLonely = (): void => {}
 
   constructor (id: string, broker: SseBroker, cancel: () => Promise<void>, end?: SseEntry) {
@@ -107,7 +108,7 @@ export class Run implements SseRun {
   }
 
   #arrive (): void {
-    this.viewers++
+    if (this.viewers++ === 0) this.onViewed()
     this.lonelySince = Infinity
   }
 

@@ -4,6 +4,7 @@ import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUNS_CLOSED, SSE_ERR_RUN
 import type { SsePayload } from './entry.ts'
 import type { SseFields } from './event.ts'
 import { Production, type ProductionOwner } from './production.ts'
+import { Pulse, Vigil } from './pulse.ts'
 import { Run, type SseRun } from './run.ts'
 import { beginRun, endRun, inspectRun, runChannel } from './run-log.ts'
 import { resolveRunOptions, type RunSettings, type SseRunOptions } from './run-options.ts'
@@ -95,6 +96,7 @@ export class Runs implements SseRuns, ProductionOwner {
   readonly log: FastifyBaseLogger
   readonly payload: (data: unknown, fields?: SseFields) => SsePayload
   readonly #maxRuns: number
+  readonly #pulse: Pulse
   readonly #local = new Map<string, Local>()
   readonly #starting = new Map<string, Promise<{ run: Run, repeated: boolean }>>()
   #closed = false
@@ -105,6 +107,7 @@ export class Runs implements SseRuns, ProductionOwner {
     this.log = log
     this.payload = payload
     this.#maxRuns = maxRuns
+    this.#pulse = new Pulse(this, () => this.size > 0)
   }
 
   get size (): number {
@@ -133,7 +136,7 @@ export class Runs implements SseRuns, ProductionOwner {
   }
 
   async #start (id: string, channel: string, producer: SseRunProducer, settings: RunSettings): Promise<{ run: Run, repeated: boolean }> {
-    const beginning = await beginRun(this.broker, channel)
+    const beginning = await beginRun(this.broker, channel, this.#pulse.name)
     const run = beginning === 'exists' ? await this.#find(id) : undefined
     if (run !== undefined) return { run, repeated: true }
     if (beginning !== 'begun') throw new SSE_ERR_RUN_FORGOTTEN()
@@ -144,6 +147,7 @@ export class Runs implements SseRuns, ProductionOwner {
     const run: Run = new Run(id, this.broker, async () => { await production.end('aborted', CANCELLED) })
     const production: Production = new Production(run, this, settings)
     this.#local.set(id, { run, production })
+    this.#pulse.begin()
     production.produce(signal => producer({ id, signal }))
     return run
   }
@@ -169,7 +173,18 @@ export class Runs implements SseRuns, ProductionOwner {
     const channel = runChannel(id)
     const found = await inspectRun(this.broker, channel)
     if (found === undefined) return undefined
-    return new Run(id, this.broker, async () => await endRun(this.broker, channel, 'aborted', CANCELLED, KEPT), found.end)
+    const run = new Run(id, this.broker, async () => await endRun(this.broker, channel, 'aborted', CANCELLED, KEPT), found.end)
+    if (found.process !== undefined && found.end === undefined) this.#watchOver(run, found.process)
+    return run
+  }
+
+  /** While a run of another process is viewed here, its end is sure to come. */
+  #watchOver (run: Run, process: string): void {
+    const vigil = new Vigil(this, process, async () => {
+      await endRun(this.broker, run.channel, 'failed', PRODUCER_LOST, KEPT)
+    })
+    run.onViewed = () => vigil.begin()
+    run.onLonely = () => vigil.stop()
   }
 
   forget ({ id }: Run): void {
@@ -180,7 +195,9 @@ export class Runs implements SseRuns, ProductionOwner {
   async close (): Promise<void> {
     this.#closed = true
     await Promise.all(Array.from(this.#local.values(), async ({ production }) => await production.end('failed', SHUT_DOWN)))
+    this.#pulse.stop()
   }
 }
 
+const PRODUCER_LOST = JSON.stringify({ code: 'producer_lost', message: 'The server that gave it is gone', retryable: true })
 const SHUT_DOWN = JSON.stringify({ code: 'shutdown', message: 'The server has stopped', retryable: true })

@@ -18,7 +18,7 @@ t.test('a run has a channel of its own', async t => {
 t.test('a run begins once', async t => {
   const broker = memoryBroker()
   t.strictSame(await Promise.all([1, 2, 3].map(async () => await beginRun(broker, 'run:a'))), ['begun', 'exists', 'exists'])
-  t.strictSame(await inspectRun(broker, 'run:a'), { end: undefined })
+  t.strictSame(await inspectRun(broker, 'run:a'), { process: undefined, end: undefined })
   t.equal(await inspectRun(broker, 'run:b'), undefined)
 })
 

@@ -44,10 +44,8 @@ async function open (page: Page): Promise<void> {
 
 /** The candles that the page tells in its table, by their time; the first row is the newest. */
 async function told (page: Page): Promise<Map<string, string[]>> {
-  return new Map(await parts(page).rows.evaluateAll(rows => rows.map(row => {
-    const [time, ...cells] = Array.from((row as HTMLTableRowElement).cells)
-    return [time!.querySelector('time')!.dateTime, cells.map(({ textContent }) => textContent!)] as const
-  })))
+  return new Map(await page.evaluate<Array<[time: string, cells: string[]]>>(`Array.from(document.querySelectorAll('#rows tr'), ({ cells: [time, ...cells] }) =>
+    [time.querySelector('time').dateTime, cells.map(({ textContent }) => textContent)])`))
 }
 
 /** Every candle that is over is told by the page as the server has it, and none is missing. */
@@ -64,11 +62,14 @@ async function agrees (t: Test, page: Page, origin: string, symbol: string): Pro
 }
 
 /** How many colours a drawing has. */
-const coloursOf = async (page: Page, id: string): Promise<number> => await page.locator(`#${id} canvas`).first().evaluate(canvas => {
-  const { width, height } = canvas as HTMLCanvasElement
-  const { data } = (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height)
-  return new Set(new Uint32Array(data.buffer)).size
-})
+async function coloursOf (page: Page, id: string): Promise<number> {
+  await page.locator(`#${id} canvas`).first().waitFor()
+  return await page.evaluate<number>(`{
+    const canvas = document.querySelector('#${id} canvas')
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    new Set(new Uint32Array(data.buffer)).size
+  }`)
+}
 
 const symbolOf = async (page: Page): Promise<string> => await page.locator('#candles-title').innerText()
 
@@ -95,7 +96,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
     await visit(t, browser, page, async page => {
       const { instrument, tiles } = parts(page)
       await open(page)
-      const [first, second, third] = await tiles.evaluateAll(tiles => tiles.map(tile => (tile as HTMLElement).dataset.symbol!))
+      const [first, second, third] = await page.evaluate<string[]>("Array.from(document.querySelectorAll('.tile'), ({ dataset }) => dataset.symbol)")
       await instrument.selectOption(second!)
       await page.locator('#candles-title', { hasText: second! }).waitFor()
       await agrees(t, page, origin, second!)
@@ -188,7 +189,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
         await page.evaluate(AXE)
         const found = await page.evaluate<Array<{ id: string, nodes: Array<{ html: string }> }>>('axe.run().then(({ violations }) => violations)')
         t.strictSame(found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [])
-        t.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390, 'nothing is wider than the screen')
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
       }, { colorScheme, viewport: { width: 390, height: 844 } })
     })
   }
