@@ -59,7 +59,7 @@ t.test('the package', async t => {
     t.strictSame(JSON.parse(await run('import.mjs')), ['id:1\ndata:hi\n\n', 'client'])
   })
 
-  t.test('brings a client that needs nothing else, and readers of models for who has what they read with', async t => {
+  t.test('brings a client that needs nothing else, and readers of models and a broker in Redis for who has what they need', async t => {
     write('client.mjs', `
       import { connect } from 'fastify-sse-emitter/client'
       console.log(typeof connect)`)
@@ -69,6 +69,11 @@ t.test('the package', async t => {
       import { streamChatCompletions } from 'fastify-sse-emitter/llm'
       console.log(typeof streamChatCompletions)`)
     t.equal(await run('llm.mjs'), 'function\n')
+    await npm(['install', '--prefer-offline', 'redis@6'], project)
+    write('redis.mjs', `
+      import { redisBroker } from 'fastify-sse-emitter/redis'
+      console.log(typeof redisBroker)`)
+    t.equal(await run('redis.mjs'), 'function\n')
   })
 
   t.test('works by require', async t => {
