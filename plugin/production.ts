@@ -43,6 +43,8 @@ export class Production extends Alarm implements SseBrokerListener {
   #forgetAt = Infinity
   #events = 0
   #bytes = 0
+  /** Whether there is a producer to be stopped. */
+  #producing = true
   /** Set when the end is on its way to the log. */
   #ending: Promise<void> | undefined
 
@@ -72,8 +74,10 @@ export class Production extends Alarm implements SseBrokerListener {
       await this.#subscribed
       const report = (error: unknown): void => log.error({ err: error, run: this.#run.id }, 'the producer of a run failed after it was ended')
       const result = await sendSource(producer, (data, fields) => this.#take(data, fields), signal, report)
+      this.#producing = false
       await this.end('done', this.#owner.payload(result ?? {}).data!)
     } catch (error) {
+      this.#producing = false
       // Not if that is how it was told to stop.
       if (this.#ending === undefined) log.error({ err: error, run: this.#run.id }, 'a run failed')
       await this.fail(error)
@@ -93,7 +97,7 @@ export class Production extends Alarm implements SseBrokerListener {
   }
 
   async #publishEnd (how: SseRunEnd, data: string): Promise<void> {
-    this.#controller.abort(new SSE_ERR_RUN_OVER(how))
+    this.#stop(how)
     for (let attempt = 1; this.#run.end === undefined; attempt++) {
       try {
         await endRun(this.#owner.broker, this.#run.channel, how, data, Math.ceil(this.age) + this.#settings.retention)
@@ -132,7 +136,7 @@ export class Production extends Alarm implements SseBrokerListener {
     if (!isEnd(entry)) return
     this.#run.end = entry
     this.#ending ??= Promise.resolve()
-    this.#controller.abort(new SSE_ERR_RUN_OVER(entry.event!))
+    this.#stop(entry.event!)
     this.#over()
   }
 
@@ -141,6 +145,10 @@ export class Production extends Alarm implements SseBrokerListener {
     inspectRun(this.#owner.broker, this.#run.channel).then(found => {
       if (found?.end !== undefined && this.#run.end === undefined) this.onEntry(found.end)
     }, error => this.#owner.log.error({ err: error, run: this.#run.id }, 'the log of a run was not read'))
+  }
+
+  #stop (how: string): void {
+    if (this.#producing) this.#controller.abort(new SSE_ERR_RUN_OVER(how))
   }
 
   /** There is nothing more to come. */

@@ -20,7 +20,9 @@ async function started (producer: SseRunProducer | (() => unknown), options?: Ss
 }
 
 t.test('what a producer yields is the run, and what it returns its end', async t => {
-  const { log, runs, notes } = await started(async function * () {
+  let given: AbortSignal | undefined
+  const { log, runs, notes } = await started(async function * ({ signal }) {
+    given = signal
     yield 'text'
     yield { n: 1 }
     yield event({ text: 'Hi' }, { event: 'delta', comment: 'c' })
@@ -31,6 +33,7 @@ t.test('what a producer yields is the run, and what it returns its end', async t
   t.strictSame(await log('a'), [[undefined, 'text'], [undefined, { n: 1 }], ['delta', { text: 'Hi' }], [undefined, 'é'], ['done', { finishReason: 'stop' }]])
   t.match(runs.list(), [{ id: 'a', state: 'done', viewers: 0, events: 4, age: Number }])
   t.strictSame(notes, [])
+  t.equal(given!.aborted, false, 'there was nothing to be stopped')
 })
 
 t.test('an iterable that returns nothing ends with nothing to say', async t => {
