@@ -11,13 +11,15 @@ import { against } from './processes.js'
 const SCENARIOS = [
   'stream', 'open', 'memory', 'idle',
   'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts',
-  'relay-1', 'relay-100', 'relay-500', 'relay-abort'
+  'relay-1', 'relay-100', 'relay-500', 'relay-abort',
+  'redis-latency', 'redis-fan-out'
 ]
 /** Who takes part where a scenario does not say. */
 const PEERS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
 const CONTESTANTS = {
   ours: 'fastify-sse-emitter',
   bare: 'Node\'s `res.write`',
+  'ours-redis': 'fastify-sse-emitter, on Redis',
   'fastify-sse': '@fastify/sse',
   'better-sse': 'better-sse',
   'fastify-sse-v2': 'fastify-sse-v2',

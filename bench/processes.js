@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 function run (file, ...args) {
@@ -48,3 +49,12 @@ export async function against (contestant, { options, model: relay = false }, me
 }
 
 export const sleep = ms => new Promise(resolve => { setTimeout(resolve, ms) })
+
+/** For programs that take no port 0. */
+export async function freePort () {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  await once(server.close(), 'close')
+  return port
+}

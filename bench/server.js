@@ -1,7 +1,8 @@
 /** One contestant, alone in its process. Told by messages when to count and what to publish. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { eventData, now, steadily } from './event.js'
+import { eventData } from './event.js'
+import { publishing } from './publishing.js'
 
 const [contestant, options] = process.argv.slice(2)
 const { start } = await import(`./contestants/${contestant}.js`)
@@ -41,10 +42,7 @@ const answers = {
     }
     return {}
   },
-  /** Events of which each says when it was published. @returns how many */
-  async steady ({ rate, ms, size }) {
-    return { events: await steadily({ rate, ms }, () => { publish(eventData(size, now())) }) }
-  },
+  ...publishing(publish),
   // A contestant whose work another process does accounts for that.
   ...account
 }

@@ -1,11 +1,9 @@
 /** nginx with its module nchan, which is a server of its own: for the fan-out only, and where both are installed. */
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sleep } from '../processes.js'
+import { freePort, sleep } from '../processes.js'
 import { Poster } from '../poster.js'
 
 /** As long as the plugin's history. Nothing here shall end a connection. */
@@ -47,15 +45,6 @@ export function missing () {
   const path = modulePath()
   if (path === undefined) return 'nginx is not installed'
   return existsSync(path) ? undefined : `there is no ${path} (Debian's package: libnginx-mod-nchan)`
-}
-
-/** It takes no port 0. */
-async function freePort () {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  await once(server.close(), 'close')
-  return port
 }
 
 /** @returns the process that does the work, the only child of nginx's first, as Linux tells it */

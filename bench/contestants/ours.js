@@ -1,9 +1,9 @@
 import fastify from 'fastify'
 import sse from 'fastify-sse-emitter'
 
-export async function start ({ heartbeat }) {
+export async function start ({ heartbeat, broker }) {
   const app = fastify()
-  await app.register(sse, { heartbeat, maxConnections: 0 })
+  await app.register(sse, { heartbeat, broker, maxConnections: 0 })
 
   app.get('/stream', async (request, reply) => {
     const data = 'x'.repeat(request.query.size)
