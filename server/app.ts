@@ -2,13 +2,15 @@ import { fileURLToPath } from 'node:url'
 import cors from '@fastify/cors'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import files from '@fastify/static'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import sse from 'fastify-sse-emitter'
+import type { RedisBroker } from 'fastify-sse-emitter/redis'
 import type { Config } from './config.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
 import { languageModel } from './language-model.ts'
 import { channels } from './routes/channels.ts'
 import { chat } from './routes/chat.ts'
+import { health } from './routes/health.ts'
 import { llmChat } from './routes/llm-chat.ts'
 import { market } from './routes/market.ts'
 import { model } from './routes/model.ts'
@@ -49,8 +51,12 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   // A browser keeps connections at hand on which it has asked for nothing; without this, closing waits for them. The
   // streams have ended by then.
   const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...options })
-  await app.register(sse)
+  const broker = await redis(config, app.log)
+  await app.register(sse, { broker })
   const answer = languageModel(app, config)
+
+  // Several processes may answer at one address.
+  app.addHook('onRequest', async (_request, reply) => { reply.header('x-node', process.pid) })
 
   // As in the seed, any page may read what is under /learn.
   app.register(async learn => {
@@ -71,8 +77,15 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(uiChat, { answer })
     own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
     own.register(model, { pace: config.LLM_PACE_MS })
-    own.get('/healthz', async () => ({ status: 'ok' }))
+    own.register(health, { isReady: () => broker?.ready ?? true })
   })
 
   return await app
+}
+
+/** The broker in Redis, if there is to be one. Only then is the package `redis` needed. */
+async function redis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Promise<RedisBroker | undefined> {
+  if (REDIS_URL === '') return undefined
+  const { redisBroker } = await import('fastify-sse-emitter/redis')
+  return redisBroker({ url: REDIS_URL, onError: err => { log.warn({ err }, 'a connection to Redis is gone, and is made again') } })
 }

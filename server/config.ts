@@ -14,6 +14,11 @@ export interface Config {
   /** What publishing to a channel takes, as a bearer token; empty for nothing. */
   readonly PUBLISH_TOKEN: string
   /**
+   * The Redis that channels and runs are kept in, shared by all processes on it: `redis://user:password@host:6379/0`.
+   * Empty: this process keeps them.
+   */
+  readonly REDIS_URL: string
+  /**
    * Where the language model is, up to and with its version: https://api.openai.com/v1. Empty: the one that is built
    * into this server.
    */
@@ -42,6 +47,7 @@ const schema = {
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
+    REDIS_URL: { type: 'string', format: 'redis', default: '' },
     LLM_BASE_URL: { type: 'string', pattern: '^(https?://[^\\s]+)?$', default: '' },
     LLM_API_KEY: { type: 'string', pattern: '^[!-~]*$', default: '' },
     LLM_MODEL: { type: 'string', minLength: 1, default: 'embedded' },
@@ -57,13 +63,14 @@ const schema = {
 const HINTS: Record<string, string> = {
   CORS_ORIGIN: 'must be origins such as https://example.com, divided by commas',
   PUBLISH_TOKEN: 'must be printable ASCII without spaces, which a header can carry',
+  REDIS_URL: 'must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS',
   LLM_BASE_URL: 'must be an address such as https://api.openai.com/v1',
   LLM_API_KEY: 'must be printable ASCII without spaces, which a header can carry',
   LOG_LEVEL: `must be one of ${schema.properties.LOG_LEVEL.enum.join(', ')}`
 }
 
 /** What is not for a log to show. */
-const SECRETS = ['PUBLISH_TOKEN', 'LLM_API_KEY', 'LLM_BASE_URL']
+const SECRETS = ['PUBLISH_TOKEN', 'REDIS_URL', 'LLM_API_KEY', 'LLM_BASE_URL']
 
 /**
  * Reads the configuration.
@@ -72,7 +79,7 @@ const SECRETS = ['PUBLISH_TOKEN', 'LLM_API_KEY', 'LLM_BASE_URL']
  */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return envSchema<Config>({ schema, data: env, env: false })
+    return envSchema<Config>({ schema, data: env, env: false, ajv: { customOptions: ajv => ajv.addFormat('redis', isRedis) } })
   } catch (error) {
     const problems = (error as { errors: Array<{ instancePath: string, message: string }> }).errors
     throw new Error(problems.map(({ instancePath, message }) => {
@@ -80,5 +87,17 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
       const value = SECRETS.includes(name) ? '' : `, and it is ${JSON.stringify(env[name])}`
       return `${name} ${HINTS[name] ?? message}${value}`
     }).join('\n'))
+  }
+}
+
+/** Whether a client of Redis can make something of it. */
+function isRedis (address: string): boolean {
+  if (address === '') return true
+  try {
+    const { protocol, username, password, pathname } = new URL(address)
+    decodeURIComponent(username + password)
+    return /^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname)
+  } catch {
+    return false
   }
 }

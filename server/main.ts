@@ -1,17 +1,22 @@
+import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { readConfig, type Config } from './config.ts'
 
 const config = configure()
 const pretty = process.stdout.isTTY
+// A terminal interrupts every process of a cluster. Its nodes wait for the word of the one that leads them.
+const others = cluster.isWorker ? ['SIGINT', 'SIGHUP'] as const : []
+for (const signal of others) process.on(signal, () => {})
+
 const app = await buildApp(config, {
   logger: {
     level: config.LOG_LEVEL,
-    ...pretty && { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' } } }
+    ...pretty && { transport: { target: 'pino-pretty', options: { ignore: cluster.isWorker ? 'hostname' : 'pid,hostname', translateTime: 'HH:MM:ss.l' } } }
   }
 })
 
-closeWithGrace({ skip: ['beforeExit'] }, async ({ err, signal }) => {
+closeWithGrace({ skip: ['beforeExit', ...others] }, async ({ err, signal }) => {
   if (err !== undefined) app.log.fatal({ err }, 'the server stops because of an error')
   else app.log.info(`${signal}: ending ${app.sse.size} streams`)
   await app.close()

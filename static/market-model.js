@@ -7,6 +7,8 @@ const SAMPLES = 600
 export class MarketModel {
   /** By symbol, in the order of the server. */
   instruments = new Map()
+  /** Which market it is. */
+  market
   /** By symbol. */
   #prices
   /** The instrument whose candles these are. */
@@ -19,11 +21,13 @@ export class MarketModel {
   #time
 
   /** @param market the answer of `/market/symbols`, @param statistics that of `/market/statistics` */
-  begin ({ kept, symbols }, { samples }) {
+  begin ({ market, kept, symbols }, { market: other, samples }) {
+    this.market = market
     this.#kept = kept
     this.instruments = new Map(symbols.map(instrument => [instrument.symbol, instrument]))
     this.#prices = Object.fromEntries(symbols.map(({ symbol, price }) => [symbol, price]))
-    this.#samples = byTime(samples)
+    // What another one counts does not go on in this one.
+    this.#samples = byTime(market === other ? samples : [])
   }
 
   /** @param history the answer of `/market/candles/…`, @param time when it was so, by the server's clock */

@@ -16,12 +16,13 @@ const RETRY = 3_000
  *   by the server's clock, until that was caught up with
  * - `on.back({ at, seconds, replayed })` when it was: how long there was no connection, and how many events were sent
  *   again
- * - `on.lost(reset)` when the server does not have any more what was missed; with a reset, it is not the same market
+ * - `on.lost(reset)` when the server does not have any more what was missed; with a reset, not the market, either
  */
 export class MarketStream {
   #on
   #source
   #symbol
+  #market
   /** Of the last event that was seen. */
   #lastEventId
   /** When the server was last heard of, by `performance.now()`. */
@@ -35,9 +36,10 @@ export class MarketStream {
     setInterval(() => this.#watch(), 1_000)
   }
 
-  /** @param lastEventId what came after it is sent */
-  follow (symbol, lastEventId) {
+  /** @param market the one that was loaded, @param lastEventId what came after it is sent */
+  follow (symbol, market, lastEventId) {
     this.#symbol = symbol
+    this.#market = market
     this.#lastEventId = lastEventId
     this.#cut = undefined
     this.#connect('connecting')
@@ -60,12 +62,13 @@ export class MarketStream {
     this.close()
     this.#heardAt = performance.now()
     this.#tell(state)
-    const source = this.#source = new EventSource(`market/stream?${new URLSearchParams({ symbol: this.#symbol, lastEventId: this.#lastEventId })}`)
+    const query = new URLSearchParams({ symbol: this.#symbol, market: this.#market, lastEventId: this.#lastEventId })
+    const source = this.#source = new EventSource(`market/stream?${query}`)
     for (const type of NEWS) source.addEventListener(type, event => this.#received(event))
     source.addEventListener('opened', ({ data }) => this.#opened(JSON.parse(data)))
     source.addEventListener('heartbeat', () => this.#quiet())
     source.addEventListener('sse-gap', ({ data }) => this.#missed(JSON.parse(data)))
-    source.addEventListener('sse-reset', () => this.#on.lost(true))
+    for (const type of ['another', 'sse-reset']) source.addEventListener(type, () => this.#on.lost(true))
     source.addEventListener('error', () => this.#failed())
   }
 
@@ -127,7 +130,7 @@ export class MarketStream {
 
   #missed ({ gaps }) {
     // All prices and statistics are in every event of theirs; of candles, none may be missing.
-    if (gaps.some(({ channel }) => channel.startsWith('market:candles:'))) this.#on.lost(false)
+    if (gaps.some(({ channel }) => channel.includes(':candles:'))) this.#on.lost(false)
   }
 }
 

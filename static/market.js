@@ -59,12 +59,17 @@ async function load (symbol) {
   const { signal } = loading = new AbortController()
   try {
     if (unknown) {
-      const [market, statistics] = await Promise.all([ask('symbols', signal), ask('statistics', signal)])
-      begin(market, statistics)
+      // One after the other, by one connection: another may lead to another process, which has another market.
+      const market = await ask('symbols', signal)
+      begin(market, await ask('statistics', signal))
     }
     const [first] = model.instruments.keys()
     const shown = model.instruments.has(symbol) ? symbol : first
     const answer = await ask(`candles/${shown}`, signal)
+    if (answer.market !== model.market) {
+      lost(true, symbol)
+      return
+    }
     say(symbol === null || symbol === shown ? '' : `There is no ${symbol} on this market. This is ${shown}.`)
     show(shown, answer)
   } catch (error) {
@@ -100,7 +105,7 @@ function show (symbol, answer) {
   part('command').textContent = `curl -N '${new URL(`market/stream?symbol=${symbol}`, location)}'`
   pauseButton.disabled = cutButton.disabled = false
   model.show(symbol, answer, timeOf(answer.id))
-  stream.follow(symbol, answer.id)
+  stream.follow(symbol, answer.market, answer.id)
   resume()
 }
 
@@ -131,15 +136,15 @@ function back ({ at, seconds, replayed }) {
   tell(`The connection was cut at ${timeOfDay(at)}, for ${seconds.toFixed(1)} s. ${whole(replayed)} events were sent again, and nothing is missing.`)
 }
 
-function lost (reset) {
+function lost (reset, symbol = symbolField.value) {
   stream.close()
   unknown = reset
   remark = reset
-    ? 'The server was started anew, so everything was loaded again.'
+    ? 'The server was started anew, or another one has answered, so everything was loaded again.'
     : 'The connection was cut for longer than the server remembers, so the candles were loaded again.'
   state('connecting')
   // Not at once: what is lost by being slow would be lost again.
-  retry = setTimeout(() => load(symbolField.value), RETRY)
+  retry = setTimeout(() => load(symbol), RETRY)
 }
 
 /** Says in words how things are; the mark repeats it. */

@@ -106,7 +106,7 @@ export class Line {
     try {
       return await this.call(['EVALSHA', script.sha, ...rest])
     } catch (error) {
-      if (!/^NOSCRIPT /.test((error as Error).message)) throw error
+      if (!isUnknownScript(error)) throw error
       return await this.call(['EVAL', script.text, ...rest])
     }
   }
@@ -202,6 +202,11 @@ export class Line {
     this.#up.resolve()
     this.#attempted.resolve()
   }
+}
+
+/** Whether Redis does not have a script that was named by its digest. */
+export function isUnknownScript (error: unknown): boolean {
+  return /^NOSCRIPT /.test((error as Error).message)
 }
 
 /** Of several addresses that were tried, there are several errors, and no message. */

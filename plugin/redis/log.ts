@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { SsePage, SsePublished, SsePublishing } from '../broker.ts'
 import { SseEntry, type SsePayload } from '../entry.ts'
+import { Deferred } from '../deferred.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../errors.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from '../event-id.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import { nameOf, type Keys } from './keys.ts'
-import type { Line } from './line.ts'
+import { isUnknownScript, type Line } from './line.ts'
 import { PUBLISH, READ, SYNC } from './scripts.ts'
 
 /** Milliseconds for which a publication can be repeated by its idempotency key. */
@@ -38,6 +39,12 @@ export class RedisLog {
   #latest = ''
   /** Settled when this node and Redis agree about the epoch again; undefined while they do. */
   #agreeing: Promise<unknown> | undefined
+  /** Publications that were called for, and those of them that were sent and not answered. */
+  #called = 0
+  #sent = 0
+  /** Publications that are to be sent when all that were sent are answered; undefined where none has to wait for that. */
+  #held: Held[] | undefined
+  #settling = false
 
   /** @param onEpoch called when it is another log from here on */
   constructor (keys: Keys, line: Line, node: string, onEpoch: () => void) {
@@ -72,6 +79,8 @@ export class RedisLog {
     } else {
       this.#epoch = epoch
       this.#latest = clock
+      // What was sent for the epoch before comes back.
+      if (this.#sent > 0) this.#held ??= []
       this.#onEpoch()
     }
     return { clock, forgotten: `${epoch}.${forgotten}`, lasts: lasts.map(last => last === '' ? undefined : `${epoch}.${last}`) }
@@ -83,13 +92,13 @@ export class RedisLog {
     const keys = [this.#keys.log, this.#keys.history(channel), this.#keys.once(channel, key)]
     const size = new SseEntry('', payload).bytes
     const rest = [nameOf(channel), this.#keys.live(channel), text, ...[size, count, age, bytes, LINGER].map(String), digest, `${REPEATABLE}`]
+    const number = this.#called++
     try {
       for (;;) {
-        // Who waits here comes before who comes later, so that the order is kept.
-        await this.#agreeing
+        if (this.#held !== undefined) await this.#hold(number)
         this.#line.assertUp()
         const epoch = this.#epoch
-        const reply = await this.#line.run(PUBLISH, ...keys, epoch, timeOf(this.#latest), ...rest)
+        const reply = await this.#send([...keys, epoch, timeOf(this.#latest), ...rest])
         if (reply === 'taken') throw new SSE_ERR_IDEMPOTENCY_KEY()
         if (reply !== null) {
           const [time, repeated] = reply as [string, number]
@@ -97,10 +106,50 @@ export class RedisLog {
           this.saw(id)
           return { id, repeated: repeated === 1 }
         }
-        await this.#agree()
       }
     } catch (error) {
       throw refusal(error)
+    }
+  }
+
+  /** @returns what Redis has answered; null where it has to be sent again, and then others have to wait */
+  async #send (args: string[]): Promise<unknown> {
+    this.#sent++
+    let reply: unknown
+    try {
+      reply = await this.#line.call(['EVALSHA', PUBLISH.sha, `${PUBLISH.keys}`, ...args])
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error
+      reply = null
+    } finally {
+      this.#sent--
+      if (reply === null) this.#held ??= []
+      this.#settle()
+    }
+    return reply
+  }
+
+  /**
+   * Waits until it can be sent: what has to be sent again goes before all that was called for after it, which must not
+   * overtake it meanwhile.
+   */
+  async #hold (number: number): Promise<void> {
+    const turn = new Deferred<void>()
+    this.#held!.push({ number, turn })
+    await turn.promise
+  }
+
+  /** Has those go on that are held, when all that were sent are answered and this node and Redis agree. */
+  async #settle (): Promise<void> {
+    if (this.#held === undefined || this.#sent > 0 || this.#settling) return
+    this.#settling = true
+    const refused = await this.#agree().catch(error => error)
+    const held = this.#held.sort((a, b) => a.number - b.number)
+    this.#held = undefined
+    this.#settling = false
+    for (const { turn } of held) {
+      if (refused === undefined) turn.resolve()
+      else turn.reject(refused)
     }
   }
 
@@ -134,13 +183,24 @@ export class RedisLog {
     }
   }
 
-  /** Asks Redis for the epoch: once, however many have found that it is another. @throws SSE_ERR_BROKER_UNAVAILABLE */
+  /**
+   * Asks Redis for the epoch: once, however many have found that it is another. Who has emptied Redis may have removed
+   * the scripts as well.
+   *
+   * @throws SSE_ERR_BROKER_UNAVAILABLE
+   */
   async #agree (): Promise<void> {
-    this.#agreeing ??= this.sync('', []).catch(error => {
+    this.#agreeing ??= Promise.all([this.#line.call(['SCRIPT', 'LOAD', PUBLISH.text]), this.sync('', [])]).catch(error => {
       throw new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error })
     }).finally(() => { this.#agreeing = undefined })
     await this.#agreeing
   }
+}
+
+/** A publication that waits for its turn. */
+interface Held {
+  readonly number: number
+  readonly turn: Deferred<void>
 }
 
 type Reply = [clock: string, known: number, gone: string, entries: Array<[string, string]>, more: number]

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import createError from '@fastify/error'
 import type { SseChannel, SseHub, SsePublishFields } from 'fastify-sse-emitter'
 import type { Candle } from './candles.ts'
@@ -14,6 +15,8 @@ export interface Quotes {
 
 /** The candles of an instrument, and the id of the event that told the last of them. */
 export interface History {
+  /** Which market it is. */
+  readonly market: string
   readonly candles: Candle[]
   readonly id: string
 }
@@ -35,8 +38,12 @@ const UNKNOWN_SYMBOL = createError<[string]>('UNKNOWN_SYMBOL', 'There is no %s o
  * - all prices of one moment, as one event. With an event for each of 200 prices, the same news is six times the bytes
  *   and six times the work for a page's script. And as every event says it all, a slow client needs but the last.
  * - statistics, every second.
+ *
+ * Where processes share their channels, each has a market of its own, and channels that carry its name.
  */
 export class Feed {
+  /** Which market it is: another with every process. */
+  readonly id = randomBytes(6).toString('hex')
   readonly statistics = new Statistics()
   readonly #market: Market
   readonly #hub: SseHub
@@ -47,7 +54,7 @@ export class Feed {
 
   /** @param replay events of each channel that are kept for who comes back */
   constructor (market: Market, hub: SseHub, replay: number) {
-    const channelOf = (name: string): SseChannel => hub.channel(`market:${name}`, { history: { count: replay } })
+    const channelOf = (name: string): SseChannel => hub.channel(`market:${this.id}:${name}`, { history: { count: replay } })
     this.#market = market
     this.#hub = hub
     this.#quotes = channelOf('quotes')
@@ -86,7 +93,7 @@ export class Feed {
     const tape = this.#tape(symbol)
     // Before anything is waited for: a tick may come meanwhile.
     const candles = this.#market.listings.get(symbol)!.candles.list()
-    return { candles, id: await tape.id }
+    return { market: this.id, candles, id: await tape.id }
   }
 
   #tape (symbol: string): Tape {

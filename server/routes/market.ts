@@ -1,4 +1,5 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { SseEmitter } from 'fastify-sse-emitter'
 import { CANDLE, KEPT } from '../market/candles.ts'
 import { Feed } from '../market/feed.ts'
 import { MAX_INSTRUMENTS } from '../market/instruments.ts'
@@ -14,7 +15,7 @@ const MAX_ID = 1_024
 const symbol = { type: 'string', pattern: '^[A-Z]{4}$' }
 const id = { type: 'string', maxLength: MAX_ID }
 const params = { type: 'object', properties: { symbol } }
-const querystring = { type: 'object', required: ['symbol'], properties: { symbol, lastEventId: id } }
+const querystring = { type: 'object', required: ['symbol'], properties: { symbol, market: id, lastEventId: id } }
 const headers = { type: 'object', properties: { 'last-event-id': id } }
 
 export interface MarketOptions {
@@ -41,27 +42,38 @@ export const market: FastifyPluginAsync<MarketOptions> = async (app, options) =>
   const exchange = new Market(symbols, seed, now())
   const feed = new Feed(exchange, app.sse, options.replay ?? 600)
 
+  /** Tells that there is nothing here to go on with. A status would have a browser ask no more, and not tell the page. */
+  const another = (reply: FastifyReply): SseEmitter => {
+    const emitter = reply.sse({ retry: RETRY })
+    emitter.send({ market: feed.id }, { event: 'another' })
+    emitter.complete()
+    return emitter
+  }
+
   let timer: NodeJS.Timeout
   app.addHook('onReady', async () => { timer = setInterval(() => feed.tick(now()), interval) })
   app.addHook('onClose', async () => clearInterval(timer))
 
   app.get('/market/symbols', async () => ({
+    market: feed.id,
     interval,
     candle: CANDLE,
     kept: KEPT,
     symbols: Array.from(exchange.listings.values(), ({ instrument, price }) => ({ ...instrument, price }))
   }))
 
-  app.get('/market/statistics', async () => ({ samples: feed.statistics.list() }))
+  app.get('/market/statistics', async () => ({ market: feed.id, samples: feed.statistics.list() }))
 
   app.get<{ Params: { symbol: string } }>('/market/candles/:symbol', { schema: { params } }, async ({ params: { symbol } }) => await feed.history(symbol))
 
-  app.get<{ Querystring: { symbol: string } }>('/market/stream', { schema: { querystring, headers } }, async ({ query: { symbol } }, reply) => {
+  // Who comes back may find another process, with another market.
+  app.get<{ Querystring: { symbol: string, market?: string } }>('/market/stream', { schema: { querystring, headers } }, async ({ query: { symbol, market = feed.id } }, reply) => {
+    if (market !== feed.id) return another(reply)
     const channels = feed.channels(symbol)
     const emitter = reply.sse({ overflow: 'latest', heartbeat: HEARTBEAT, heartbeatEvent: 'heartbeat', retry: RETRY })
     const following = emitter.subscribe(channels)
     // By the clock that ids are made by: what is older was missed and is sent again.
-    emitter.send({ time: Date.now() }, { event: 'opened' })
+    emitter.send({ time: Date.now(), market }, { event: 'opened' })
     await following
     return emitter
   })

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { memoryBroker } from 'fastify-sse-emitter'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Candle } from '../../server/market/candles.ts'
 import { browserSuite, until, visit } from '../fixtures/browser.ts'
+import { Relay } from '../fixtures/redis.ts'
 import { serveMarket } from '../fixtures/market.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -154,7 +156,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
   })
 
   test('loads the candles again when the server does not have any more what was missed', async t => {
-    const { origin } = await serveMarket(t, { ...MARKET, replay: 3 })
+    const { origin } = await serveMarket(t, { ...MARKET, replay: 40 })
     await visit(t, browser, `${origin}/market.html`, async page => {
       await open(page)
       await parts(page).cut.click()
@@ -172,6 +174,22 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       await serveMarket(t, { ...MARKET, seed: 2 }, Number(port))
       await says(page, 'The server was started anew')
       await agrees(t, page, first.origin, await symbolOf(page))
+    }, { expected: FAILED })
+  })
+
+  test('loads everything again when another server answers, whose market is on the same broker', async t => {
+    const broker = memoryBroker()
+    const first = await serveMarket(t, MARKET, 0, broker)
+    const second = await serveMarket(t, { ...MARKET, seed: 2 }, 0, broker)
+    const portOf = ({ origin }: { origin: string }): number => Number(new URL(origin).port)
+    const relay = await Relay.start(t, { port: portOf(first) })
+    await visit(t, browser, `http://127.0.0.1:${relay.port}/market.html`, async page => {
+      await open(page)
+      await agrees(t, page, first.origin, await symbolOf(page))
+      relay.target = portOf(second)
+      relay.cut()
+      await says(page, 'another one has answered')
+      await agrees(t, page, second.origin, await symbolOf(page))
     }, { expected: FAILED })
   })
 

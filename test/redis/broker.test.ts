@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { createClient } from 'redis'
 import { Deferred } from '../../plugin/deferred.ts'
@@ -31,6 +32,23 @@ suiteWith(t, 'redis-server', 'a broker in Redis', async (t, program) => {
     await publish(broker, 'a', 'x')
     t.match(await server.command('CLIENT', 'LIST'), /user=somebody/)
     t.equal(client.isOpen, false)
+  })
+
+  t.test('it is ready while it has its connections', async t => {
+    const own = await RedisServer.start(t, program)
+    const broker = brokerOn(t, own)
+    const becomes = async (ready: boolean): Promise<void> => await eventually(() => { assert.equal(broker.ready, ready) })
+    t.equal(broker.ready, false)
+    await becomes(true)
+    await own.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await becomes(false)
+    await becomes(true)
+    await own.kill()
+    await becomes(false)
+    await own.start()
+    await becomes(true)
+    await broker.close()
+    t.equal(broker.ready, false)
   })
 
   t.test('what cannot be understood as a URL is refused at once', async t => {

@@ -80,6 +80,7 @@ suiteWith(t, 'redis-server', 'when something fails behind a broker in Redis', as
     const broker = brokerOn(t, server)
     const [ear, quiet] = [await Ear.on(broker, 'a'), await Ear.on(broker, 'quiet')]
     const { id } = await publish(broker, 'a', 'before')
+    await ear.hears('before')
     await server.kill()
     await server.start()
     await ear.broken()
@@ -246,6 +247,7 @@ suiteWith(t, 'redis-server', 'when something fails behind a broker in Redis', as
     const broker = brokerOn(t, server)
     const ear = await Ear.on(broker, 'a')
     const { id } = await publish(broker, 'a', 'before')
+    await ear.hears('before')
     await server.command('DEL', 'sse:{0}:log')
     await ear.broken()
     t.equal((await broker.replay('a', id, 10)).known, false)

@@ -48,8 +48,11 @@ const inOrder = (numbers: number[]): boolean => numbers.every((number, index) =>
 
 suiteWith(t, 'redis-server', 'runs of many processes on one Redis', async (t, program) => {
   const server = await RedisServer.start(t, program)
+  // A process is given up after some seconds.
+  t.jobs = 3
+  const test = (sentence: string, body: (t: Test) => Promise<void>) => t.test(sentence, { buffered: true }, body)
 
-  t.test('a run is watched and cancelled from another process', async t => {
+  test('a run is watched and cancelled from another process', async t => {
     const { app, url } = await watching(t, server)
     await produce(t, server, 'cancelled')
     const seen = watch(t, new URL('cancelled', url))
@@ -63,7 +66,7 @@ suiteWith(t, 'redis-server', 'runs of many processes on one Redis', async (t, pr
     t.equal(seen.numbers.length, length)
   })
 
-  t.test('when its process is killed in the middle, everybody everywhere sees it fail within 15 seconds', async t => {
+  test('when its process is killed in the middle, everybody everywhere sees it fail within 15 seconds', async t => {
     const processes = [await watching(t, server), await watching(t, server)]
     const child = await produce(t, server, 'killed')
     const all = processes.map(({ url }) => watch(t, new URL('killed', url)))
@@ -81,7 +84,7 @@ suiteWith(t, 'redis-server', 'runs of many processes on one Redis', async (t, pr
     t.strictSame(late, all[0], 'and so does who comes later')
   })
 
-  t.test('a process that was taken for dead, and wakes, can add nothing to it', async t => {
+  test('a process that was taken for dead, and wakes, can add nothing to it', async t => {
     const { url } = await watching(t, server)
     const child = await produce(t, server, 'asleep')
     const seen = watch(t, new URL('asleep', url))

@@ -89,6 +89,20 @@ suiteWith(t, 'redis-server', 'what a node hears', async (t, program) => {
     t.equal(epochOf(ear.subscription.position), epochOf(id))
   })
 
+  t.test('a mark of another epoch says nothing of this one', async t => {
+    const broker = brokerOn(t, server, { probe: NEVER })
+    const ear = await Ear.on(broker, 'a')
+    const [node] = await eventually(async () => {
+      const nodes = await server.command('PUBSUB', 'CHANNELS', '*:node:*') as string[]
+      assert.equal(nodes.length, 1, 'those of other tests are gone')
+      return nodes
+    })
+    await server.command('PUBLISH', node!, 'mark\nanother\n999999999999999-0\n')
+    const { id } = await publish(broker, 'a', 'x')
+    await ear.hears('x')
+    t.equal(ear.subscription.position, id)
+  })
+
   t.test('who subscribes while Redis does not answer is there when it does', async t => {
     const relay = await Relay.start(t, server)
     const broker = brokerOn(t, relay, { timeout: 300 })

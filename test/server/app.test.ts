@@ -1,15 +1,19 @@
-import type { FastifyInstance } from 'fastify'
+import assert from 'node:assert/strict'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
+import { decode } from '../fixtures/client.ts'
+import { suiteWith } from '../fixtures/programs.ts'
+import { eventually, RedisServer } from '../fixtures/redis.ts'
 
-async function demo (t: Test, env: NodeJS.ProcessEnv = {}): Promise<FastifyInstance> {
-  const app = await buildApp(readConfig({ CHAT_INTERVAL_MS: '0', ...env }))
+async function demo (t: Test, env: NodeJS.ProcessEnv = {}, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
+  const app = await buildApp(readConfig({ CHAT_INTERVAL_MS: '0', ...env }), options)
   t.teardown(() => app.close())
   return app
 }
 
-t.test('the page is served with a strict policy', async t => {
+t.test('the pages are served with a strict policy', async t => {
   const app = await demo(t)
   const { statusCode, headers, body } = await app.inject('/')
   t.equal(statusCode, 200)
@@ -19,15 +23,18 @@ t.test('the page is served with a strict policy', async t => {
   t.ok(policy.includes("script-src 'self'"))
   t.notMatch(String(policy), /unsafe| \*/)
   t.equal(headers['x-content-type-options'], 'nosniff')
-  for (const file of ['/chat.js', '/event-stream.js', '/style.css', '/icon.svg']) t.equal((await app.inject(file)).statusCode, 200, file)
+  for (const file of ['/chat.html', '/chat.js', '/panel.js', '/event-stream.js', '/inspector.html', '/style.css', '/icon.svg']) t.equal((await app.inject(file)).statusCode, 200, file)
   t.equal((await app.inject('/../package.json')).statusCode, 404)
 })
 
-t.test('healthz says that the server is there', async t => {
+t.test('healthz says that the server is there, readyz that it can do its work, and every answer which process it is', async t => {
   const app = await demo(t)
-  const { statusCode, body } = await app.inject('/healthz')
-  t.equal(statusCode, 200)
-  t.strictSame(JSON.parse(body), { status: 'ok' })
+  for (const [url, status] of [['/healthz', 'ok'], ['/readyz', 'ready']] as const) {
+    const { statusCode, headers, body } = await app.inject(url)
+    t.equal(statusCode, 200)
+    t.strictSame(JSON.parse(body), { status })
+    t.equal(headers['x-node'], String(process.pid))
+  }
 })
 
 t.test('any page may read what is under /learn', async t => {
@@ -59,4 +66,40 @@ t.test('unless CORS_ORIGIN names them', async t => {
     t.equal(headers['access-control-allow-origin'], origin)
   }
   t.equal((await app.inject({ url: '/healthz', headers: { origin: 'https://c.example' } })).statusCode, 403)
+})
+
+suiteWith(t, 'redis-server', 'on Redis', async (t, program) => {
+  const publish = async (app: FastifyInstance, data: string): Promise<number> => (await app.inject({ method: 'POST', url: '/channels/news', payload: { data } })).statusCode
+
+  t.test('servers share their channels', async t => {
+    const { url } = await RedisServer.start(t, program)
+    const [one, other] = [await demo(t, { REDIS_URL: url }), await demo(t, { REDIS_URL: url })]
+    t.equal(await publish(one, 'hello'), 201)
+    const leave = new AbortController()
+    const response = await other.inject({ url: '/channels/news?from=start', payloadAsStream: true, signal: leave.signal })
+    const chunks: string[] = []
+    response.stream().on('error', () => {}).on('data', chunk => { chunks.push(String(chunk)) })
+    await eventually(() => { assert.ok(decode(...chunks).events.some(({ data }) => data === 'hello')) })
+    leave.abort()
+  })
+
+  t.test('a server is there and not ready while Redis is not, and says so', async t => {
+    const lines: string[] = []
+    const redis = await RedisServer.start(t, program, '--user', 'somebody', 'on', '>secret', '~*', '&*', '+@all')
+    const REDIS_URL = redis.url.replace('//', '//somebody:secret@')
+    const app = await demo(t, { REDIS_URL }, { logger: { stream: { write: line => { lines.push(line) } } } })
+    const becomes = async (status: number): Promise<void> => await eventually(async () => { assert.equal((await app.inject('/readyz')).statusCode, status) })
+    await becomes(200)
+    await redis.kill()
+    await becomes(503)
+    t.equal(await publish(app, 'x'), 503)
+    t.equal((await app.inject('/healthz')).statusCode, 200)
+    const late = await demo(t, { REDIS_URL })
+    t.equal((await late.inject('/readyz')).statusCode, 503)
+    await redis.start()
+    await becomes(200)
+    t.equal(await publish(app, 'x'), 201)
+    t.ok(lines.some(line => line.includes('a connection to Redis is gone, and is made again')))
+    t.notOk(lines.some(line => line.includes('secret')))
+  })
 })

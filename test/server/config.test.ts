@@ -8,6 +8,7 @@ t.test('nothing has to be set', async t => {
     CORS_ORIGIN: '',
     CHAT_INTERVAL_MS: 3_000,
     PUBLISH_TOKEN: '',
+    REDIS_URL: '',
     LLM_BASE_URL: '',
     LLM_API_KEY: '',
     LLM_MODEL: 'embedded',
@@ -20,7 +21,7 @@ t.test('nothing has to be set', async t => {
 })
 
 t.test('what is set is taken, and what is no business of ours is not', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
   t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
@@ -46,4 +47,11 @@ t.test('a token that no header can carry is refused, and not shown', async t => 
   for (const token of ['two words', 'schlüssel', 'line\n']) {
     t.throws(() => readConfig({ PUBLISH_TOKEN: token }), { message: 'PUBLISH_TOKEN must be printable ASCII without spaces, which a header can carry' })
   }
+})
+
+t.test('where Redis cannot be is refused, and not shown, since it may hold a password', async t => {
+  for (const url of ['localhost:6379', 'http://localhost', 'redis://:secret@host:port', 'redis://user:secret%@host', 'redis://:secret@host/name', 'redis://[', ' ']) {
+    t.throws(() => readConfig({ REDIS_URL: url }), { message: 'REDIS_URL must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS' }, url)
+  }
+  for (const url of ['redis://localhost', 'redis://localhost/', 'redis://:secret@host:6379', 'rediss://user:@host/15']) t.equal(readConfig({ REDIS_URL: url }).REDIS_URL, url)
 })

@@ -14,12 +14,13 @@ interface Event { id: string, event: string | undefined, key: string | undefined
 async function open (t: Test, broker: SseBroker = memoryBroker()): Promise<Scene> {
   const { app } = await build(t, { broker })
   const market = new Market(3, 1, NOW)
+  const feed = new Feed(market, app.sse, REPLAY)
   return {
     app,
     market,
-    feed: new Feed(market, app.sse, REPLAY),
+    feed,
     published: async channel => {
-      const { entries } = await broker.replay(`market:${channel}`, undefined, 1_000)
+      const { entries } = await broker.replay(`market:${feed.id}:${channel}`, undefined, 1_000)
       return entries.map(({ id, event, key, data }) => ({ id, event, key, data: JSON.parse(data!) }))
     }
   }
@@ -52,6 +53,7 @@ t.test('a history is all candles, and the id of the event that told the last of 
   for (let time = NOW; time < NOW + 3_000; time += 500) {
     const history = await feed.history('BRYZ')
     const last = (await published('candles:BRYZ')).at(-1)!
+    t.equal(history.market, feed.id)
     t.equal(history.id, last.id)
     t.strictSame(history.candles.at(-1), last.data)
     t.equal(JSON.stringify(history.candles), JSON.stringify(market.listings.get('BRYZ')!.candles.list()))
@@ -106,7 +108,17 @@ t.test('statistics come every second, and count what is delivered', async t => {
 
 t.test('who follows an instrument follows its candles, all prices and statistics', async t => {
   const { feed } = await open(t)
-  t.strictSame(feed.channels('CALY').map(({ name }) => name), ['market:candles:CALY', 'market:quotes', 'market:statistics'])
+  t.strictSame(feed.channels('CALY').map(({ name }) => name), [`market:${feed.id}:candles:CALY`, `market:${feed.id}:quotes`, `market:${feed.id}:statistics`])
+})
+
+t.test('markets on one broker have nothing to do with each other', async t => {
+  const broker = memoryBroker()
+  const [one, other] = [await open(t, broker), await open(t, broker)]
+  t.match(one.feed.id, /^[0-9a-f]{12}$/)
+  t.not(one.feed.id, other.feed.id)
+  other.feed.tick(NOW + 100)
+  t.equal((await one.published('candles:ALVX')).length, 1)
+  t.equal((await other.published('candles:ALVX')).length, 2)
 })
 
 t.test('an instrument that there is not is refused with 404', async t => {

@@ -19,7 +19,7 @@ async function open (t: Test, options: MarketOptions, broker: SseBroker = memory
   return { app, url: new URL(await app.listen({ port: 0, host: '127.0.0.1' })) }
 }
 
-interface History { candles: Candle[], id: string }
+interface History { market: string, candles: Candle[], id: string }
 
 const historyOf = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).answer()).body)
 
@@ -44,11 +44,13 @@ const candlesIn = (events: EventSourceMessage[]): EventSourceMessage[] => events
 
 t.test('symbols are told with what an instrument is and what it costs', async t => {
   const { app } = await open(t, { interval: NEVER })
-  const { interval, candle, kept, symbols } = (await app.inject('/market/symbols')).json()
+  const { market, interval, candle, kept, symbols } = (await app.inject('/market/symbols')).json()
+  t.match(market, /^\w+$/)
   t.strictSame({ interval, candle, kept, count: symbols.length }, { interval: NEVER, candle: 5_000, kept: 240, count: 24 })
   for (const instrument of symbols) {
     t.strictSame(Object.keys(instrument), ['symbol', 'name', 'sector', 'size', 'open', 'price'])
-    const { candles } = (await app.inject(`/market/candles/${instrument.symbol}`)).json() as History
+    const { market: its, candles } = (await app.inject(`/market/candles/${instrument.symbol}`)).json() as History
+    t.equal(its, market)
     t.equal(instrument.price, candles.at(-1)!.close)
     t.equal(candles.length, 240)
   }
@@ -57,9 +59,9 @@ t.test('symbols are told with what an instrument is and what it costs', async t 
 t.test('statistics are told as they were published', async t => {
   const broker = memoryBroker()
   const { url } = await open(t, { interval: QUICK }, broker)
-  let samples: unknown[] = []
-  while (samples.length === 0) samples = JSON.parse((await call(new URL('/market/statistics', url)).answer()).body).samples
-  const { entries } = await broker.replay('market:statistics', undefined, samples.length)
+  let [market, samples]: [string, unknown[]] = ['', []]
+  while (samples.length === 0) ({ market, samples } = JSON.parse((await call(new URL('/market/statistics', url)).answer()).body))
+  const { entries } = await broker.replay(`market:${market}:statistics`, undefined, samples.length)
   t.strictSame(samples, entries.map(({ data }) => JSON.parse(data!)))
 })
 
@@ -67,18 +69,18 @@ t.test('a history and the stream after it have neither a gap nor a double, also 
   const broker = memoryBroker()
   const { url } = await open(t, { symbols: 3, interval: QUICK, replay: 100_000 }, broker)
   for (const symbol of ['ALVX', 'CALY']) {
-    const { candles, id } = await historyOf(url, symbol)
-    const events = await follow(t, url, { symbol, lastEventId: id }, 20)
+    const { market, candles, id } = await historyOf(url, symbol)
+    const events = await follow(t, url, { symbol, market, lastEventId: id }, 20)
     for (let cut = 0; cut < 3; cut++) {
       const last = events.at(-1)!.id!
       // What the address says is old by now; a browser says the same again.
-      const more = await follow(t, url, { symbol, lastEventId: id }, 20, { 'last-event-id': last })
+      const more = await follow(t, url, { symbol, market, lastEventId: id }, 20, { 'last-event-id': last })
       t.equal(more[0]!.event, 'opened')
       t.match(more[1], { event: 'sse-ready', id: last })
       events.push(...more)
     }
     const told = candlesIn(events)
-    const { entries } = await broker.replay(`market:candles:${symbol}`, id, told.length)
+    const { entries } = await broker.replay(`market:${market}:candles:${symbol}`, id, told.length)
     t.strictSame(told.map(({ id, data }) => [id, data]), entries.map(({ id, data }) => [id, data]))
     t.ok(told.length >= 80)
     // All that a page does: a candle takes the place of the one of its time.
@@ -89,10 +91,30 @@ t.test('a history and the stream after it have neither a gap nor a double, also 
   }
 })
 
+t.test('who comes with what is of another market is told, and gets nothing of this one', async t => {
+  const broker = memoryBroker()
+  const [one, other] = [await open(t, { interval: QUICK }, broker), await open(t, { symbols: 3, interval: QUICK }, broker)]
+  const { market, id } = await historyOf(one.url, 'LUNV')
+  const { market: found } = await historyOf(other.url, 'ALVX')
+  // An instrument that this one does not have.
+  const { status, body } = await call(new URL(`/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}`, other.url)).answer()
+  t.equal(status, 200)
+  t.strictSame(decode(body).events, [{ id: undefined, event: 'another', data: JSON.stringify({ market: found }) }])
+})
+
+t.test('who does not say of which market it comes is told which one this is', async t => {
+  const broker = memoryBroker()
+  const [one, other] = [await open(t, { interval: QUICK }, broker), await open(t, { interval: QUICK }, broker)]
+  const { id } = await historyOf(one.url, 'ALVX')
+  const { market } = await historyOf(other.url, 'ALVX')
+  const [opened] = await follow(t, other.url, { symbol: 'ALVX' }, 1, { 'last-event-id': id })
+  t.equal(JSON.parse(opened!.data).market, market)
+})
+
 t.test('a stream says what time it is first, so that a client can tell what is sent again', async t => {
   const { app, url } = await open(t, { interval: NEVER })
-  const { id } = await historyOf(url, 'ALVX')
-  const candles = app.sse.channel('market:candles:ALVX')
+  const { market, id } = await historyOf(url, 'ALVX')
+  const candles = app.sse.channel(`market:${market}:candles:ALVX`)
   await candles.publish({ time: 1 }, { event: 'candle' })
   // The clock has to get on, or both may be of one millisecond.
   const published = Date.now()
