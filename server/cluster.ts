@@ -24,10 +24,10 @@ async function lead (): Promise<void> {
   const { REDIS_URL = '' } = process.env
   const env = { REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL }
   const nodes = new Set<Worker>()
+  const timers = new Set<NodeJS.Timeout>()
   let [up, ending] = [false, false]
 
   const start = (): void => {
-    if (ending) return
     const node = cluster.fork(env)
     nodes.add(node)
     node.once('exit', (code, signal) => {
@@ -35,13 +35,18 @@ async function lead (): Promise<void> {
       if (ending) return
       // What is wrong it has said itself, and others would say the same.
       if (!up) process.exit(1)
-      say(`Node ${node.process.pid} is gone (${signal ?? code}), and another one comes`)
-      setTimeout(start, PAUSE)
+      say(`Node ${node.process.pid} is gone (${[signal, code].join('')}), and another one comes`)
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        start()
+      }, PAUSE)
+      timers.add(timer)
     })
   }
 
   closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: PATIENCE }, async () => {
     ending = true
+    for (const timer of timers) clearTimeout(timer)
     const ends = Array.from(nodes, node => once(node, 'exit'))
     for (const node of nodes) node.process.kill('SIGTERM')
     await Promise.all(ends)
