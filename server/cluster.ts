@@ -46,7 +46,7 @@ async function lead (): Promise<void> {
 
   closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: PATIENCE }, async () => {
     ending = true
-    for (const timer of timers) clearTimeout(timer)
+    timers.forEach(clearTimeout)
     const ends = Array.from(nodes, node => once(node, 'exit'))
     for (const node of nodes) node.process.kill('SIGTERM')
     await Promise.all(ends)

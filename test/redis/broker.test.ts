@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createClient } from 'redis'
 import { Deferred } from '../../plugin/deferred.ts'
@@ -7,6 +8,8 @@ import { READ, PUBLISH } from '../../plugin/redis/scripts.ts'
 import { brokerContract } from '../../plugin/testing/index.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { brokerOn, Ear, eventually, OpenClient, publish, RedisServer } from '../fixtures/redis.ts'
+
+const DOCUMENT = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8')
 
 suiteWith(t, 'redis-server', 'a broker in Redis', async (t, program) => {
   const server = await RedisServer.start(t, program)
@@ -32,6 +35,22 @@ suiteWith(t, 'redis-server', 'a broker in Redis', async (t, program) => {
     await publish(broker, 'a', 'x')
     t.match(await server.command('CLIENT', 'LIST'), /user=somebody/)
     t.equal(client.isOpen, false)
+  })
+
+  t.test('it needs no more rights than are documented', async t => {
+    const [, rights] = /^ACL SETUSER sse ([^`]*)/m.exec(DOCUMENT)!
+    const guarded = await RedisServer.start(t, program)
+    await guarded.command('ACL', 'SETUSER', 'sse', ...rights!.trim().split(/\s+/))
+    const said: string[] = []
+    const broker = brokerOn(t, { url: guarded.url.replace('//', '//sse:password@') }, { wait: { replicas: 1, timeout: 1 }, onError: ({ message }) => { said.push(message) } })
+    const ear = await Ear.on(broker, 'a')
+    await t.rejects(publish(broker, 'a', 'x', { count: 1, idempotencyKey: 'once' }), { message: /0 of 1 replicas/ })
+    await t.rejects(publish(broker, 'a', 'y', { count: 1, age: 0 }), { message: /0 of 1 replicas/ })
+    await ear.hears('x', 'y')
+    t.strictSame((await broker.replay('a', undefined, 10)).entries.map(({ data }) => data), ['y'])
+    ear.subscription.unsubscribe()
+    await eventually(async () => { assert.strictEqual((await guarded.command('PUBSUB', 'CHANNELS', '*:live:*') as string[]).length, 0) })
+    t.strictSame(said, [])
   })
 
   t.test('it is ready while it has its connections', async t => {

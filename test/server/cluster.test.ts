@@ -101,6 +101,9 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     t.match(cluster.stdout(), `Node ${serving[0]} is gone (SIGKILL), and another one comes`)
     await nodes(cluster, 4)
     t.match(cluster.stdout(), /and meanwhile: kill -9 \d+$/m)
+    // None comes again when all end.
+    process.kill(serving[1]!, 'SIGKILL')
+    while (!cluster.stdout().includes(`Node ${serving[1]} is gone`)) await sleep(1)
     cluster.child.kill('SIGTERM')
     t.strictSame(await cluster.exit, [0, null])
     t.equal(cluster.stderr(), '')
