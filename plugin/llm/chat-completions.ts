@@ -20,9 +20,16 @@ interface Message {
   readonly function_call?: Named | null
 }
 
+interface Choice {
+  readonly index?: number | null
+  readonly delta?: Message | null
+  readonly message?: Message | null
+  readonly finish_reason?: string | null
+}
+
 interface Chunk {
   readonly error?: unknown
-  readonly choices?: ReadonlyArray<{ readonly index?: number, readonly delta?: Message | null, readonly message?: Message | null, readonly finish_reason?: string | null }>
+  readonly choices?: readonly Choice[] | null
   readonly usage?: { readonly prompt_tokens?: unknown, readonly completion_tokens?: unknown } | null
 }
 
@@ -46,23 +53,28 @@ export const chatCompletions: Protocol = {
   credentials: apiKey => ({ authorization: `Bearer ${apiKey}` }),
   streaming: body => ({ ...body, stream: true, stream_options: { include_usage: true, ...(body as { stream_options?: object }).stream_options } }),
   read: (data, answer) => {
-    if (data === '[DONE]') answer.end()
+    if (data.trim() === '[DONE]') answer.end()
     else take(parseObject<Chunk>(data), answer)
   },
   readWhole: (data, answer) => {
     const chunk = parseObject<Chunk>(data)
     take(chunk, answer)
-    if (chunk.choices?.[0]?.message == null) throw new ModelError('bad_chunk')
+    if (firstOf(chunk)?.message == null) throw new ModelError('bad_chunk')
     answer.end()
   }
 }
 
-function take ({ error, choices, usage }: Chunk, answer: Answer): void {
+/** With `n`, there are other choices as well, which deltas have no word for. */
+function firstOf ({ choices }: Chunk): Choice | undefined {
+  return choices?.find(({ index }) => (index ?? 0) === 0)
+}
+
+function take (chunk: Chunk, answer: Answer): void {
+  const { error, usage } = chunk
   if (error) throw failure(error)
   if (usage) answer.uses(usage.prompt_tokens, usage.completion_tokens)
-  const choice = choices?.[0]
-  // With `n`, others come as well, which deltas have no word for.
-  if (choice === undefined || (choice.index ?? 0) !== 0) return
+  const choice = firstOf(chunk)
+  if (choice === undefined) return
   const message = choice.delta ?? choice.message
   if (message) {
     answer.reasoning(message.reasoning_content ?? message.reasoning)

@@ -10,7 +10,7 @@ export type ModelDelta =
 
 /**
  * A piece of a call of a tool. `index` counts the calls of an answer from 0 and joins the pieces of one; `id` and `name`
- * come once, with the first; the `arguments` of all, joined, are JSON.
+ * come once, with the first that has them; the `arguments` of all, joined, are JSON, unless the answer was cut short.
  */
 export interface ToolCallDelta {
   readonly type: 'tool-call'

@@ -18,7 +18,8 @@ export function readEvents (maxBytes: number, onEvent: (data: string, type: stri
     maxBufferSize: maxBytes,
     onEvent: ({ data, event }) => {
       if (data.length > maxBytes) throw new ModelError('too_large')
-      onEvent(data, event)
+      // The standard knows no event without data, and some keep the connection alive with such; but an error is one.
+      if (data !== '' || event === 'error') onEvent(data, event)
     },
     onError: error => {
       if (error.type === 'max-buffer-size-exceeded') throw new ModelError('too_large')

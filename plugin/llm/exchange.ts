@@ -146,7 +146,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       if (!this.#answer.over) this.#fail(error instanceof ModelError ? error : new ModelError('bad_chunk'))
     }
     if (this.#answer.over) this.#finish()
-    else if (this.#stream.begun && !this.#started) this.#start()
+    // It may have failed behind its first delta.
+    else if (this.#phase === 'answering' && this.#stream.begun && !this.#started) this.#start()
   }
 
   /** The first delta is there. */

@@ -60,6 +60,7 @@ export const messages: Protocol = {
   streaming: body => ({ ...body, stream: true }),
   read: (data, answer) => {
     const event = parseObject<Event>(data)
+    if (event.error) throw failure(event.error)
     switch (event.type) {
       case 'message_start': return uses(event.message!.usage, answer)
       case 'content_block_start': return begin(event.index, event.content_block!, answer)
@@ -68,7 +69,7 @@ export const messages: Protocol = {
         uses(event.usage, answer)
         return stops(event.delta!.stop_reason, answer)
       case 'message_stop': return answer.end()
-      case 'error': throw failure(event.error)
+      case 'error': throw failure(event)
       // `ping`, and whatever is to come.
     }
   },

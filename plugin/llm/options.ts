@@ -169,8 +169,13 @@ function refuse (name: string, rule: string, value: unknown): never {
 
 function httpUrl (name: string, value: unknown): URL {
   const url = URL.canParse(String(value)) ? new URL(String(value)) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol)) return url
-  return refuse(name, 'must be a URL that begins with http: or https:', value)
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return refuse(name, 'must be a URL that begins with http: or https:', value)
+  try {
+    decodeURIComponent(url.username + url.password)
+    return url
+  } catch {
+    return refuse(name, 'must have a user and a password that are percent-encoded', value)
+  }
 }
 
 function headerValue (name: string, value: unknown): string {

@@ -2,8 +2,7 @@ import { ModelError, type ModelErrorCode } from './errors.ts'
 import { header, retryAfterOf, type Headers } from './headers.ts'
 
 /** The status that the type or code of an error stands for, which comes in a stream without one. */
-const STATUSES = new Map<unknown, number>([
-  ['invalid_request_error', 400],
+const STATUSES = new Map<string | number, number>([
   ['authentication_error', 401],
   ['invalid_api_key', 401],
   ['billing_error', 402],
@@ -16,7 +15,9 @@ const STATUSES = new Map<unknown, number>([
   ['overloaded_error', 529]
 ])
 
-const QUOTA = /insufficient_quota|credit_balance|credit balance|billing_error|spend_limit/
+/** Codes and types that say what is wrong with a request. */
+const REJECTED = /^(?:invalid|unsupported|empty)_|^image_(?!generation)/
+const QUOTA = /insufficient_quota|credit_balance|credit balance|billing_|spend_limit/
 const TOO_LONG = /context_length_exceeded|exceed_context_size|request_too_large|prompt is too long|context (?:length|limit|window|size)/
 
 /** What a response with a status from 400 means. @param body its text, as far as it was read */
@@ -28,7 +29,7 @@ export function refusal (status: number, headers: Headers, body: string, capsSpe
   return new ModelError(code, {
     upstreamStatus: status,
     retryAfter,
-    retryable: should === 'true' ? true : should === 'false' ? false : undefined
+    retryable: should === 'false' ? false : should === 'true' && code !== 'upstream_quota' ? true : undefined
   })
 }
 
@@ -36,8 +37,7 @@ export function refusal (status: number, headers: Headers, body: string, capsSpe
 export function failure (error: unknown): ModelError {
   const words = wordsOf(error)
   const { code, type } = Object(error) as { code?: unknown, type?: unknown }
-  const status = typeof code === 'number' ? code : STATUSES.get(code) ?? STATUSES.get(type) ?? 500
-  const meaning = codeOf(status, words)
+  const meaning = codeOf(statusOf(code) ?? statusOf(type) ?? 500, words)
   return new ModelError(meaning === 'upstream_error' ? 'upstream_failed' : meaning)
 }
 
@@ -49,6 +49,14 @@ export function errorOf (data: string): unknown {
   } catch {
     return data
   }
+}
+
+/** The status that a code or a type is, or stands for. */
+function statusOf (code: unknown): number | undefined {
+  if (typeof code !== 'string' && typeof code !== 'number') return undefined
+  // Some write it as a text, and some have numbers of their own.
+  if (/^[45]\d\d$/.test(`${code}`)) return Number(code)
+  return STATUSES.get(code) ?? (REJECTED.test(`${code}`) ? 400 : undefined)
 }
 
 function codeOf (status: number, words: string): ModelErrorCode {

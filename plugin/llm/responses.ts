@@ -41,6 +41,8 @@ const INCOMPLETE = new Map<string | undefined, FinishReason>([
   ['content_filter', 'content-filter']
 ])
 
+const UNFINISHED = new Set<string | undefined>(['queued', 'in_progress', 'cancelled'])
+
 /**
  * OpenAI's Responses.
  *
@@ -55,6 +57,7 @@ export const responses: Protocol = {
     // Not in the protocol, but some end with it as they do in the other one.
     if (data === '[DONE]') return
     const event = parseObject<Event>(data)
+    if (event.error) throw failure(event.error)
     switch (event.type) {
       case 'response.output_text.delta': return answer.text(event.delta)
       case 'response.refusal.delta': return answer.refusal(event.delta)
@@ -66,8 +69,8 @@ export const responses: Protocol = {
       case 'response.function_call_arguments.delta': return answer.toolArguments(event.output_index, event.delta)
       case 'response.completed':
       case 'response.incomplete':
-      case 'response.failed': return conclude({ status: event.type.slice('response.'.length), ...event.response }, answer)
-      case 'error': throw failure(event.error ?? event)
+      case 'response.failed': return conclude({ ...event.response, status: event.type.slice('response.'.length) }, answer)
+      case 'error': throw failure(event)
       // There are dozens of others, and there will be more.
     }
   },
@@ -90,6 +93,7 @@ export const responses: Protocol = {
 
 function conclude ({ status, error, incomplete_details: details, usage }: Response, answer: Answer): void {
   if (error || status === 'failed') throw failure(error)
+  if (UNFINISHED.has(status)) throw new ModelError('truncated')
   if (usage) answer.uses(usage.input_tokens, usage.output_tokens)
   answer.stops(status === 'completed' ? 'stop' : INCOMPLETE.get(details?.reason) ?? 'other')
   answer.end()

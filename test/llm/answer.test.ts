@@ -51,6 +51,44 @@ t.test('calls of tools are counted from 0, wherever the protocol has them', t =>
   t.end()
 })
 
+t.test('its id and its name come once, with the first piece', t => {
+  const { answer, deltas } = begin()
+  for (const args of ['{"x"', ':1}']) answer.toolCall(0, 'a', 'add', args)
+  answer.toolCall(1, undefined, 'sub', '')
+  answer.toolCall(1, 'b', 'sub', '{}')
+  t.strictSame(deltas, [
+    { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '{"x"' },
+    { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: ':1}' },
+    { type: 'tool-call', index: 1, id: undefined, name: 'sub', arguments: '' },
+    { type: 'tool-call', index: 1, id: 'b', name: undefined, arguments: '{}' }
+  ])
+  t.end()
+})
+
+t.test('another id is another call, though it is in the same place', t => {
+  const { answer, deltas } = begin()
+  answer.toolCall(0, 'a', 'add', '{}')
+  answer.toolCall(0, 'b', 'add', '{"x"')
+  answer.toolArguments(0, ':1')
+  answer.toolCall(0, 'c', undefined, '}')
+  t.match(deltas, [{ index: 0, id: 'a', name: 'add', arguments: '{}' }, { index: 1, id: 'b', name: 'add', arguments: '{"x"' }, { index: 1, id: undefined, arguments: ':1' }, { index: 1, id: undefined, arguments: '}' }])
+  t.equal(deltas.length, 4, 'but not where it has no name')
+  t.end()
+})
+
+t.test('a call without arguments has none, in JSON', t => {
+  const none = { type: 'tool-call', index: 1, id: undefined, name: undefined, arguments: '{}' }
+  for (const [reason, expected] of [['tool-calls', [none]], ['stop', [none]], ['length', []]] as const) {
+    const { answer, deltas } = begin()
+    answer.toolCall(0, 'a', 'add', '{"x":1}')
+    answer.toolCall(1, 'b', 'now', '')
+    answer.stops(reason)
+    answer.end()
+    t.strictSame(deltas.slice(2, -1), expected, reason)
+  }
+  t.end()
+})
+
 t.test('it ends with why, and with what it took', t => {
   const { answer, deltas } = begin()
   answer.uses(3, undefined)

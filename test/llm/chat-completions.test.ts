@@ -68,6 +68,20 @@ t.test('it thinks and refuses, in the words of several servers', t => {
   t.end()
 })
 
+t.test('of several choices the first counts, wherever it is', t => {
+  const [other, first] = [{ index: 1, delta: { content: 'b' } }, { index: 0, delta: { content: 'a' } }]
+  t.strictSame(readAll(chatCompletions, { choices: [other, first] }, { choices: [other] }).deltas, [{ type: 'text', text: 'a' }])
+  const message = (content: string, index: number): object => ({ index, message: { content }, finish_reason: 'stop' })
+  t.match(readOne(chatCompletions, { choices: [message('b', 1), message('a', 0)] }).deltas, [{ text: 'a' }, { reason: 'stop' }])
+  t.throws(() => readOne(chatCompletions, { choices: [message('b', 1)] }), { code: 'bad_chunk' })
+  t.end()
+})
+
+t.test('its last word may have space around it', t => {
+  for (const last of ['[DONE]', '[DONE] ', ' [DONE]\t']) t.ok(readAll(chatCompletions, chunk({}, 'stop'), last).over, JSON.stringify(last))
+  t.end()
+})
+
 t.test('what says nothing is passed over', t => {
   for (const nothing of [{}, { choices: [] }, { choices: null }, chunk(null), chunk({ role: 'assistant', content: null, tool_calls: null, function_call: null }), chunk({ content: 'the second choice' }, 'stop', 1), { choices: [{ delta: {} }] }]) {
     t.strictSame(readAll(chatCompletions, nothing), { deltas: [], over: false }, JSON.stringify(nothing))

@@ -65,6 +65,11 @@ t.test('a field `error` is an error, and other unknown fields are nothing', t =>
   t.end()
 })
 
+t.test('an event without data is none, unless it is an error', t => {
+  t.strictSame(read([Buffer.from('data:\n\ndata: \n\nevent: ping\ndata:\n\nevent: error\ndata:\n\ndata: x\n\n')]), [['', 'error'], ['x', undefined]])
+  t.end()
+})
+
 t.test('an event has a limit', t => {
   const tooLarge = { code: 'too_large' }
   t.strictSame(read([Buffer.from(`data: ${'x'.repeat(94)}\n\n`)], 100).length, 1)

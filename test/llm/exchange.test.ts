@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { Agent, buildConnector, errors, MockAgent, ProxyAgent } from 'undici'
-import { streamChatCompletions, streamMessages, streamOllamaChat, type ModelDelta, type ModelOptions } from '../../plugin/llm/index.ts'
+import { streamChatCompletions, streamMessages, streamOllamaChat, streamResponses, type ModelDelta, type ModelOptions } from '../../plugin/llm/index.ts'
 import { ByHand, chat, collect, DONE, framed, sse, upstream, type Asked } from '../fixtures/upstream.ts'
 
 const BODY = { model: 'm', max_tokens: 10, messages: [] }
@@ -232,6 +232,37 @@ t.test('an error that is said in the stream', async t => {
   t.match(await askOnce(t, asked => { asked.answer(200, { 'content-type': 'application/x-ndjson' }, '{"error":"boom"}\n') }, {}, streamOllamaChat), { error: { code: 'upstream_failed' } })
 })
 
+t.test('an error that is said in a stream of events with types', async t => {
+  const ask = async (text: string, stream: Parameters<typeof askOnce>[3]): ReturnType<typeof collect> => await askOnce(t, asked => { asked.stream(text).end() }, {}, stream)
+  const hi = sse({ type: 'response.output_text.delta', delta: 'Hi' })
+  t.match(await ask(`${hi}event: error\ndata: {"type":"error","code":"server_error","message":"boom","param":null}\n\n`, streamResponses), { text: 'Hi', error: { code: 'upstream_failed', retryable: true } })
+  t.match(await ask(hi + sse({ type: 'response.failed', response: { status: 'failed', error: { code: 'rate_limit_exceeded', message: 'slow' } } }) + DONE, streamResponses), { text: 'Hi', error: { code: 'upstream_rate_limit' } }, 'is not made good by the end')
+  t.match(await ask(hi + sse({ error: { message: 'no', code: '400' } }) + DONE, streamResponses), { text: 'Hi', error: { code: 'upstream_rejected', retryable: false } }, 'even without one')
+  t.match(await ask(hi + DONE, streamResponses), { text: 'Hi', error: { code: 'truncated' } }, 'nor is an end that the protocol does not know one')
+  const stopped = sse({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }) + sse({ type: 'message_delta', delta: { stop_reason: 'end_turn' } })
+  t.match(await ask(stopped + sse({ error: { type: 'overloaded_error' } }), streamMessages), { text: 'Hi', deltas: { length: 1 }, error: { code: 'upstream_overloaded' } })
+  t.match(await ask(stopped, streamMessages), { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined })
+})
+
+t.test('JSON is an answer in every protocol, and an error in it is one', async t => {
+  const json = async (body: object, stream: Parameters<typeof askOnce>[3]): ReturnType<typeof collect> => await askOnce(t, asked => { asked.answer(200, JSON_TYPE, JSON.stringify(body)) }, {}, stream)
+  const expected = { text: 'Hi', deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined }
+  t.match(await json({ status: 'completed', output: [{ type: 'message', content: [{ type: 'output_text', text: 'Hi' }] }] }, streamResponses), expected)
+  t.match(await json({ content: [{ type: 'text', text: 'Hi' }], stop_reason: 'end_turn' }, streamMessages), expected)
+  t.match(await json({ message: { content: 'Hi' }, done: true, done_reason: 'stop' }, streamOllamaChat), expected)
+  t.match(await json({ message: { content: 'Hi' }, done: false }, streamOllamaChat), { text: 'Hi', error: { code: 'truncated' } })
+  t.match(await json({ status: 'in_progress', output: [] }, streamResponses), { deltas: [], error: { code: 'truncated' } })
+  for (const stream of [streamResponses, streamMessages, streamOllamaChat] as Array<Parameters<typeof askOnce>[3]>) t.match(await json({ error: { type: 'rate_limit_error' } }, stream), { deltas: [], error: { code: 'upstream_rate_limit' } })
+})
+
+t.test('a response that ends with its connection, or before its length', async t => {
+  const ends = async (head: string, text: string): ReturnType<typeof collect> => await askOnce(t, asked => { asked.socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n${head}\r\n${text}`) })
+  t.match(await ends('connection: close\r\n', chat({ content: 'Hi' })), { text: 'Hi', error: { code: 'truncated' } })
+  t.match(await ends('connection: close\r\n', chat({ content: 'Hi' }, 'stop') + DONE), { text: 'Hi', error: undefined })
+  t.match(await ends('content-length: 1000\r\n', chat({ content: 'Hi' })), { text: 'Hi', error: { code: 'upstream_cut' } })
+  t.match(await ends('content-length: 1000\r\n', chat({ content: 'Hi' }, 'stop') + DONE), { text: 'Hi', error: undefined })
+})
+
 t.test('what comes after the end does not count', async t => {
   for (const after of [sse({ error: 'boom' }), chat({ content: 'more' }), 'data: {\n\n', 'x'.repeat(2_000)]) {
     t.match(await askOnce(t, asked => { asked.stream(chat({ content: 'Hi' }, 'stop') + DONE + after).end() }, { maxEventBytes: 1_000 }), { text: 'Hi', error: undefined, deltas: { length: 2 } })
@@ -311,6 +342,34 @@ t.test('each delta has its own time, and that counts only while somebody asks', 
   timer!.expire()
   await t.rejects(next, { code: 'idle_timeout' })
   t.equal(timers.length, 1, 'there is one timer for all')
+})
+
+t.test('a delta and the failure after it in one piece leave no timer', async t => {
+  const { setTimeout, clearTimeout } = globalThis
+  const running = new Set<unknown>()
+  t.intercept(globalThis, 'setTimeout', {
+    value: (callback: () => void, ms: number) => {
+      const timer = setTimeout(callback, ms)
+      if (ms === 34_567) running.add(timer)
+      return timer
+    }
+  })
+  t.intercept(globalThis, 'clearTimeout', {
+    value: (timer: NodeJS.Timeout) => {
+      running.delete(timer)
+      clearTimeout(timer)
+    }
+  })
+  for (const failure of [sse({ error: 'boom' }), 'data: {\n\n', DONE]) {
+    const byHand = new ByHand()
+    const result = collect(streamChatCompletions(BODY, { baseURL: 'http://models.example', dispatcher: byHand.dispatcher, firstTokenTimeout: 34_567, idleTimeout: 34_567 }))
+    byHand.head(200, { 'content-type': 'text/event-stream' })
+    t.equal(running.size, 1)
+    byHand.say(chat({ content: 'Hi' }) + failure)
+    t.equal(running.size, 0, failure)
+    byHand.end()
+    t.match(await result, { text: 'Hi' })
+  }
 })
 
 const gone = new Error('gone')

@@ -39,6 +39,8 @@ t.test('calls of tools come in one piece each', t => {
     { type: 'tool-call', index: 1, id: undefined, name: 'add', arguments: '{}' },
     { type: 'tool-call', index: 2, id: undefined, name: 'now', arguments: '' },
     { type: 'tool-call', index: 3, id: undefined, name: undefined, arguments: '' },
+    { type: 'tool-call', index: 2, id: undefined, name: undefined, arguments: '{}' },
+    { type: 'tool-call', index: 3, id: undefined, name: undefined, arguments: '{}' },
     finish('tool-calls')
   ])
   t.end()

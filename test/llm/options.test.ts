@@ -46,7 +46,7 @@ t.test('no limit is as long as a timer can wait', t => {
 t.test('what an option cannot be is refused, and not shown', t => {
   const secret = 'sk-5ecret'
   const wrong: Record<string, unknown[]> = {
-    baseURL: ['', 'models.example', `ftp://user:${secret}@models.example`, 5, null],
+    baseURL: ['', 'models.example', `ftp://user:${secret}@models.example`, `https://user:${secret}%@models.example`, `https://${secret}%zz@models.example`, 5, null],
     apiKey: ['', `${secret}\n`, 5, null],
     headers: [null, 'x', [secret], { 'a b': secret }, { a: `${secret}\n` }, { a: 5 }, { 'Content-Length': secret }],
     signal: [null, { aborted: false }],

@@ -49,6 +49,13 @@ t.test('a prompt that is too long is known by many words', t => {
   t.end()
 })
 
+t.test('what is used up is not asked for again, whatever else the upstream says', t => {
+  t.match(refused(429, { error: { code: 'insufficient_quota' } }, { 'x-should-retry': 'true', 'retry-after': '1' }), { code: 'upstream_quota', retryable: false, headers: undefined })
+  t.match(refused(429, '', { 'x-should-retry': 'true' }, true), { code: 'upstream_quota', retryable: false })
+  t.match(refused(429, { error: { code: 'billing_not_active' } }), { code: 'upstream_quota', retryable: false })
+  t.end()
+})
+
 t.test('the upstream may say itself whether to ask again', t => {
   t.match(refused(400, '', { 'x-should-retry': 'true' }), { code: 'upstream_rejected', retryable: true })
   t.match(refused(503, '', { 'x-should-retry': 'false', 'retry-after': '1' }), { code: 'upstream_overloaded', retryable: false, headers: undefined })
@@ -77,9 +84,32 @@ t.test('what is said in a stream has a meaning as well', t => {
     [{ code: 400, message: 'the request exceeds the available context size' }, 'prompt_too_long'],
     ['context length exceeded', 'prompt_too_long'],
     [{ type: 'invalid_request_error' }, 'upstream_rejected'],
-    [{ type: 'authentication_error' }, 'upstream_auth']
+    [{ type: 'authentication_error' }, 'upstream_auth'],
+    [{ code: 'invalid_prompt' }, 'upstream_rejected'],
+    [{ code: 'invalid_image_url' }, 'upstream_rejected'],
+    [{ code: 'image_too_large' }, 'upstream_rejected'],
+    [{ code: 'unsupported_image_media_type' }, 'upstream_rejected'],
+    [{ code: 'empty_image_file' }, 'upstream_rejected'],
+    [{ type: 'image_generation_error' }, 'upstream_failed'],
+    [JSON.parse('{"code":{"toString":1}}'), 'upstream_failed'],
+    [{ code: 'invalid_api_key', type: 'invalid_request_error' }, 'upstream_auth']
   ]
   for (const [error, code] of meanings) t.match(failure(error), { code, upstreamStatus: undefined }, JSON.stringify(error))
+  t.end()
+})
+
+t.test('a status may be a text, and a number need not be one', t => {
+  const meanings: Array<[code: unknown, meaning: string, retryable: boolean]> = [
+    ['429', 'upstream_rate_limit', true],
+    ['400', 'upstream_rejected', false],
+    ['503', 'upstream_overloaded', true],
+    [0, 'upstream_failed', true],
+    [-1, 'upstream_failed', true],
+    [200, 'upstream_failed', true],
+    [1302, 'upstream_failed', true]
+  ]
+  for (const [code, meaning, retryable] of meanings) t.match(failure({ code }), { code: meaning, retryable }, JSON.stringify(code))
+  t.match(failure({ code: 0, type: 'rate_limit_error' }), { code: 'upstream_rate_limit' })
   t.end()
 })
 

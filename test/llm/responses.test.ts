@@ -64,6 +64,8 @@ t.test('an error is one, wherever it is said', t => {
   t.throws(() => readAll(responses, { type: 'error', error: { code: 'insufficient_quota' } }), { code: 'upstream_quota' })
   t.throws(() => readAll(responses, { type: 'response.failed', response: { status: 'failed', error: { code: 'server_error', message: 'boom' } } }), { code: 'upstream_failed' })
   t.throws(() => readAll(responses, { type: 'response.failed', response: { error: null } }), { code: 'upstream_failed' })
+  t.throws(() => readAll(responses, { error: { code: 'invalid_api_key' } }), { code: 'upstream_auth' }, 'also without a type')
+  t.throws(() => readAll(responses, { type: 'response.failed', response: { status: 'completed' } }), { code: 'upstream_failed' }, 'and whatever its response says')
   t.throws(() => readOne(responses, { error: { message: 'no' } }), { code: 'upstream_failed' })
   t.end()
 })
@@ -71,6 +73,13 @@ t.test('an error is one, wherever it is said', t => {
 t.test('what cannot be understood is not passed over', t => {
   for (const odd of ['{', '5', { type: 'response.output_text.delta', delta: {} }]) t.throws(() => readAll(responses, odd), { code: 'bad_chunk' })
   t.throws(() => readOne(responses, {}), { code: 'bad_chunk' })
+  t.end()
+})
+
+t.test('what is still under way, or was cancelled, is not whole', t => {
+  for (const status of ['queued', 'in_progress', 'cancelled']) t.throws(() => readOne(responses, { status, error: null, output: [] }), { code: 'truncated' }, status)
+  t.strictSame(readOne(responses, { output: [] }).deltas, [finish('other')], 'what says nothing of it is')
+  t.strictSame(readAll(responses, { type: 'response.completed', response: { status: 'in_progress' } }).deltas, [finish('stop')], 'and the type of an event knows better')
   t.end()
 })
 
