@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { asking } from './askers.js'
 import { ask, HEAD_END, several, until } from './client.js'
+import { polling } from './pollers.js'
 import { subscribing } from './subscribers.js'
 
 const idle = []
@@ -45,7 +46,8 @@ const tasks = {
   },
 
   ...subscribing,
-  ...asking
+  ...asking,
+  ...polling
 }
 
 process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })

@@ -12,7 +12,8 @@ const SCENARIOS = [
   'stream', 'open', 'memory', 'idle',
   'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts',
   'relay-1', 'relay-100', 'relay-500', 'relay-abort',
-  'redis-latency', 'redis-fan-out'
+  'redis-latency', 'redis-fan-out',
+  'polling-1000'
 ]
 /** Who takes part where a scenario does not say. */
 const PEERS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
@@ -27,7 +28,11 @@ const CONTESTANTS = {
   nchan: 'nginx with nchan',
   'relay-direct': 'fastify-sse-emitter, straight',
   'relay-run': 'fastify-sse-emitter, a run',
-  'relay-plain': 'undici and `res.write`'
+  'relay-plain': 'undici and `res.write`',
+  'polling-push': 'fastify-sse-emitter, pushed',
+  'polling-100ms': 'polled every 100 ms',
+  'polling-1s': 'polled every second',
+  'polling-5s': 'polled every 5 seconds'
 }
 
 const { values, positionals } = parseArgs({
@@ -59,7 +64,7 @@ async function contestantsOf ({ contestants = PEERS }) {
 }
 
 function figure (value) {
-  if (Number.isInteger(value) || Math.abs(value) >= 1_000) return Math.round(value).toLocaleString('en')
+  if (Number.isInteger(value) || Math.abs(value) >= 999.5) return Math.round(value).toLocaleString('en')
   return value.toPrecision(Math.abs(value) >= 100 ? 3 : 2)
 }
 

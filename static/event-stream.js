@@ -10,7 +10,7 @@
  */
 globalThis.EventStreamDecoder = class EventStreamDecoder {
   /** The id that a client names when it comes back: that of the last event that was over. */
-  lastEventId = ''
+  lastEventId
 
   // The byte order mark is left in, for those who want to see it; the decoder takes it off itself.
   #utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -24,7 +24,12 @@ globalThis.EventStreamDecoder = class EventStreamDecoder {
   // The standard's buffers. That of the id outlives its event.
   #data = ''
   #type = ''
-  #id = ''
+  #id
+
+  /** @param lastEventId with which the client has come back; it is the last one until another comes, as in browsers */
+  constructor (lastEventId = '') {
+    this.lastEventId = this.#id = lastEventId
+  }
 
   /** @returns the text of the chunk, and what the chunk completed; a character that was cut counts to where it ends */
   push (bytes) {

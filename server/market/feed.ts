@@ -21,6 +21,11 @@ export interface History {
   readonly id: string
 }
 
+/** All prices, and the last candle of one instrument. */
+export interface Latest extends Quotes {
+  readonly candle: Candle
+}
+
 /** A channel of candles. */
 interface Tape {
   readonly channel: SseChannel
@@ -77,6 +82,17 @@ export class Feed {
     this.#publish(this.#quotes, { time: now, prices } satisfies Quotes, { event: 'quotes' })
     const sample = this.statistics.sample(now, this.#hub.size)
     if (sample !== undefined) this.#publish(this.#figures, sample, { event: 'statistics' })
+  }
+
+  /** What was told last of all prices, and of an instrument. @throws UNKNOWN_SYMBOL (404) */
+  latest (symbol: string): Latest {
+    this.#tape(symbol)
+    const { time, listings } = this.#market
+    return {
+      time,
+      prices: Object.fromEntries(Array.from(listings, ([name, { price }]) => [name, price])),
+      candle: listings.get(symbol)!.candles.last
+    }
   }
 
   /** What to follow for an instrument. @throws UNKNOWN_SYMBOL (404) */

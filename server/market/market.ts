@@ -32,6 +32,11 @@ export class Market {
     for (let time = begin + PAST_STEP; time <= now; time += PAST_STEP) this.advance(time)
   }
 
+  /** When prices moved last, in milliseconds since 1970. */
+  get time (): number {
+    return this.#now
+  }
+
   /** Moves every price once. @param now in milliseconds since 1970; does not fall */
   advance (now: number): void {
     const elapsed = Math.min(now - this.#now, MAX_STEP) / 1_000

@@ -4,6 +4,7 @@ import { CANDLE, KEPT } from '../market/candles.ts'
 import { Feed } from '../market/feed.ts'
 import { MAX_INSTRUMENTS } from '../market/instruments.ts'
 import { Market } from '../market/market.ts'
+import { polling } from './polling.ts'
 
 /** Milliseconds of silence after which a page is told that the server is still there. */
 const HEARTBEAT = 5_000
@@ -65,6 +66,8 @@ export const market: FastifyPluginAsync<MarketOptions> = async (app, options) =>
   app.get('/market/statistics', async () => ({ market: feed.id, samples: feed.statistics.list() }))
 
   app.get<{ Params: { symbol: string } }>('/market/candles/:symbol', { schema: { params } }, async ({ params: { symbol } }) => await feed.history(symbol))
+
+  app.register(polling, { feed, now })
 
   // Who comes back may find another process, with another market.
   app.get<{ Querystring: { symbol: string, market?: string } }>('/market/stream', { schema: { querystring, headers } }, async ({ query: { symbol, market = feed.id } }, reply) => {

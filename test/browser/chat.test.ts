@@ -12,19 +12,20 @@ import { browserSuite, until, visit } from '../fixtures/browser.ts'
 const QUICK = 20
 const SLOW = 500
 
-const FILE = new URL('../../static/index.html', import.meta.url)
+const FILE = new URL('../../static/chat.html', import.meta.url)
 /** What Chromium says, and no page can keep it from saying, of an answer with an error. */
 const REFUSAL = /^Failed to load resource: the server responded with a status of 4/
 const UNREACHABLE = /net::ERR_/
 
-interface Server { app: FastifyInstance, origin: string, /** The streams that were asked for. */ asked: string[] }
+interface Server { app: FastifyInstance, origin: string, /** The page's address. */ chat: string, /** The streams that were asked for. */ asked: string[] }
 
 async function serve (t: Test, interval: number, port = 0): Promise<Server> {
   const app = await buildApp(readConfig({ CHAT_INTERVAL_MS: String(interval) }))
   t.teardown(() => app.close())
   const asked: string[] = []
   app.server.on('request', ({ url = '' }) => { if (url.startsWith('/learn/')) asked.push(url) })
-  return { app, asked, origin: await app.listen({ port, host: '127.0.0.1' }) }
+  const origin = await app.listen({ port, host: '127.0.0.1' })
+  return { app, asked, origin, chat: `${origin}/chat.html` }
 }
 
 /** A server of another make, which any page may read. */
@@ -95,8 +96,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   const test = (sentence: string, body: (t: Test) => Promise<void>) => t.test(sentence, { buffered: true }, body)
 
   test('shows every line with its time, then closes the stream and says so', async t => {
-    const { app, asked, origin } = await serve(t, QUICK)
-    await visit(t, browser, origin, async page => {
+    const { app, asked, chat } = await serve(t, QUICK)
+    await visit(t, browser, chat, async page => {
       const { name, start, stop, status, lines, connections } = parts(page)
       await says(status, 'Closed')
       t.equal(await stop.getAttribute('aria-disabled'), 'true', 'there is nothing to stop yet')
@@ -113,8 +114,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('says that the stream is open, and stops it in the middle', async t => {
-    const { app, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { start, stop, status, lines } = parts(page)
       await start.click()
       await says(status, 'Open')
@@ -133,8 +134,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('starts again from the beginning, and leaves nothing of the first run open', async t => {
-    const { app, asked, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, asked, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { name, start, lines, fetch, stop, abort } = parts(page)
       await start.click()
       await fetch.click()
@@ -153,8 +154,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('lets the browser do as it likes: it asks again, and the lines start again', async t => {
-    const { app, asked, origin } = await serve(t, QUICK)
-    await visit(t, browser, origin, async page => {
+    const { app, asked, chat } = await serve(t, QUICK)
+    await visit(t, browser, chat, async page => {
       const { start, free, status, lines, connections } = parts(page)
       await free.check()
       await start.click()
@@ -171,8 +172,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('says that a bad name was refused, and what the server says about it', async t => {
-    const { origin } = await serve(t, QUICK)
-    await visit(t, browser, origin, async page => {
+    const { chat } = await serve(t, QUICK)
+    await visit(t, browser, chat, async page => {
       const { name, start, status, connections, fetch, fetchStatus, answer } = parts(page)
       await name.fill('x'.repeat(201))
       await start.click()
@@ -189,8 +190,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('does not ask without a name', async t => {
-    const { asked, origin } = await serve(t, QUICK)
-    await visit(t, browser, origin, async page => {
+    const { asked, chat } = await serve(t, QUICK)
+    await visit(t, browser, chat, async page => {
       const { name, start, fetch, status } = parts(page)
       await name.fill('')
       await start.click()
@@ -201,9 +202,9 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('shows markup and line breaks in a name as text, and runs nothing', async t => {
-    const { origin } = await serve(t, QUICK)
+    const { chat } = await serve(t, QUICK)
     const name = '<img src=x onerror=alert(1)>\n<script>alert(2)</script>\n\ndata: \u202E&amp;"\''
-    const url = new URL(`/?${new URLSearchParams({ name })}`, origin)
+    const url = `${chat}?${new URLSearchParams({ name })}`
     await visit(t, browser, url, async page => {
       const { name: field, start, status, lines, fetch, fetchStatus } = parts(page)
       t.equal(await field.inputValue(), name, 'the address fills the name in')
@@ -220,9 +221,9 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('shows the bytes exactly as they were sent, beside what was decoded', async t => {
-    const { origin } = await serve(t, QUICK)
+    const { origin, chat } = await serve(t, QUICK)
     const sent = await (await fetch(`${origin}/learn/sseChat?name=Zo%C3%AB`)).text()
-    await visit(t, browser, origin, async page => {
+    await visit(t, browser, chat, async page => {
       const { name, fetch, fetchStatus, answer, bytes, chunks } = parts(page)
       await name.fill('Zoë')
       await fetch.click()
@@ -246,8 +247,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await new Promise(resolve => { setTimeout(resolve, 100) })
       response.end(bytes.subarray(middle))
     })
-    const { origin } = await serve(t, QUICK)
-    await visit(t, browser, `${origin}/?server=${other}`, async page => {
+    const { chat } = await serve(t, QUICK)
+    await visit(t, browser, `${chat}?server=${other}`, async page => {
       const { fetch, fetchStatus, chunks } = parts(page)
       await fetch.click()
       await says(fetchStatus, 'within an event, which is discarded')
@@ -260,8 +261,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('aborts a fetch in the middle', async t => {
-    const { app, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { fetch, fetchStatus, abort, chunks } = parts(page)
       t.equal(await abort.getAttribute('aria-disabled'), 'true', 'there is nothing to abort yet')
       await fetch.click()
@@ -278,8 +279,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
     const other = await serveRaw(t, (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')
     })
-    const { origin } = await serve(t, QUICK)
-    await visit(t, browser, `${origin}/?server=${other}`, async page => {
+    const { chat } = await serve(t, QUICK)
+    await visit(t, browser, `${chat}?server=${other}`, async page => {
       const { start, status, fetch, fetchStatus } = parts(page)
       await start.click()
       await says(status, 'Refused.')
@@ -291,12 +292,12 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
 
   test('uses the server that its address names, from another port', async t => {
     const [page, other] = await Promise.all([serve(t, QUICK), serve(t, QUICK)])
-    await visit(t, browser, `${page.origin}/?server=${other.origin}&name=far`, watchBoth(t, 'far'))
+    await visit(t, browser, `${page.chat}?server=${other.origin}&name=far`, watchBoth(t, 'far'))
     t.strictSame([page.asked.length, other.asked.length], [0, 2])
   })
 
   test('uses the server that its address names, from the disk', async t => {
-    const { origin, asked } = await serve(t, QUICK)
+    const { asked, origin } = await serve(t, QUICK)
     await visit(t, browser, `${FILE}?server=${origin}/&name=disk`, watchBoth(t, 'disk'))
     t.equal(asked.length, 2)
   })
@@ -313,14 +314,14 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('says that what its address names is no server', async t => {
-    const { origin } = await serve(t, QUICK)
+    const { chat } = await serve(t, QUICK)
     const wrongs = [
       '', '127.0.0.1:3000', 'http://a:b@127.0.0.1:3000', 'http://127.0.0.1:3000/learn', 'javascript:alert(1)', '<b>http://x</b>'
     ]
-    await visit(t, browser, origin, async page => {
+    await visit(t, browser, chat, async page => {
       const { name, start, fetch, status } = parts(page)
       for (const wrong of wrongs) {
-        await page.goto(`${origin}/?${new URLSearchParams({ server: wrong })}`)
+        await page.goto(`${chat}?${new URLSearchParams({ server: wrong })}`)
         t.equal(await page.getByRole('alert').textContent(), `The address of this page says ?server=${wrong}, which is not an origin such as http://127.0.0.1:3000`)
         t.ok(await start.isDisabled() && await fetch.isDisabled(), 'there is nothing to start')
         await name.press('Enter')
@@ -330,8 +331,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('says that its own policy does not let it ask a server elsewhere', async t => {
-    const { origin } = await serve(t, QUICK)
-    await visit(t, browser, `${origin}/?server=http://elsewhere.test`, async page => {
+    const { chat } = await serve(t, QUICK)
+    await visit(t, browser, `${chat}?server=http://elsewhere.test`, async page => {
       const { start, status } = parts(page)
       await start.click()
       await page.getByRole('alert').filter({ hasText: 'The policy of this page does not let it ask http://elsewhere.test' }).waitFor()
@@ -340,8 +341,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('keeps asking a server that is not there, and says so', async t => {
-    const { app, origin } = await serve(t, QUICK)
-    await visit(t, browser, origin, async page => {
+    const { app, origin, chat } = await serve(t, QUICK)
+    await visit(t, browser, chat, async page => {
       const { start, stop, status, fetch, fetchStatus } = parts(page)
       await start.waitFor()
       await app.close()
@@ -357,8 +358,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('closes a stream that ends before its tenth line', async t => {
-    const { app, asked, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, asked, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { start, status, lines, fetch, fetchStatus } = parts(page)
       await start.click()
       await fetch.click()
@@ -374,8 +375,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('comes back by itself to a server that was started anew, with the switch on', async t => {
-    const { app, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, origin, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { start, free, status, lines, connections } = parts(page)
       await free.check()
       await start.click()
@@ -402,8 +403,8 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       }
       request.on('close', () => response.end())
     })
-    const { origin } = await serve(t, QUICK)
-    await visit(t, browser, `${origin}/?server=${other}`, async page => {
+    const { chat } = await serve(t, QUICK)
+    await visit(t, browser, `${chat}?server=${other}`, async page => {
       const { start, free, lines } = parts(page)
       await free.check()
       await start.click()
@@ -414,13 +415,15 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('can be used by keyboard alone', async t => {
-    const { app, origin } = await serve(t, SLOW)
-    await visit(t, browser, origin, async page => {
+    const { app, chat } = await serve(t, SLOW)
+    await visit(t, browser, chat, async page => {
       const { name, start, stop, free, status, lines, fetch, fetchStatus, abort, chunks } = parts(page)
       const log = page.getByRole('log', { name: 'Lines' })
       await name.waitFor()
       await page.keyboard.press('Tab')
-      t.ok(await matches(name, ':focus-visible'), 'the name first')
+      t.ok(await matches(page.getByRole('link', { name: 'fastify-sse-emitter' }), ':focus-visible'), 'the way home first')
+      await page.keyboard.press('Tab')
+      t.ok(await matches(name, ':focus-visible'), 'then the name')
       await page.keyboard.press('Control+A')
       await page.keyboard.type('Ada')
       await page.keyboard.press('Shift+Enter')
@@ -449,10 +452,10 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('fits a telephone, in light and in dark, and keeps still for whom movement disturbs', async t => {
-    const { origin } = await serve(t, QUICK)
+    const { chat } = await serve(t, QUICK)
     const papers: string[] = []
     for (const colorScheme of ['light', 'dark'] as const) {
-      await visit(t, browser, `${origin}/?name=${'W'.repeat(190)}`, async page => {
+      await visit(t, browser, `${chat}?name=${'W'.repeat(190)}`, async page => {
         const { start, status, fetch, fetchStatus, lines } = parts(page)
         await start.click()
         await fetch.click()

@@ -5,7 +5,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 
-// The decoder of the demo page, a classic script, beside a parser that is not ours.
+// The decoder of the demo's pages, a classic script, beside a parser that is not ours.
 
 type Item = { kind: 'event', type: string, data: string, lastEventId: string } | { kind: 'comment', text: string } | { kind: 'retry', ms: number }
 
@@ -16,7 +16,7 @@ interface Decoder {
 }
 
 runInThisContext(readFileSync(new URL('../../static/event-stream.js', import.meta.url), 'utf8'))
-const { EventStreamDecoder } = globalThis as unknown as { EventStreamDecoder: new () => Decoder }
+const { EventStreamDecoder } = globalThis as unknown as { EventStreamDecoder: new (lastEventId?: string) => Decoder }
 
 interface Fields { data?: unknown, event?: string, id?: string | number, retry?: unknown, comment?: string }
 interface Vector { name: string, event: Fields, decodes: Array<{ data: string, event?: string, id?: string, retry?: number }> }
@@ -177,6 +177,14 @@ t.test('an event ended by CR is there before what follows', async t => {
 
 t.test('an id counts only from the end of its event on', async t => {
   t.equal(read(bytesOf('id:1\ndata:a\n\nid:2\ndata:b\n')).lastEventId, '1')
+})
+
+t.test('the id with which a client has come back is the last one until another comes', async t => {
+  const decoder = new EventStreamDecoder('7')
+  t.equal(decoder.lastEventId, '7')
+  const { items } = decoder.push(bytesOf('data:a\n\nid:8\ndata:b\n\n'))
+  t.strictSame(asRows(items).events, [['message', 'a', '7'], ['message', 'b', '8']])
+  t.equal(decoder.lastEventId, '8')
 })
 
 t.test('bytes that are no UTF-8 become U+FFFD, and end no event', async t => {

@@ -51,6 +51,7 @@ t.test('every reason has a word', t => {
 t.test('an error is one', t => {
   t.throws(() => readAll(messages, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }), { code: 'upstream_overloaded', retryable: true })
   t.throws(() => readAll(messages, ...stop('end_turn').slice(0, 1), { error: { type: 'rate_limit_error' } }), { code: 'upstream_rate_limit' }, 'also without a type')
+  t.throws(() => readAll(messages, { type: 'error', message: 'Overloaded' }), { code: 'upstream_failed' }, 'or with nothing but that')
   t.throws(() => readOne(messages, { type: 'error', error: { type: 'api_error' } }), { code: 'upstream_failed' })
   t.throws(() => readAll(messages, { type: 'error' }), { code: 'upstream_failed' }, 'also without a word about it')
   t.end()

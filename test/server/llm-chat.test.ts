@@ -37,6 +37,17 @@ t.test('a model that fails is an event', async t => {
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'a source of an event stream failed' }])
 })
 
+t.test('an answer that takes too long is one that has failed', async t => {
+  const { app, listen } = await build(t)
+  const model = saying('Hel', new Promise(() => {}))
+  await app.register(llmChat, { ...model, timeout: 1_000 })
+  const { body } = await call(new URL('/llmChat?q=Hi', await listen())).answer()
+  t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [
+    ['delta', { text: 'Hel' }], ['failed', { code: 'timeout', message: 'It took too long', retryable: true }]
+  ])
+  t.equal(model.signals[0]!.aborted, true)
+})
+
 /** A model that takes requests and says what it is told; `closed` when who has asked is gone. */
 async function rawModel (t: Test, answer: string): Promise<{ base: string, asked: () => number, closed: () => number, sent: () => number }> {
   let closed = 0
