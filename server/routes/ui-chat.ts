@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import createError from '@fastify/error'
 import type { SseEmitter, SseRun } from 'fastify-sse-emitter'
@@ -54,31 +54,32 @@ export const uiChat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app
   /** Where it is noted which answer of a chat is the latest. */
   const noteOf = (chatId: string) => app.sse.channel<{ message: string }>(`ui-chat:${chatId}`, { history: { count: 1, age: AGE } })
 
-  const latest = async (chatId: string): Promise<SseRun | undefined> => {
+  const latest = async (chatId: string): Promise<{ run?: SseRun | undefined, noteId?: string }> => {
     const { entries: [note] } = await noteOf(chatId).replay()
-    return note === undefined ? undefined : await runs.get(note.data!)
+    return note === undefined ? {} : { run: await runs.get(note.data!), noteId: note.id }
   }
 
   app.post<Ask>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body } }, async ({ body: { id: chatId, messages } }, reply) => {
     const question = messages.map(({ role, parts }) => ({ role, content: parts.map(({ type, text }) => type === 'text' ? text ?? '' : '').join('') }))
     // The same question while it is being answered is the same request once more.
     const prefix = `ui-chat:${digest(JSON.stringify([chatId, question]))}`
-    const running = await latest(chatId)
+    const { run: running, noteId = '' } = await latest(chatId)
     if (running?.state === 'running' && running.id.startsWith(prefix)) return view(running, reply)
     await running?.cancel()
-    const { run } = await runs.start<AnswerEvents>(`${prefix}:${randomUUID()}`, ({ signal }) => answer(question, signal))
+    // What is asked after the same note at the same time is asked once.
+    const { run } = await runs.start<AnswerEvents>(`${prefix}:${noteId}`, ({ signal }) => answer(question, signal))
     await noteOf(chatId).publish(run.id)
     return view(run, reply)
   })
 
   app.get<One>('/api/chat/:chatId/stream', { schema: { params } }, async ({ params: { chatId } }, reply) => {
-    const run = await latest(chatId)
+    const { run } = await latest(chatId)
     if (run?.state !== 'running') return await reply.code(204).send()
     return view(run, reply)
   })
 
   app.delete<One>('/api/chat/:chatId', { schema: { params } }, async ({ params: { chatId } }, reply) => {
-    const run = await latest(chatId)
+    const { run } = await latest(chatId)
     if (run === undefined) throw new UNKNOWN_CHAT()
     await run.cancel()
     reply.code(204)

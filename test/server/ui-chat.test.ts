@@ -76,6 +76,15 @@ t.test('a request that is sent again while it is answered asks the model once', 
   t.equal(model.asked.length, 2)
 })
 
+t.test('so does one that is sent twice at the same moment', async t => {
+  let go = (): void => {}
+  const { send, model } = await scene(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const streams = await Promise.all([send(), send()])
+  go()
+  t.strictSame(await Promise.all(streams.map(async stream => textOf(await read(stream)))), ['Hello', 'Hello'])
+  t.equal(model.asked.length, 1)
+})
+
 t.test('another question ends the answer before it', async t => {
   const { send, model, resume } = await scene(t, saying('Hel', new Promise(() => {})))
   const first = await send('Hi')
