@@ -289,7 +289,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadlines.end()
-    this.#follower?.close(this.#closedBecause(reason))
+    this.#follower?.close(() => this.#closedBecause(reason))
     this.#controller?.abort(this.#closedBecause(reason))
   }
 

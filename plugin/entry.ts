@@ -18,6 +18,8 @@ export class SseEntry implements SsePayload {
   readonly retry: number | undefined
   readonly comment: string | undefined
   readonly key: string | undefined
+  /** What it takes of a history, in bytes. */
+  readonly bytes: number
 
   constructor (id: string, { data, event, retry, comment, key }: SsePayload) {
     this.id = id
@@ -26,12 +28,7 @@ export class SseEntry implements SsePayload {
     this.retry = retry
     this.comment = comment
     this.key = key
-  }
-
-  /** What it takes of a history, in bytes. */
-  get bytes (): number {
-    const { data = '', event = '', comment = '', key = '' } = this
-    return this.id.length + Buffer.byteLength(data) + Buffer.byteLength(event) + Buffer.byteLength(comment) + Buffer.byteLength(key)
+    this.bytes = id.length + bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
   }
 
   /** The event on the wire. @param space whether a space follows each colon */
@@ -44,4 +41,8 @@ export class SseEntry implements SsePayload {
     const { data, event, retry, comment } = this
     return encode(data, { event, retry, comment }, space)
   }
+}
+
+function bytesOf (text: string | undefined): number {
+  return text === undefined ? 0 : Buffer.byteLength(text)
 }

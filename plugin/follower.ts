@@ -132,13 +132,13 @@ export class Follower implements TopicFollower {
     if (this.#seats.some(({ topic }) => topic.dirty)) this.#topics.flush()
   }
 
-  /** Follows nothing any more. */
-  close (error: Error): void {
+  /** Follows nothing any more. @param reason gives the error for who waits for its beginning */
+  close (reason: () => Error): void {
     this.#closed = true
     this.#live = false
     for (const seat of this.#seats.splice(0)) seat.topic.leave(seat)
-    this.#beginning?.reject(error)
-    for (const joining of this.#joining.splice(0)) refuse(joining, error)
+    this.#beginning?.reject(reason())
+    for (const joining of this.#joining.splice(0)) refuse(joining, reason())
   }
 
   /**
@@ -157,12 +157,21 @@ export class Follower implements TopicFollower {
 
   deliver (topic: Topic, delivery: Delivery): void {
     if (!this.#live) return
-    const seat = this.#seats[0]
-    if (this.#seats.length === 1 && seat!.insatiable) {
-      this.#give(topic.batch!, delivery)
+    const batch = topic.batch!
+    if (this.#seats.length === 1 && this.#takesWhole(batch)) {
+      this.#give(batch, delivery)
     } else if (delivery !== this.#delivery) {
       this.#delivery = delivery
       this.#choose(delivery)
+    }
+  }
+
+  #takesWhole (batch: Batch): boolean {
+    try {
+      return this.#seats[0]!.takesWhole(batch)
+    } catch {
+      // What was thrown is dealt with where entries are chosen.
+      return false
     }
   }
 

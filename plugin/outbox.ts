@@ -1,8 +1,8 @@
 import { Deferred } from './deferred.ts'
 import type { SharedText, Transport } from './transport.ts'
-import { atEndOfTurn, type TurnTask } from './turn.ts'
+import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from './turn.ts'
 
-/** Characters after which what was put in during one turn of the event loop leaves without waiting for its end. */
+/** Characters after which what was put in during one callback leaves without waiting for its end. */
 const BATCH = 16 * 1024
 /** Parts of the limit: what may wait below while there is room, and what may wait here. An event of the rest fits surely. */
 const FULL = 1 / 2
@@ -17,10 +17,10 @@ export interface OutboxOwner {
 }
 
 /**
- * What is on its way to one client. Text that is put in during one turn of the event loop leaves as one piece. While
+ * What is on its way to one client. Text that is put in during one callback of the event loop leaves as one piece. While
  * the connection is full, it stays here, as text rather than as many small writes.
  */
-export class Outbox implements TurnTask {
+export class Outbox implements TickTask, TurnTask {
   readonly #owner: OutboxOwner
   readonly #limit: number
   readonly #batch: number
@@ -29,9 +29,9 @@ export class Outbox implements TurnTask {
   #text = ''
   /** Bytes in `#text` while there is no transport. */
   #held = 0
-  /** Whether `endTurn` is coming. */
+  /** Whether `endTick` is coming. */
   #dirty = false
-  /** Whether a batch has left in this turn: then a sender has to let the event loop go round. */
+  /** Whether a batch has left in this turn, and `endTurn` is coming: a sender has to let the event loop go round. */
   #crowded = false
   #finishing = false
   /** What senders wait for while there is no room. One for all, so that a thousand sends cost no more than one. */
@@ -62,9 +62,8 @@ export class Outbox implements TurnTask {
     transport.begin(this.#limit * FULL, () => this.#drained())
     this.#text = preamble + this.#text
     this.lastWrite = performance.now()
-    // The headers wait for what the handler sends right away, and for nobody else's work in this turn.
-    this.#dirty = true
-    process.nextTick(endTurn, this)
+    // The headers wait for what the handler sends right away.
+    this.#atEndOfTick()
   }
 
   /**
@@ -76,9 +75,9 @@ export class Outbox implements TurnTask {
   put (text: string): boolean {
     if (!this.#fits(text)) return false
     this.#text += text
-    this.#atEndOfTurn()
+    this.#atEndOfTick()
     if (this.#transport !== undefined && this.#text.length >= this.#batch) {
-      this.#crowded = true
+      this.#crowd()
       this.#send(this.#transport)
     }
     return true
@@ -117,7 +116,7 @@ export class Outbox implements TurnTask {
   /** Lets what is in here leave, however full the connection, and nothing after it. */
   finish (): void {
     this.#finishing = true
-    this.#atEndOfTurn()
+    this.#atEndOfTick()
   }
 
   /** Drops what is left. @param reason gives the error for who waits for room; undefined where all has left */
@@ -129,13 +128,24 @@ export class Outbox implements TurnTask {
     this.#room = undefined
   }
 
-  endTurn (): void {
-    this.#dirty = this.#crowded = false
+  endTick (): void {
+    this.#dirty = false
     const transport = this.#transport
     if (transport === undefined) return
     if (this.#finishing || !transport.full) this.#send(transport)
     if (this.#finishing) this.#owner.finished()
     else this.#makeRoom(transport)
+  }
+
+  endTurn (): void {
+    this.#crowded = false
+    if (this.#transport !== undefined) this.#makeRoom(this.#transport)
+  }
+
+  #crowd (): void {
+    if (this.#crowded) return
+    this.#crowded = true
+    atEndOfTurn(this)
   }
 
   #drained (): void {
@@ -191,13 +201,9 @@ export class Outbox implements TurnTask {
     return this.#hasRoom(this.#transport) || this.queued + Buffer.byteLength(text) <= this.#limit
   }
 
-  #atEndOfTurn (): void {
+  #atEndOfTick (): void {
     if (this.#dirty) return
     this.#dirty = true
-    atEndOfTurn(this)
+    atEndOfTick(this)
   }
-}
-
-function endTurn (outbox: Outbox): void {
-  outbox.endTurn()
 }

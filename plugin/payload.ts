@@ -18,13 +18,17 @@ export interface SsePublishFields extends Omit<SseFields, 'id'> {
  * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE for what could not be written to a client
  */
 export function payloadOf (data: unknown, fields: SsePublishFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
-  const { key, ...event } = fields
-  assertUnreserved(event)
-  if ('id' in event) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
+  const { key, event, retry, comment } = fields
+  assertUnreserved(fields)
+  if ('id' in fields) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
   if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`has the key ${inspect(key, { depth: 0 })}: it must be a string`)
   const text = serialize(data, serializer)
   if (text === undefined) throw new SSE_ERR_EVENT('has no data, without which no client would notice it')
-  encode(text, event, false)
+  encode(text, 'key' in fields ? withoutKey(fields) : fields, false)
   // An empty type is the same as none.
-  return { ...event, event: event.event || undefined, data: text, key }
+  return { data: text, event: event || undefined, retry, comment, key }
+}
+
+function withoutKey ({ key, ...fields }: SsePublishFields): SseFields {
+  return fields
 }

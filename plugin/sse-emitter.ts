@@ -34,7 +34,7 @@ export type Subscribable = Pick<SseChannel, 'name'>
  */
 export interface SseEmitter<Events = Record<string, unknown>> {
   /**
-   * Sends one event. Events of one turn of the event loop leave together.
+   * Sends one event. Events that are sent in one callback of the event loop leave together.
    *
    * @param data a string goes as it is, anything else through the option `serializer`; `undefined` for an event that
    *   only sets `id` or `retry`

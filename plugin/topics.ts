@@ -1,14 +1,21 @@
 import type { SseBroker } from './broker.ts'
 import { Topic, type Delivery, type TopicOwner } from './topic.ts'
-import { atEndOfTurn, type TurnTask } from './turn.ts'
+import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from './turn.ts'
+
+/**
+ * Followers of whom none waits for what others publish in the same turn: to write to them twice costs less than to let
+ * them wait while the event loop is busy.
+ */
+const FEW = 8
 
 /**
  * The topics that somebody follows in this process, and the time at which they deliver.
  *
- * What is published in one turn of the event loop is delivered together at its end, with all topics at once: a follower
- * of several gets it in the order of ids. What is published while that takes its time is one batch again.
+ * What is published in one turn of the event loop, or in one of its callbacks where few follow, is delivered together at
+ * its end, with all topics at once: a follower of several gets it in the order of ids. What is published while that takes
+ * its time is one batch again.
  */
-export class Topics implements TopicOwner, TurnTask {
+export class Topics implements TopicOwner, TickTask, TurnTask {
   readonly broker: SseBroker
   readonly #topics = new Map<string, Topic>()
   /** Topics that have something to deliver. */
@@ -39,11 +46,18 @@ export class Topics implements TopicOwner, TurnTask {
   }
 
   noteDirty (topic: Topic): void {
-    if (this.#dirty.push(topic) === 1) atEndOfTurn(this)
+    if (this.#dirty.push(topic) > 1) return
+    // What a follower's filter publishes lets the event loop go round first: it may publish each time.
+    if (topic.size <= FEW && !this.#delivering) atEndOfTick(this)
+    else atEndOfTurn(this)
   }
 
   forget (topic: Topic): void {
     if (this.#topics.get(topic.name) === topic) this.#topics.delete(topic.name)
+  }
+
+  endTick (): void {
+    this.flush()
   }
 
   endTurn (): void {
@@ -51,7 +65,6 @@ export class Topics implements TopicOwner, TurnTask {
   }
 
   flush (): void {
-    // A follower's filter may publish; that waits for the end of the turn.
     if (this.#delivering || this.#dirty.length === 0) return
     const dirty = this.#dirty
     this.#dirty = []

@@ -7,6 +7,7 @@ export class SharedText {
   readonly bytes: number
   #buffer: Buffer | undefined
   #chunk: Buffer | undefined
+  #taken = false
 
   constructor (text: string) {
     this.text = text
@@ -18,8 +19,15 @@ export class SharedText {
     return this.#buffer
   }
 
-  /** As a chunk of HTTP/1.1. */
-  get chunk (): Buffer {
+  /**
+   * As a chunk of HTTP/1.1: for the first who takes it, who may be the only one, as text, if that is ASCII; for others
+   * as a Buffer, made once.
+   */
+  takeChunk (): string | Buffer {
+    if (!this.#taken && this.bytes === this.text.length) {
+      this.#taken = true
+      return chunk(this.text, this.bytes)
+    }
     this.#chunk ??= Buffer.from(chunk(this.text, this.bytes))
     return this.#chunk
   }
@@ -76,7 +84,7 @@ export class SocketTransport implements Transport {
     const bytes = typeof text === 'string' ? Buffer.byteLength(text) : text.bytes
     // The client's half of the connection may have ended before the response hears of it.
     if (!this.#socket.writable) return bytes
-    if (typeof text !== 'string') this.#socket.write(text.chunk, this.#onWritten)
+    if (typeof text !== 'string') this.#socket.write(text.takeChunk(), 'latin1', this.#onWritten)
     // ASCII, which goes to the system without a Buffer in between; of other text, Node would not count the bytes.
     else if (bytes === text.length) this.#socket.write(chunk(text, bytes), 'latin1', this.#onWritten)
     else this.#socket.write(Buffer.from(chunk(text, bytes)), this.#onWritten)

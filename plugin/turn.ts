@@ -1,5 +1,11 @@
 import { setImmediate } from 'node:timers'
 
+/** Someone who has work for the end of a callback. */
+export interface TickTask {
+  /** Must not throw. */
+  endTick (): void
+}
+
 /** Someone who has work for the end of this turn of the event loop. */
 export interface TurnTask {
   /** Must not throw. */
@@ -9,9 +15,18 @@ export interface TurnTask {
 let tasks: TurnTask[] = []
 
 /**
- * Calls `endTurn` once the running turn of the event loop is over: what is written meanwhile leaves together. One
- * immediate serves all tasks of a turn.
+ * Calls `endTick` once the running callback of the event loop is over, and what it has settled: what is written
+ * meanwhile leaves together. Other callbacks of the same turn, of which there may be many, are not waited for.
  */
+export function atEndOfTick (task: TickTask): void {
+  process.nextTick(endTick, task)
+}
+
+function endTick (task: TickTask): void {
+  task.endTick()
+}
+
+/** Calls `endTurn` once the event loop has gone round. One immediate serves all tasks of a turn. */
 export function atEndOfTurn (task: TurnTask): void {
   if (tasks.push(task) === 1) setImmediate(endTurn)
 }

@@ -607,6 +607,24 @@ t.test('much in one turn goes out before its end', async t => {
   t.equal(emitter.data().length, 10)
 })
 
+t.test('where few follow, what is published by a callback does not wait for those after it; where many do, it does', async t => {
+  const { broker, emitter, another } = scene()
+  await emitter.follow('a')
+  await turns()
+  /** Two callbacks of the same turn. @returns in how many pieces they came */
+  const pieces = async (): Promise<number> => {
+    const before = emitter.shares
+    for (const data of ['x', 'y']) setImmediate(() => { broker.publish('a', { data }, { history: HISTORY }) })
+    await turns()
+    return emitter.shares - before
+  }
+  t.equal(await pieces(), 2)
+  for (let more = 0; more < 8; more++) await another().follow('a')
+  await turns()
+  t.equal(await pieces(), 1)
+  t.strictSame(emitter.data(), ['x', 'y', 'x', 'y'])
+})
+
 t.test('an event that is larger than all that is remembered goes to all who are there, and to who comes back', async t => {
   const { broker, emitter, another } = scene()
   await emitter.follow('a')

@@ -60,7 +60,7 @@ async function settled (promise: Promise<void> | undefined): Promise<boolean> {
   return settled
 }
 
-t.test('what is put in during one turn leaves as one piece', async t => {
+t.test('what is put in during one callback leaves as one piece', async t => {
   const { outbox, transport, room } = scene()
   outbox.attach(transport, '')
   for (const text of ['a', 'b', 'c']) {

@@ -45,7 +45,7 @@ t.test('a socket gets each text as one chunk', async t => {
 t.test('what goes to many is made once for each kind of transport', async t => {
   const { here, received } = await connection(t)
   const shared = new SharedText('data:é\n\n')
-  t.equal(shared.chunk, shared.chunk)
+  t.equal(shared.takeChunk(), shared.takeChunk())
   t.equal(shared.buffer, shared.buffer)
   const stream = new PassThrough()
   t.equal(begun(new SocketTransport(here, false)).write(shared), 9)
@@ -53,6 +53,21 @@ t.test('what goes to many is made once for each kind of transport', async t => {
   await sleep(20)
   t.equal(received(), '9\r\ndata:é\n\n\r\n')
   t.equal(stream.read().toString(), 'data:é\n\n')
+})
+
+t.test('what may go to one only is a text at first, if it is ASCII', async t => {
+  const { here, received } = await connection(t)
+  const shared = new SharedText('data:x\n\n')
+  const transport = begun(new SocketTransport(here, false))
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.queued, 0)
+  await sleep(20)
+  t.equal(received(), '8\r\ndata:x\n\n\r\n'.repeat(3))
+  t.equal(shared.takeChunk(), shared.takeChunk(), 'a Buffer, which is made once')
+  t.type(shared.takeChunk(), Buffer)
+  t.type(new SharedText('data:x\n\n').takeChunk(), 'string')
 })
 
 t.test('a corked socket is let go by the first flush', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { atEndOfTurn } from '../plugin/turn.ts'
+import { atEndOfTick, atEndOfTurn } from '../plugin/turn.ts'
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
@@ -26,4 +26,16 @@ t.test('what a task asks for comes in the next turn', async t => {
   await nextTurn()
   await nextTurn()
   t.strictSame(ran, [0, 1, 2])
+})
+
+t.test('the end of a callback comes before that of the turn, and after all that was settled', async t => {
+  const ran: string[] = []
+  const task = { endTick: () => { ran.push('tick') }, endTurn: () => { ran.push('turn') } }
+  await nextTurn()
+  atEndOfTurn(task)
+  atEndOfTick(task)
+  await Promise.resolve().then(() => Promise.resolve())
+  ran.push('settled')
+  await nextTurn()
+  t.strictSame(ran, ['settled', 'tick', 'turn'])
 })
