@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { asking } from './askers.js'
 import { ask, HEAD_END, several, until } from './client.js'
+import { following } from './numbered.js'
 import { polling } from './pollers.js'
 import { subscribing } from './subscribers.js'
 
@@ -47,7 +48,8 @@ const tasks = {
 
   ...subscribing,
   ...asking,
-  ...polling
+  ...polling,
+  ...following
 }
 
 process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })

@@ -12,7 +12,7 @@ const SCENARIOS = [
   'stream', 'open', 'memory', 'idle',
   'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts',
   'relay-1', 'relay-100', 'relay-500', 'relay-abort',
-  'redis-latency', 'redis-fan-out',
+  'redis-latency', 'redis-fan-out', 'redis-cut', 'redis-kill',
   'polling-1000'
 ]
 /** Who takes part where a scenario does not say. */
@@ -21,6 +21,7 @@ const CONTESTANTS = {
   ours: 'fastify-sse-emitter',
   bare: 'Node\'s `res.write`',
   'ours-redis': 'fastify-sse-emitter, on Redis',
+  'ours-nodes': 'fastify-sse-emitter, three nodes on Redis',
   'fastify-sse': '@fastify/sse',
   'better-sse': 'better-sse',
   'fastify-sse-v2': 'fastify-sse-v2',

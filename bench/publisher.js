@@ -1,5 +1,6 @@
 /** A publisher in a process of its own, which posts. */
 import { eventData, now, steadily } from './event.js'
+import { numbered } from './numbered.js'
 import { Poster } from './poster.js'
 
 /** Has a poster for a while. */
@@ -44,7 +45,9 @@ const tasks = {
       await Promise.all(Array.from({ length: connections }, one))
       return { posts, startedAt }
     })
-  }
+  },
+
+  ...numbered
 }
 
 process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })

@@ -1,0 +1,9 @@
+import { withFault } from '../faults.js'
+
+export { columns, contestants, summarize, turns } from '../faults.js'
+
+export const title = 'One of three nodes is killed, at 150 events a second to 60 clients: counted, over all rounds'
+
+export async function round (tools, values) {
+  return await withFault(tools, values, ['kill'])
+}
