@@ -23,11 +23,16 @@ export class Answer {
   #reason: FinishReason | undefined
   #input: number | undefined
   #output: number | undefined
+  /** Whether nothing was said yet. */
+  silent = true
   /** Whether it has had its last delta. */
   over = false
 
   constructor (push: (delta: ModelDelta) => void) {
-    this.#push = push
+    this.#push = delta => {
+      this.silent = false
+      push(delta)
+    }
   }
 
   text (text: unknown): void {

@@ -9,7 +9,15 @@ interface Named {
   readonly arguments?: unknown
 }
 
+/** A piece of a content, as Mistral has them. */
+interface Part {
+  readonly text?: unknown
+  /** What a model that reasons has thought. */
+  readonly thinking?: ReadonlyArray<{ readonly text?: unknown } | null> | null
+}
+
 interface Message {
+  /** A text; of models that reason, Mistral gives a list of parts. */
   readonly content?: unknown
   /** Not in the standard, but in DeepSeek, llama.cpp, vLLM and others. */
   readonly reasoning_content?: unknown
@@ -78,7 +86,7 @@ function take (chunk: Chunk, answer: Answer): void {
   const message = choice.delta ?? choice.message
   if (message) {
     answer.reasoning(message.reasoning_content ?? message.reasoning)
-    answer.text(message.content)
+    takeContent(message.content, answer)
     answer.refusal(message.refusal)
     if (message.tool_calls) {
       for (const [position, { index = position, id, function: called }] of message.tool_calls.entries()) {
@@ -89,4 +97,12 @@ function take (chunk: Chunk, answer: Answer): void {
   }
   if (choice.finish_reason === 'error') throw failure('error')
   if (choice.finish_reason) answer.stops(REASONS.get(choice.finish_reason) ?? 'other')
+}
+
+function takeContent (content: unknown, answer: Answer): void {
+  if (!Array.isArray(content)) return answer.text(content)
+  for (const part of content as ReadonlyArray<Part | null>) {
+    for (const thought of part?.thinking ?? []) answer.reasoning(thought?.text)
+    answer.text(part?.text)
+  }
 }

@@ -78,23 +78,26 @@ export const responses: Protocol = {
     const response = parseObject<Response>(data)
     if (response.error) throw failure(response.error)
     if (response.output === undefined) throw new ModelError('bad_chunk')
-    for (const item of response.output) {
-      for (const { text } of item.summary ?? []) answer.reasoning(text)
-      for (const { type, text, refusal } of item.content ?? []) {
-        if (type === 'reasoning_text') answer.reasoning(text)
-        else answer.text(text)
-        answer.refusal(refusal)
-      }
-      if (item.type === 'function_call') answer.toolCall(item, item.call_id, item.name, item.arguments)
-    }
     conclude(response, answer)
   }
 }
 
-function conclude ({ status, error, incomplete_details: details, usage }: Response, answer: Answer): void {
+function conclude ({ status, error, output, incomplete_details: details, usage }: Response, answer: Answer): void {
   if (error || status === 'failed') throw failure(error)
   if (UNFINISHED.has(status)) throw new ModelError('truncated')
+  // Not streamed, or by a server that streams no more than the end.
+  if (answer.silent) for (const item of output ?? []) takeItem(item, answer)
   if (usage) answer.uses(usage.input_tokens, usage.output_tokens)
   answer.stops(status === 'completed' ? 'stop' : INCOMPLETE.get(details?.reason) ?? 'other')
   answer.end()
+}
+
+function takeItem (item: Item, answer: Answer): void {
+  for (const { text } of item.summary ?? []) answer.reasoning(text)
+  for (const { type, text, refusal } of item.content ?? []) {
+    if (type === 'reasoning_text') answer.reasoning(text)
+    else answer.text(text)
+    answer.refusal(refusal)
+  }
+  if (item.type === 'function_call') answer.toolCall(item, item.call_id, item.name, item.arguments)
 }

@@ -37,6 +37,18 @@ t.test('every reason has a word', t => {
   t.end()
 })
 
+t.test('a content may be a list of what was thought and what is said', t => {
+  const thinking = (...texts: string[]): object => ({ type: 'thinking', thinking: texts.map(text => ({ type: 'text', text })) })
+  const { deltas } = readAll(chatCompletions,
+    chunk({ content: [thinking('Hm', ', well.')] }), chunk({ content: [thinking('So.'), { type: 'text', text: 'Hi' }, null, { type: 'reference', reference_ids: [1] }] }),
+    chunk({ content: ' there' }), chunk({ content: [{ type: 'thinking', thinking: null }, { type: 'thinking', thinking: [null] }] }, 'stop'), '[DONE]')
+  t.strictSame(deltas, [
+    { type: 'reasoning', text: 'Hm' }, { type: 'reasoning', text: ', well.' }, { type: 'reasoning', text: 'So.' },
+    { type: 'text', text: 'Hi' }, { type: 'text', text: ' there' }, finish('stop', undefined)
+  ])
+  t.end()
+})
+
 t.test('calls of tools come in pieces', t => {
   const call = (index: number | undefined, args: string, begin: object = {}, name?: string): object => chunk({ tool_calls: [{ index, ...begin, function: { name, arguments: args } }] })
   const { deltas } = readAll(chatCompletions, call(0, '', { id: 'a', type: 'function' }, 'add'), call(0, '{"x"'), call(0, ':1}'), call(1, '{}', { id: 'b' }, 'sub'), chunk({}, 'tool_calls'), '[DONE]')

@@ -35,6 +35,15 @@ t.test('it thinks, says, refuses and completes', t => {
   t.end()
 })
 
+t.test('what was not streamed is in its end', t => {
+  const output = [{ type: 'reasoning', summary: [{ type: 'summary_text', text: 'Hm.' }] }, { type: 'message', content: [{ type: 'output_text', text: 'Hi' }] }]
+  const end = { ...completed, response: { ...completed.response, output } }
+  t.strictSame(readAll(responses, { type: 'response.output_text.done', text: 'Hi' }, end).deltas,
+    [{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: 'Hi' }, finish('stop', used)])
+  t.strictSame(readAll(responses, { type: 'response.output_text.delta', delta: 'Hi' }, end).deltas, [{ type: 'text', text: 'Hi' }, finish('stop', used)], 'and is not said again')
+  t.end()
+})
+
 t.test('calls of tools come in pieces', t => {
   const { deltas } = readAll(responses,
     { type: 'response.output_item.added', output_index: 1, item: { type: 'function_call', id: 'fc_1', call_id: 'a', name: 'add', arguments: '' } },
