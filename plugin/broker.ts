@@ -67,8 +67,9 @@ export interface SseBrokerSubscription {
  * A log with a live tail, for each channel: what channels and runs stand on. The memory broker keeps it in the process;
  * another keeps it where many processes reach it. A broker that passes the suite of `fastify-sse-emitter/testing` works.
  *
- * Order. The ids of one broker rise over all channels, in the order in which it takes publications, whatever the
- * clocks do; what one caller publishes to one channel without awaiting keeps its order. Everybody sees the same order.
+ * Order. The ids of one broker rise over all channels (of one partition, where it has several), in the order in which it
+ * takes publications, whatever the clocks do; what one caller publishes to one channel without awaiting keeps its order.
+ * Everybody sees the same order.
  *
  * Concurrency. Every method may be called at any time, while others run and by a listener.
  *
@@ -85,6 +86,12 @@ export interface SseBrokerSubscription {
 export interface SseBroker {
   /** Whether other processes have the same log. Then runs are watched over: one whose process is lost ends as failed. */
   readonly shared?: boolean | undefined
+
+  /**
+   * Of which partition a channel is, by its name alone, the same in all processes that have the log. Ids rise over the
+   * channels of one partition, and one stream follows channels of one only. Without this method all channels are of one.
+   */
+  partition? (channel: string): string | number
 
   /**
    * Appends to a channel's log and hands the entry to all who follow it, some of them perhaps before it returns.

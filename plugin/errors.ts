@@ -41,6 +41,9 @@ export const SSE_ERR_LAST_EVENT_ID = createError('SSE_ERR_LAST_EVENT_ID', 'The l
 /** Something is no name for a channel. */
 export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'The name of a channel must be 1 to 255 characters without control characters, got %s', 500, TypeError)
 
+/** One stream was to follow channels of two partitions, whose ids do not rise together. */
+export const SSE_ERR_PARTITION = createError('SSE_ERR_PARTITION', 'One stream cannot follow %s and %s, which are of two partitions of the broker: channels whose names have the same {tag} are of one')
+
 /** A broker was used after it had been closed, which `app.close()` does. */
 export const SSE_ERR_BROKER_CLOSED = createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503)
 

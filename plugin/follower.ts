@@ -1,7 +1,8 @@
+import { inspect } from 'node:util'
 import type { SsePage } from './broker.ts'
 import { Deferred } from './deferred.ts'
 import type { SseEntry } from './entry.ts'
-import { SSE_ERR_CLOSED } from './errors.ts'
+import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from './errors.ts'
 import { encode } from './event.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from './event-id.ts'
 import { Batch, Seat, type Delivery, type SseFilter, type Topic, type TopicFollower } from './topic.ts'
@@ -83,6 +84,8 @@ export class Follower implements TopicFollower {
   readonly #topics: Topics
   readonly #seats: Seat[] = []
   readonly #joining: Joining[] = []
+  /** The first channel that it was to follow: all others are of the same partition. */
+  #first: string | undefined
   /** Everything up to this id was given to the emitter, or was not wanted; undefined at the very beginning. */
   #at: string | undefined
   /** The last id that the client was told. */
@@ -114,8 +117,15 @@ export class Follower implements TopicFollower {
     return this.#seats.map(({ topic }) => topic.name)
   }
 
-  /** Follows more channels. @returns when the client was told where it stands in them */
+  /**
+   * Follows more channels.
+   *
+   * @returns when the client was told where it stands in them
+   * @throws SSE_ERR_PARTITION if they are not of the partition of all others that it has followed; then it follows none
+   *   of them
+   */
   async follow (names: string[], following: Following): Promise<void> {
+    this.#assertTogether(names)
     const followed = new Set([...this.#seats, ...this.#joining.flatMap(({ seats }) => seats)].map(({ topic }) => topic.name))
     const seats = Array.from(new Set(names)).filter(name => !followed.has(name))
       .map(name => new Seat(this.#topics.get(name), this, following.filter, following.until))
@@ -125,6 +135,16 @@ export class Follower implements TopicFollower {
     this.#joining.push({ ...following, seats, ready, joined })
     this.#fallBehind()
     await joined.promise
+  }
+
+  /** The client has one last id for all of them. @throws SSE_ERR_PARTITION */
+  #assertTogether (names: string[]): void {
+    const { broker } = this.#topics
+    const first = this.#first ?? names[0]!
+    for (const name of names) {
+      if (broker.partition?.(name) !== broker.partition?.(first)) throw new SSE_ERR_PARTITION(inspect(first), inspect(name))
+    }
+    this.#first = first
   }
 
   /** Has what was published before now delivered, and not at the end of the turn. */

@@ -77,12 +77,17 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    * A client that reads too slowly is skipped and catches up from history. What happens when history has moved on is
    * said by the option `overflow`.
    *
+   * Where the broker has partitions, all channels of one stream are of one partition, for as long as it lives: ids rise
+   * over the channels of one only, and the client has a single last id. With `redisBroker`, names with the same `{tag}`
+   * are.
+   *
    * From then on `send` refuses events with an `id`, because ids are the channels'.
    *
    * @returns a promise that settles when the client was told where it stands. It rejects, and if nobody awaits it
    *   nothing happens, with
    *   - SSE_ERR_LAST_EVENT_ID (400) when the client's id is longer than 1024 characters; the stream ends with it
    *   - SSE_ERR_CHANNEL or SSE_ERR_OPTION for what cannot be followed, or not so; the stream ends with it
+   *   - SSE_ERR_PARTITION for channels of another partition than those it follows; the stream ends with it
    *   - SSE_ERR_CLOSED when the stream is over, or gets over before
    *   - what the broker rejects with; the stream ends with it
    */

@@ -198,6 +198,27 @@ t.test('several calls at once are taken one after the other', async t => {
   t.strictSame(emitter.markers(), ['sse-ready', 'sse-ready', 'sse-ready'])
 })
 
+t.test('channels of two partitions are refused before anything is followed or told', async t => {
+  const broker = memoryBroker()
+  broker.partition = name => name.charAt(0)
+  const { topics, emitter, another } = scene(broker)
+  const REFUSED = { code: 'SSE_ERR_PARTITION', statusCode: 500, message: /cannot follow 'a1' and 'b1', .* \{tag\}/ }
+  await t.rejects(emitter.follow(['a1', 'a2', 'b1', 'b2']), REFUSED)
+  t.strictSame([[...topics], emitter.text], [[], ''])
+
+  const other = another()
+  const first = other.follow(['a1', 'a2'])
+  await t.rejects(other.follow(['a3', 'b1']), REFUSED, 'also while the first is about to be followed')
+  await first
+  await t.rejects(other.follow('b1'), REFUSED)
+  await other.follow('a3')
+  t.strictSame([other.follower.channels, other.markers()], [['a1', 'a2', 'a3'], ['sse-ready', 'sse-ready']])
+  t.strictSame([...topics].map(({ name }) => name), ['a1', 'a2', 'a3'])
+  await publish(broker, 'a2', ['x'])
+  await turns()
+  t.strictSame(other.data(), ['x'])
+})
+
 t.test('a later channel that comes with a gap or a foreign id says so', async t => {
   const { broker, emitter, another } = scene()
   const ids = await publish(broker, 'b', ['1', '2', '3'], { ...HISTORY, count: 1 })

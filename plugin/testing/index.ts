@@ -41,6 +41,7 @@ export interface BrokerCase {
  * ```
  *
  * The channels have names that nobody has used, so that brokers may share a store with others, and cases may run at once.
+ * Where a broker has partitions, those of a case are of one, whichever that is: names are tried until `partition` says so.
  *
  * @param create makes a broker; the case closes it
  */

@@ -46,6 +46,14 @@ export const publishing: Cases = {
     assert.equal(new Set(ids.map(epochOf)).size, 1, 'of one epoch')
   },
 
+  'a channel is of the same partition at every broker': async scene => {
+    const other = await scene.another()
+    for (let number = 0; number < 20; number++) {
+      const channel = scene.channel()
+      assert.equal(other.broker.partition?.(channel), scene.broker.partition?.(channel), channel)
+    }
+  },
+
   'what is published at once keeps its order in each channel, and no id is given twice': async scene => {
     const channels = Array.from({ length: 5 }, () => scene.channel())
     const published = await Promise.all(Array.from({ length: 100 }, (_, number) => channels.map(channel => scene.publish(channel, `${number}`))).flat())

@@ -52,6 +52,8 @@ export class Scene {
   readonly #create: () => SseBroker | Promise<SseBroker>
   readonly #patience: number
   readonly #others: Scene[] = []
+  /** The partition of all its channels, where the broker has several. */
+  #partition: string | number | undefined
 
   static async open (create: () => SseBroker | Promise<SseBroker>, patience: number): Promise<Scene> {
     return new Scene(await create(), create, patience)
@@ -74,9 +76,14 @@ export class Scene {
     for (const scene of [this, ...this.#others]) await scene.broker.close()
   }
 
-  /** A channel that never was. @param name the end of its name */
+  /** A channel that never was, of the same partition as all others. @param name the end of its name */
   channel (name = ''): string {
-    return `test/${randomUUID()}/${name}`
+    for (;;) {
+      const channel = `test/${randomUUID()}/${name}`
+      const partition = this.broker.partition?.(channel)
+      this.#partition ??= partition
+      if (partition === this.#partition) return channel
+    }
   }
 
   /** Publishes a text, or what else there is to an event. @param publishing what is not usual about it */
