@@ -21,6 +21,7 @@ export interface HearingOwner {
  */
 export class Hearing {
   readonly #line: Line
+  readonly #sharded: boolean
   readonly #owner: HearingOwner
   readonly #joining = new Set<Feed>()
   /** Names of what nobody follows any more. */
@@ -28,8 +29,10 @@ export class Hearing {
   #busy = false
   #closed = false
 
-  constructor (line: Line, owner: HearingOwner) {
+  /** @param sharded whether it is heard from one shard of a cluster, by another pub/sub than the whole has */
+  constructor (line: Line, sharded: boolean, owner: HearingOwner) {
     this.#line = line
+    this.#sharded = sharded
     this.#owner = owner
   }
 
@@ -73,7 +76,7 @@ export class Hearing {
     const names = Array.from(this.#leaving).slice(0, TOGETHER)
     for (const name of names) this.#leaving.delete(name)
     const left = names.filter(name => !this.#owner.isFollowed(name))
-    if (left.length > 0) await this.#line.do(connection => connection.unsubscribe(left))
+    if (left.length > 0) await this.#line.do(connection => this.#sharded ? connection.sUnsubscribe(left) : connection.unsubscribe(left))
   }
 
   async #join (): Promise<void> {
@@ -92,6 +95,7 @@ export class Hearing {
   }
 
   async #hear (names: string[]): Promise<void> {
-    await this.#line.do(connection => connection.subscribe(names, this.#owner.onMessage))
+    const { onMessage } = this.#owner
+    await this.#line.do(connection => this.#sharded ? connection.sSubscribe(names, onMessage) : connection.subscribe(names, onMessage))
   }
 }

@@ -1,15 +1,18 @@
 /**
- * Where things are in Redis. The part in braces is what Redis Cluster places a key by, so that all that one script
- * touches is on one node.
+ * Where the things of one partition are in Redis. The part in braces is what Redis Cluster places a key by, so that all
+ * that one script touches is on one node: the first such part counts, whatever is in a channel's name.
  */
 export class Keys {
   readonly log: string
   readonly wait: string
   readonly #root: string
 
-  /** @param prefix what all names begin with */
-  constructor (prefix: string) {
-    this.#root = `${prefix}{0}:`
+  /**
+   * @param prefix what all names begin with
+   * @param tag the partition's
+   */
+  constructor (prefix: string, tag: string) {
+    this.#root = `${prefix}{${tag}}:`
     this.log = `${this.#root}log`
     this.wait = `${this.#root}wait`
   }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Deferred } from '../deferred.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../errors.ts'
 import { Alarm, type Wheel } from '../wheel.ts'
-import type { RedisConnection } from './connection.ts'
+import type { Address, RedisConnection } from './connection.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import type { Script } from './scripts.ts'
 
@@ -12,11 +12,13 @@ const PAUSE = 50
 const LONGEST_PAUSE = 2_000
 
 /** What Redis says where it is not, or not yet, the one to ask: another may be there when it is connected to anew. */
-const ELSEWHERE = /^(READONLY|LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|TRYAGAIN) /
+const ELSEWHERE = /^(READONLY|LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) /
 
 export interface LineOptions {
-  /** Makes a connection that is still to be connected. */
-  readonly create: () => RedisConnection
+  /** Makes a connection that is still to be connected. @param address where `locate` has found it */
+  readonly create: (address?: Address) => RedisConnection
+  /** Finds out where to connect to, each time; without it, `create` knows. */
+  readonly locate?: (() => Promise<Address>) | undefined
   /** Milliseconds for an answer. */
   readonly timeout: number
   readonly wheel: Wheel
@@ -177,9 +179,16 @@ export class Line {
   async #live (onUp: () => void): Promise<Error> {
     const lost = this.#lost = new Deferred()
     const lose = (error: Error): void => { if (lost === this.#lost) this.lose(error) }
-    const connection = this.#options.create()
+    const { create, locate } = this.#options
+    let address: Address | undefined
+    if (locate !== undefined) {
+      address = await Promise.race([locate().catch(lose), lost.promise.then(() => {})]) as Address | undefined
+      if (address === undefined) return await lost.promise
+    }
+    const connection = create(address)
     connection.on('error', lose)
     connection.on('end', () => { lose(new Error('The connection was closed')) })
+    connection.on('sharded-channel-moved', () => { lose(new Error('What is heard by the connection has moved to another node of the cluster')) })
     // While it is being made, there is nothing yet that could be destroyed.
     const made = new Deferred<void>()
     connection.on('connect', made.resolve)

@@ -7,7 +7,7 @@ import { compareIds, epochOf, idBeforeAll, laterId } from '../event-id.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import { nameOf, type Keys } from './keys.ts'
 import { isUnknownScript, type Line } from './line.ts'
-import { PUBLISH, READ, SYNC } from './scripts.ts'
+import type { Scripts } from './scripts.ts'
 
 /** Milliseconds for which a publication can be repeated by its idempotency key. */
 const REPEATABLE = 10 * 60 * 1_000
@@ -30,6 +30,7 @@ export interface Extent {
 export class RedisLog {
   readonly #keys: Keys
   readonly #line: Line
+  readonly #scripts: Scripts
   /** Where this node hears itself. */
   readonly #node: string
   readonly #onEpoch: () => void
@@ -47,9 +48,10 @@ export class RedisLog {
   #settling = false
 
   /** @param onEpoch called when it is another log from here on */
-  constructor (keys: Keys, line: Line, node: string, onEpoch: () => void) {
+  constructor (keys: Keys, line: Line, scripts: Scripts, node: string, onEpoch: () => void) {
     this.#keys = keys
     this.#line = line
+    this.#scripts = scripts
     this.#node = node
     this.#onEpoch = onEpoch
   }
@@ -67,7 +69,7 @@ export class RedisLog {
    */
   async sync (mark: string, channels: string[]): Promise<Extent> {
     const known = this.#epoch === '' ? '0-0' : timeOf(this.#latest)
-    const reply = await this.#line.run(SYNC, this.#keys.log, newName(), this.#node, mark, this.#epoch, this.#term, known, ...channels.map(nameOf)).catch(error => {
+    const reply = await this.#line.run(this.#scripts.sync, this.#keys.log, newName(), this.#node, mark, this.#epoch, this.#term, known, ...channels.map(nameOf)).catch(error => {
       if (!isOutage(error)) this.#line.lose(error)
       throw error
     })
@@ -88,8 +90,9 @@ export class RedisLog {
 
   /** @throws what `SseBroker.publish` does */
   async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey }: SsePublishing): Promise<SsePublished> {
-    const [key, digest] = idempotencyKey === undefined ? ['', ''] : [idempotencyKey, createHash('sha256').update(text).digest('base64')]
-    const keys = [this.#keys.log, this.#keys.history(channel), this.#keys.once(channel, key)]
+    const { log } = this.#keys
+    const [once, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.once(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
+    const keys = [log, this.#keys.history(channel), once]
     const size = new SseEntry('', payload).bytes
     const rest = [nameOf(channel), this.#keys.live(channel), text, ...[size, count, age, bytes, LINGER].map(String), digest, `${REPEATABLE}`]
     const number = this.#called++
@@ -116,8 +119,9 @@ export class RedisLog {
   async #send (args: string[]): Promise<unknown> {
     this.#sent++
     let reply: unknown
+    const { sha, keys } = this.#scripts.publish
     try {
-      reply = await this.#line.call(['EVALSHA', PUBLISH.sha, `${PUBLISH.keys}`, ...args])
+      reply = await this.#line.call(['EVALSHA', sha, `${keys}`, ...args])
     } catch (error) {
       if (!isUnknownScript(error)) throw error
       reply = null
@@ -160,7 +164,7 @@ export class RedisLog {
       await this.#line.up
       try {
         const epoch = this.#epoch
-        const reply = await this.#line.run(READ, this.#keys.log, this.#keys.history(channel), epoch, timeOf(this.#latest), nameOf(channel), ...asked, `${count}`, `${PAGE_BYTES}`)
+        const reply = await this.#line.run(this.#scripts.read, this.#keys.log, this.#keys.history(channel), epoch, timeOf(this.#latest), nameOf(channel), ...asked, `${count}`, `${PAGE_BYTES}`)
         if (reply !== null) return this.#page(epoch, after, reply as Reply)
         await this.#agree()
       } catch (error) {
@@ -190,7 +194,7 @@ export class RedisLog {
    * @throws SSE_ERR_BROKER_UNAVAILABLE
    */
   async #agree (): Promise<void> {
-    this.#agreeing ??= Promise.all([this.#line.call(['SCRIPT', 'LOAD', PUBLISH.text]), this.sync('', [])]).catch(error => {
+    this.#agreeing ??= Promise.all([this.#line.call(['SCRIPT', 'LOAD', this.#scripts.publish.text]), this.sync('', [])]).catch(error => {
       throw new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error })
     }).finally(() => { this.#agreeing = undefined })
     await this.#agreeing

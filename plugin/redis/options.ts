@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { isFunction, whole, type Check } from '../check.ts'
+import { isBoolean, isFunction, isText, whole, type Check } from '../check.ts'
 import { SSE_ERR_OPTION } from '../errors.ts'
 import { checked } from '../options.ts'
 import type { RedisClient } from './connection.ts'
@@ -21,22 +21,80 @@ export interface RedisWait {
   readonly timeout?: number | undefined
 }
 
+/** How channels are divided among the nodes of a Redis Cluster. */
+export interface RedisCluster {
+  /**
+   * Parts into which channels are divided by their names, each with ids, keys and two connections of its own. Part
+   * number i of n lies in the middle of the i-th n-th of the slots, so that n primaries have one each. All brokers of
+   * one prefix have to have the same number, and with another number channels are elsewhere, without what they had: so
+   * it is to be as many as there will ever be primaries. 12 divide evenly among 2, 3, 4, 6 and 12. 1 to 1024.
+   *
+   * @default 12
+   */
+  readonly partitions?: number | undefined
+
+  /**
+   * Whether what is published is heard by the shard of its partition only (SPUBLISH and SSUBSCRIBE, from Redis 7.0), so
+   * that a cluster takes more the more nodes it has. If not, each event goes to every node.
+   *
+   * @default true
+   */
+  readonly sharded?: boolean | undefined
+}
+
+/** Whom Sentinels are asked for. */
+export interface RedisSentinel {
+  /** The name of the primary in their configuration (`sentinel monitor <name> …`). */
+  readonly name: string
+
+  /**
+   * The user that Sentinels know, who is another than that of Redis. Where Redis takes TLS, they have to as well.
+   *
+   * @default undefined
+   */
+  readonly username?: string | undefined
+
+  /**
+   * The password that Sentinels want.
+   *
+   * @default undefined
+   */
+  readonly password?: string | undefined
+}
+
 export interface RedisBrokerOptions {
   /**
-   * Where Redis is: `redis://user:password@host:6379/0`, with `rediss:` for TLS.
+   * Where Redis is: `redis://user:password@host:6379/0`, with `rediss:` for TLS. With `cluster`, nodes of it; with
+   * `sentinel`, all Sentinels; there may be several, of which one has to answer. What the first says beside host and
+   * port goes for all of Redis.
    *
    * @default 'redis://localhost:6379'
    */
-  readonly url?: string | undefined
+  readonly url?: string | readonly string[] | undefined
 
   /**
    * In place of `url`: a client of node-redis (`createClient` of the package `redis`), with whatever options a
    * connection needs. The broker makes its own connections by `client.duplicate()`; the client need not be connected,
-   * and is not closed.
+   * and is not closed. With `cluster` or `sentinel` there may be both; then of `url` only hosts and ports count.
    *
    * @default undefined
    */
   readonly client?: RedisClient | undefined
+
+  /**
+   * That Redis is a cluster. One stream then follows channels of one partition only, and channels are of one if their
+   * names have the same `{tag}`, as keys of Redis Cluster: `{tenant-1}:prices` and `{tenant-1}:news`.
+   *
+   * @default undefined
+   */
+  readonly cluster?: RedisCluster | undefined
+
+  /**
+   * That Sentinels say where Redis is.
+   *
+   * @default undefined
+   */
+  readonly sentinel?: RedisSentinel | undefined
 
   /**
    * What the names of all keys and channels in Redis begin with. Brokers with the same prefix share their channels, in
@@ -106,12 +164,26 @@ type Given<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name
 
 /** {@link RedisWait}, checked, defaults filled in. */
 export type WaitSettings = Given<RedisWait>
+/** {@link RedisCluster}, checked, defaults filled in. */
+export type ClusterSettings = Given<RedisCluster>
+/** {@link RedisSentinel}, checked. */
+export type SentinelSettings = { readonly [Name in keyof RedisSentinel]-?: RedisSentinel[Name] }
+
 /** Every option, checked, defaults filled in. */
-export type RedisSettings = Given<Omit<RedisBrokerOptions, 'client' | 'wait'>> & { readonly client: RedisClient | undefined, readonly wait: WaitSettings | undefined }
+export interface RedisSettings extends Given<Omit<RedisBrokerOptions, 'url' | 'client' | 'cluster' | 'sentinel' | 'wait'>> {
+  /** None where a client says it. */
+  readonly url: readonly string[]
+  readonly client: RedisClient | undefined
+  readonly cluster: ClusterSettings | undefined
+  readonly sentinel: SentinelSettings | undefined
+  readonly wait: WaitSettings | undefined
+}
 
 const DEFAULTS: RedisSettings = {
-  url: 'redis://localhost:6379',
+  url: ['redis://localhost:6379'],
   client: undefined,
+  cluster: undefined,
+  sentinel: undefined,
   prefix: 'sse:',
   timeout: 5_000,
   probe: 3_000,
@@ -130,8 +202,30 @@ const WAIT: WaitSettings = { replicas: 1, timeout: 1_000 }
 
 const WAIT_CHECKS: Record<keyof RedisWait, Check> = { replicas: whole(1, ''), timeout: whole(1, 'ms') }
 
+const CLUSTER: ClusterSettings = { partitions: 12, sharded: true }
+
+const CLUSTER_CHECKS: Record<keyof RedisCluster, Check> = {
+  partitions: (name, value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 1_024 ? value : fail(name, 'must be a whole number from 1 to 1024', value),
+  sharded: isBoolean
+}
+
+const SENTINEL: SentinelSettings = { name: '', username: undefined, password: undefined }
+
+const SENTINEL_CHECKS: Record<keyof RedisSentinel, Check> = { name: isText, username: isText, password: isText }
+
+/** Options of an option. */
+function group<Settings extends object> (defaults: Settings, checks: Record<string, Check>): Check {
+  return (name, value) => typeof value === 'object' && value !== null ? checked(defaults, value, checks) : fail(name, 'must be an object', value)
+}
+
+function urls (name: string, value: unknown): string[] {
+  const all: unknown[] = Array.isArray(value) ? value : [value]
+  if (all.length > 0 && all.every(url => /^rediss?:\/\/./.test(String(url)))) return all as string[]
+  return fail(name, 'must begin with redis:// or rediss://', value)
+}
+
 const CHECKS: Record<keyof RedisBrokerOptions, Check> = {
-  url: (name, value) => /^rediss?:\/\/./.test(String(value)) ? value : fail(name, 'must begin with redis:// or rediss://', value),
+  url: urls,
   client: (name, value) => typeof (value as RedisClient | null)?.duplicate === 'function' ? value : fail(name, 'must be a client of node-redis', value),
   prefix: (name, value) => typeof value === 'string' && !/[{}]/.test(value) ? value : fail(name, 'must be a string without braces', value),
   timeout: whole(1, 'ms'),
@@ -139,7 +233,9 @@ const CHECKS: Record<keyof RedisBrokerOptions, Check> = {
   maxReplays: whole(1, ''),
   maxWaiting: whole(1, ''),
   maxPending: whole(0, 'bytes'),
-  wait: (name, value) => typeof value === 'object' && value !== null ? checked(WAIT, value, WAIT_CHECKS) : fail(name, 'must be an object', value),
+  cluster: group(CLUSTER, CLUSTER_CHECKS),
+  sentinel: group(SENTINEL, SENTINEL_CHECKS),
+  wait: group(WAIT, WAIT_CHECKS),
   onError: isFunction
 }
 
@@ -149,6 +245,12 @@ const CHECKS: Record<keyof RedisBrokerOptions, Check> = {
  * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
  */
 export function resolveRedisOptions (options: RedisBrokerOptions): RedisSettings {
-  if (options.url !== undefined && options.client !== undefined) fail('client', 'takes the place of `url`: give one of them', options.client)
-  return checked(DEFAULTS, options, CHECKS)
+  const { url, client, cluster, sentinel } = options
+  const located = cluster !== undefined || sentinel !== undefined
+  if (url !== undefined && client !== undefined && !located) fail('client', 'takes the place of `url`: give one of them', client)
+  const settings = checked(client === undefined ? DEFAULTS : { ...DEFAULTS, url: [] }, options, CHECKS)
+  if (settings.url.length > 1 && !located) fail('url', 'may be several with `cluster` or `sentinel` only', url)
+  if (cluster !== undefined && sentinel !== undefined) fail('sentinel', 'is for a Redis that is no cluster: give one of them', sentinel)
+  if (settings.sentinel?.name === '') fail('sentinel.name', 'must be given', undefined)
+  return settings
 }

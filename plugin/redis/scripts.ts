@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /**
- * What Redis does in one step, in Lua. All of it is about one partition, whose keys share a hash tag:
+ * What Redis does in one step, in Lua. All of it is about one partition, whose names share a hash tag:
  *
  * - the log, a hash. Of the partition: `e` its epoch, `m` and `s` the last id given (milliseconds and number), `r` the
  *   run of the Redis process, `t` and `p` the names of this and the previous term, `c` where this term began, `f` up to
@@ -47,15 +47,24 @@ end
 
 /** A script, by its text. */
 export class Script {
+  readonly body: string
   readonly text: string
   readonly sha: string
   readonly keys: number
 
-  constructor (keys: number, text: string) {
-    this.text = COMMON + text
+  constructor (keys: number, body: string) {
+    this.body = body
+    this.text = COMMON + body
     this.sha = createHash('sha1').update(this.text).digest('hex')
     this.keys = keys
   }
+}
+
+/** What Redis is to do for a broker. */
+export interface Scripts {
+  readonly sync: Script
+  readonly publish: Script
+  readonly read: Script
 }
 
 /**
@@ -230,4 +239,10 @@ end
 return { clock, known, gone, entries, more }
 `)
 
-export const SCRIPTS = [SYNC, PUBLISH, READ]
+/** With the pub/sub that a whole cluster hears, or that of one shard of it. */
+export const SCRIPTS: Scripts = { sync: SYNC, publish: PUBLISH, read: READ }
+export const SHARDED_SCRIPTS: Scripts = { sync: sharded(SYNC), publish: sharded(PUBLISH), read: READ }
+
+function sharded ({ keys, body }: Script): Script {
+  return new Script(keys, body.replace("'PUBLISH'", "'SPUBLISH'"))
+}

@@ -42,6 +42,7 @@ export interface TailOptions {
   readonly wheel: Wheel
   readonly commands: Line
   readonly subscriber: Line
+  readonly sharded: boolean
   readonly log: RedisLog
   readonly probe: number
   readonly maxWaiting: number
@@ -89,7 +90,7 @@ export class Tail extends Alarm implements HearingOwner {
   constructor (options: TailOptions) {
     super()
     this.#options = options
-    this.#hearing = new Hearing(options.subscriber, this)
+    this.#hearing = new Hearing(options.subscriber, options.sharded, this)
   }
 
   /** Begins to hear, when the connections are up. */

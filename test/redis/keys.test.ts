@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Keys } from '../../plugin/redis/keys.ts'
 
-const keys = new Keys('app:')
+const keys = new Keys('app:', '0')
 
 t.test('all keys of a partition have one hash tag, whatever a channel is called', async t => {
   for (const key of [keys.log, keys.wait, keys.history('{a}'), keys.once('}{', '{b}'), keys.live('{}'), keys.node('1')]) {

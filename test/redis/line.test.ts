@@ -20,6 +20,8 @@ class FakeConnection extends EventEmitter implements RedisConnection {
   destroy (): void { this.destroyed = true }
   async subscribe (): Promise<void> {}
   async unsubscribe (): Promise<void> {}
+  async sSubscribe (): Promise<void> {}
+  async sUnsubscribe (): Promise<void> {}
 
   async sendCommand (args: string[]): Promise<unknown> {
     const answer = new Deferred<unknown>()
@@ -80,6 +82,42 @@ t.test('it is up when it is connected and prepared', async t => {
   t.strictSame(connection!.asked[0]!.args, ['PING'])
   connection!.asked[0]!.answer.resolve('PONG')
   t.equal(await answer, 'PONG')
+})
+
+t.test('where it has to be found first, it is looked for each time', async t => {
+  const found = [{ host: 'one', port: 1 }, new Error('nobody knows'), { host: 'other', port: 2 }]
+  const created: unknown[] = []
+  const connections: FakeConnection[] = []
+  const { line, errors } = open(t, {
+    locate: async () => {
+      const next = found.shift()!
+      if (next instanceof Error) throw next
+      return next
+    },
+    create: address => {
+      created.push(address)
+      connections.push(new FakeConnection())
+      connections.at(-1)!.connected.resolve()
+      return connections.at(-1)!
+    }
+  })
+  await line.up
+  connections[0]!.emit('sharded-channel-moved')
+  t.throws(() => { line.assertUp() }, { code: UNAVAILABLE, message: /has moved to another node/ })
+  await line.up
+  t.strictSame(created, [{ host: 'one', port: 1 }, { host: 'other', port: 2 }])
+  t.match(errors, [{ message: /has moved to another node/ }, { message: 'nobody knows' }])
+})
+
+t.test('closed while it is looked for, it is not connected', async t => {
+  const found = new Deferred<{ host: string, port: number }>()
+  const { line, connections } = open(t, { locate: () => found.promise })
+  line.close()
+  await new Promise(setImmediate)
+  found.resolve({ host: 'late', port: 1 })
+  await new Promise(setImmediate)
+  t.equal(connections.length, 0)
+  await t.rejects(line.up, { code: 'SSE_ERR_BROKER_CLOSED' })
 })
 
 t.test('when it is lost, what was asked is not known, and it is made again', async t => {
@@ -182,7 +220,7 @@ t.test('what Redis refuses is not the connection\'s fault', async t => {
   t.equal(line.isUp, true)
 })
 
-for (const message of ['READONLY You can\'t write against a read only replica.', 'LOADING Redis is loading the dataset in memory', 'BUSY Redis is busy running a script.']) {
+for (const message of ['READONLY You can\'t write against a read only replica.', 'LOADING Redis is loading the dataset in memory', 'BUSY Redis is busy running a script.', 'MOVED 8192 127.0.0.1:7001', 'ASK 8192 127.0.0.1:7001', 'TRYAGAIN Multiple keys request during rehashing of slot', 'CLUSTERDOWN Hash slot not served']) {
   t.test(`“${message}” means that another is to be asked`, async t => {
     const { line, connection } = open(t)
     const first = await connection(1)

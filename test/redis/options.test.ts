@@ -6,8 +6,10 @@ import { resolveRedisOptions } from '../../plugin/redis/options.ts'
 t.test('every option has a default', async t => {
   const { onError, ...settings } = resolveRedisOptions({})
   t.strictSame(settings, {
-    url: 'redis://localhost:6379',
+    url: ['redis://localhost:6379'],
     client: undefined,
+    cluster: undefined,
+    sentinel: undefined,
     prefix: 'sse:',
     timeout: 5_000,
     probe: 3_000,
@@ -17,6 +19,8 @@ t.test('every option has a default', async t => {
     wait: undefined
   })
   t.strictSame(resolveRedisOptions({ wait: {} }).wait, { replicas: 1, timeout: 1_000 })
+  t.strictSame(resolveRedisOptions({ cluster: {} }).cluster, { partitions: 12, sharded: true })
+  t.strictSame(resolveRedisOptions({ sentinel: { name: 'main' } }).sentinel, { name: 'main', username: undefined, password: undefined })
 })
 
 t.test('by default, what goes wrong is a warning of the process', async t => {
@@ -29,7 +33,13 @@ t.test('by default, what goes wrong is a warning of the process', async t => {
 t.test('options that make sense are taken', async t => {
   const client = createClient()
   const onError = (): void => {}
-  for (const options of [{ url: 'rediss://user:password@host:6380/1' }, { client }, { prefix: '' }, { wait: { replicas: 2, timeout: 50 } }, { onError }, { maxPending: 0 }]) {
+  const url = ['redis://a', 'redis://b']
+  t.strictSame(resolveRedisOptions({ url: 'rediss://user:password@host:6380/1' }).url, ['rediss://user:password@host:6380/1'])
+  t.strictSame(resolveRedisOptions({ client }).url, [])
+  for (const options of [
+    { url, cluster: { partitions: 1_024, sharded: false } }, { url, sentinel: { name: 'main', username: 'a', password: 'b' } }, { url, client, cluster: {} },
+    { url: ['redis://a'] }, { client }, { prefix: '' }, { wait: { replicas: 2, timeout: 50 } }, { onError }, { maxPending: 0 }
+  ]) {
     t.match(resolveRedisOptions(options), options)
   }
 })
@@ -37,6 +47,21 @@ t.test('options that make sense are taken', async t => {
 for (const [options, message] of [
   [{ url: '' }, 'Option `url` must begin with redis:// or rediss://, got \'\''],
   [{ url: 'http://localhost' }, 'Option `url` must begin with redis:// or rediss://, got \'http://localhost\''],
+  [{ url: [] }, 'Option `url` must begin with redis:// or rediss://, got []'],
+  [{ url: ['redis://a', 'b'], cluster: {} }, 'Option `url` must begin with redis:// or rediss://, got [ \'redis://a\', \'b\' ]'],
+  [{ url: ['redis://a', 'redis://b'] }, /Option `url` may be several with `cluster` or `sentinel` only/],
+  [{ cluster: true }, 'Option `cluster` must be an object, got true'],
+  [{ cluster: { partitions: 0 } }, 'Option `partitions` must be a whole number from 1 to 1024, got 0'],
+  [{ cluster: { partitions: 1_025 } }, /Option `partitions` must be a whole number from 1 to 1024/],
+  [{ cluster: { partitions: 1.5 } }, /Option `partitions` must be a whole number from 1 to 1024/],
+  [{ cluster: { partitions: '3' } }, /Option `partitions` must be a whole number from 1 to 1024/],
+  [{ cluster: { sharded: 1 } }, /Option `sharded` must be true or false/],
+  [{ cluster: { nodes: 3 } }, /Option `nodes` is not an option here/],
+  [{ cluster: {}, sentinel: { name: 'main' } }, /Option `sentinel` is for a Redis that is no cluster: give one of them/],
+  [{ sentinel: {} }, 'Option `sentinel.name` must be given, got undefined'],
+  [{ sentinel: { name: '' } }, /Option `name` must be a non-empty string/],
+  [{ sentinel: { name: 'main', password: 1 } }, /Option `password` must be a non-empty string/],
+  [{ sentinel: 'main' }, 'Option `sentinel` must be an object, got \'main\''],
   [{ client: {} }, 'Option `client` must be a client of node-redis, got {}'],
   [{ client: null }, 'Option `client` must be a client of node-redis, got null'],
   [{ url: 'redis://a', client: { duplicate: 1 } }, /Option `client` takes the place of `url`: give one of them/],

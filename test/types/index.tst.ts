@@ -1,6 +1,8 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { describe, expect, test } from 'tstyche'
+import { createClient } from 'redis'
 import sse, { event, errors, memoryBroker, type SseBroker, type SseEmitter, type SseEntry, type SseEvent, type SseHub, type SsePluginOptions, type SsePublished, type SseReason, type SseRun, type SseRunStarted, type SseStreamOptions } from 'fastify-sse-emitter'
+import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
 
 declare const reply: FastifyReply
 declare const app: FastifyInstance
@@ -143,6 +145,24 @@ describe('a channel', () => {
   test('stands on a broker', () => {
     expect(memoryBroker()).type.toBe<SseBroker>()
     expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: memoryBroker({ maxChannels: 5 }), lastEventIdParameter: 'since' })
+  })
+
+  test('may have partitions, named by numbers or texts', () => {
+    expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel.length })
+    expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel })
+    expect<SseBroker>().type.not.toBeAssignableFrom({ ...memoryBroker(), partition: 3 })
+  })
+})
+
+describe('a broker in Redis', () => {
+  test('is made from one address, or from several of a cluster or of Sentinels', () => {
+    expect(redisBroker({ url: 'redis://a' })).type.toBe<RedisBroker>()
+    expect<RedisBrokerOptions>().type.toBeAssignableFrom({ url: ['redis://a', 'redis://b'], cluster: { partitions: 3, sharded: false } })
+    expect<RedisBrokerOptions>().type.toBeAssignableFrom({ url: ['redis://a'], client: createClient(), cluster: {} })
+    expect<RedisBrokerOptions>().type.toBeAssignableFrom({ url: 'redis://a', sentinel: { name: 'main', username: 'a', password: 'b' } })
+    expect<RedisBrokerOptions>().type.not.toBeAssignableFrom({ sentinel: {} })
+    expect<RedisBrokerOptions>().type.not.toBeAssignableFrom({ cluster: { partitions: '3' } })
+    expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: redisBroker() })
   })
 })
 
