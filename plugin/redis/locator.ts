@@ -25,7 +25,7 @@ export interface LocatorOptions<Answer> {
 export class Locator<Answer> {
   readonly #options: LocatorOptions<Answer>
   #learnt: Address[] = []
-  #lines: Line[] = []
+  readonly #lines: Line[] = []
   #asking: Promise<Answer> | undefined
 
   constructor (options: LocatorOptions<Answer>) {
@@ -43,8 +43,9 @@ export class Locator<Answer> {
     return await this.#asking
   }
 
+  /** Asks no more. */
   close (): void {
-    for (const line of this.#lines) line.close()
+    for (const line of this.#lines.splice(0)) line.close()
   }
 
   async #ask (): Promise<Answer> {
@@ -59,14 +60,7 @@ export class Locator<Answer> {
       this.#lines.push(line)
       return answer.promise
     })
-    try {
-      return await Promise.any(answers)
-    } catch (error) {
-      throw (error as AggregateError).errors[0]
-    } finally {
-      this.close()
-      this.#lines = []
-    }
+    return await Promise.any(answers).catch((error: AggregateError) => { throw error.errors[0] }).finally(() => { this.close() })
   }
 
   /** Some of all that are known, others each time. */
