@@ -22,7 +22,7 @@ export interface RedisBroker extends SseBroker {
 /**
  * A broker in Redis: what is published here is heard by all processes with a broker on the same Redis, and outlives
  * them. It takes two connections, whatever there is to follow, and in a cluster two for each partition; and Redis 6.2 or
- * later, 7.0 for a cluster.
+ * later, 7.0 for the sharded pub/sub of a cluster.
  *
  * In Redis, a channel takes about 160 bytes (with a name of 40) while it is remembered: until its history has expired,
  * and for ten minutes more. A history takes 4.7 KB at least, which is a block of a stream (`stream-node-max-bytes` makes
