@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { createClient } from 'redis'
 import { redisBroker, type RedisBroker } from '../../plugin/redis/index.ts'
 import { slotOf, tagsOf } from '../../plugin/redis/slots.ts'
 import type { SseRun } from '../../plugin/run.ts'
@@ -158,7 +159,8 @@ suiteWith(t, 'redis-server', 'a broker in a Redis Cluster', async (t, program) =
   }
 
   t.test('while its slot moves, nothing of a partition is lost and nothing comes twice', async t => {
-    const [publisher, follower] = [open(t), open(t)]
+    // One of them by the older protocol, in which it is told otherwise that a channel has moved.
+    const [publisher, follower] = [open(t), open(t, { client: createClient({ RESP: 2 }) })]
     const [moving, staying] = [channelOf(publisher, 1), channelOf(publisher, 0)].map(name => `{${name}}:moving`) as [string, string]
     const ears = await Promise.all([Ear.on(publisher, moving), Ear.on(follower, moving), Ear.on(follower, staying)])
     const { texts, refused } = await publishWhileMoving(publisher, follower, moving, staying)
@@ -213,21 +215,15 @@ suiteWith(t, 'redis-server', 'a broker in a Redis Cluster', async (t, program) =
     const slot = slotOf(tagsOf(PARTITIONS)[0]!)
     const primary = await cluster.ownerOf(slot)
     const replica = await cluster.join(t, program, primary)
-    const settled = async (): Promise<void> => await eventually(async () => {
-      const states = await Promise.all([primary, replica].map(async server => `${await server.command('INFO', 'replication')}`))
-      assert.match(states.join(), /master_link_status:up/)
-      assert.equal(...states.map(state => /master_repl_offset:(\d+)/.exec(state)![1]) as [unknown, unknown])
-    })
     const broker = open(t, { prefix: 'failover:' })
+    const sure = open(t, { prefix: 'failover:', wait: {} })
     const channel = channelOf(broker, 0)
     const ear = await Ear.on(broker, channel)
-    await publish(broker, channel, 'before')
-    await settled()
-    await replica.command('CLUSTER', 'FAILOVER')
+    await publish(sure, channel, 'before')
+    await replica.command('CLUSTER', 'FAILOVER', 'TAKEOVER')
     await eventually(async () => { assert.equal(await cluster.ownerOf(slot), replica) })
-    await insist(broker, channel, 'handed over')
+    await insist(sure, channel, 'handed over')
     await ear.hears('before', 'handed over')
-    await settled()
     await replica.kill()
     await insist(broker, channel, 'after')
     await ear.hears('before', 'handed over', 'after')
