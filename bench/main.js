@@ -66,7 +66,7 @@ async function contestantsOf ({ contestants = PEERS }) {
 
 function figure (value) {
   if (Number.isInteger(value) || Math.abs(value) >= 999.5) return Math.round(value).toLocaleString('en')
-  return value.toPrecision(Math.abs(value) >= 100 ? 3 : 2)
+  return value.toPrecision(Math.abs(value) >= 99.5 ? 3 : 2)
 }
 
 /** In another order each time: what one leaves behind, a garbage collection for instance, shall not always hit the same next. */
