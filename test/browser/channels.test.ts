@@ -39,18 +39,21 @@ browserSuite(t, 'a browser that follows a channel', async (t, browser) => {
     await visit(t, browser, origin, async page => {
       const { got } = await follow(page, '/all')
       const channel = app.sse.channel('a')
-      await until(() => channel.subscribers === 1, 'it follows')
+      // A stream that is ended before it has begun tells its client nothing, not even where it would have begun.
+      const begun = async (times: number): Promise<void> => {
+        await until(async () => (await got()).filter(text => text === 'sse-ready').length >= times, `it follows for the ${times}. time`)
+      }
+      await begun(1)
       const published: string[] = []
       for (let count = 1; count <= 30; count++) {
         await channel.publish(String(count))
         published.push(String(count))
         if (count % 10 === 0) app.sse.close()
-        if (count % 15 === 0) await until(() => channel.subscribers === 1, 'it is back')
+        if (count % 15 === 0) await begun(count / 15 + 1)
       }
       await until(async () => (await got()).at(-1) === '30', 'all has come')
       const all = await got()
       t.strictSame(all.filter(text => !text.startsWith('sse-')), published)
-      t.ok(all.filter(text => text === 'sse-ready').length >= 3, all.join())
       t.ok(!all.includes('sse-gap') && !all.includes('sse-reset'))
     })
   })
