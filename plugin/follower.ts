@@ -178,20 +178,11 @@ export class Follower implements TopicFollower {
   deliver (topic: Topic, delivery: Delivery): void {
     if (!this.#live) return
     const batch = topic.batch!
-    if (this.#seats.length === 1 && this.#takesWhole(batch)) {
+    if (this.#seats.length === 1 && this.#seats[0]!.insatiable) {
       this.#give(batch, delivery)
     } else if (delivery !== this.#delivery) {
       this.#delivery = delivery
       this.#choose(delivery)
-    }
-  }
-
-  #takesWhole (batch: Batch): boolean {
-    try {
-      return this.#seats[0]!.takesWhole(batch)
-    } catch {
-      // What was thrown is dealt with where entries are chosen.
-      return false
     }
   }
 

@@ -44,10 +44,9 @@ export class Seat extends Link {
     this.until = until
   }
 
-  /** Whether it takes all of a batch, and the stream goes on after it. @throws what `until` throws */
-  takesWhole ({ entries }: Batch): boolean {
-    if (this.filter !== undefined || this.since !== undefined) return false
-    return this.until === undefined || !entries.some(entry => this.ends(entry))
+  /** Whether it takes everything there is. */
+  get insatiable (): boolean {
+    return this.filter === undefined && this.until === undefined && this.since === undefined
   }
 
   /** @throws what the filter throws */

@@ -240,3 +240,12 @@ t.test('close settles who waits: with the error, or well where all has left', as
   }
   t.doesNotThrow(() => scene().outbox.close(() => { throw new Error('nobody asks') }), 'also if nobody waits')
 })
+
+t.test('what goes to many comes after what was put in before', async t => {
+  const { outbox, transport } = scene()
+  outbox.attach(transport, '')
+  await nextTurn()
+  outbox.put('a')
+  t.ok(outbox.share(new SharedText('b'), 1))
+  t.strictSame(transport.written.join(''), 'ab')
+})
