@@ -273,6 +273,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     if (reason === 'complete') this.open()
     // What was published before the end is before it, and may be the end.
     this.#follower?.flush()
+    if (this.state === 'closed') return
     this.#stop(reason)
     this.#outbox.finish()
   }

@@ -141,8 +141,9 @@ export class Follower implements TopicFollower {
   #assertTogether (names: string[]): void {
     const { broker } = this.#topics
     const first = this.#first ?? names[0]!
+    const partition = broker.partition?.(first)
     for (const name of names) {
-      if (broker.partition?.(name) !== broker.partition?.(first)) throw new SSE_ERR_PARTITION(inspect(first), inspect(name))
+      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(inspect(first), inspect(name))
     }
     this.#first = first
   }
@@ -177,9 +178,9 @@ export class Follower implements TopicFollower {
 
   deliver (topic: Topic, delivery: Delivery): void {
     if (!this.#live) return
-    const batch = topic.batch!
-    if (this.#seats.length === 1 && this.#seats[0]!.insatiable) {
-      this.#give(batch, delivery)
+    const seat = this.#seats[0]
+    if (this.#seats.length === 1 && seat!.insatiable) {
+      this.#give(topic.batch!, delivery)
     } else if (delivery !== this.#delivery) {
       this.#delivery = delivery
       this.#choose(delivery)

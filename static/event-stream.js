@@ -1,4 +1,4 @@
-/* A decoder of text/event-stream. No DOM in here. */
+/* Reads text/event-stream. No DOM in here. */
 
 /**
  * Decodes the bytes of one response as the HTML standard says
@@ -89,4 +89,11 @@ globalThis.EventStreamDecoder = class EventStreamDecoder {
     if (data === '') return []
     return [{ kind: 'event', type, data: data.slice(0, -1), lastEventId: this.#id }]
   }
+}
+
+/** The chunks of a body; not every browser can iterate it by itself. */
+globalThis.chunks = async function * chunks (body) {
+  if (body === null) return
+  const reader = body.getReader()
+  for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value
 }

@@ -1,6 +1,7 @@
 /* The page of the market: what comes by one stream is drawn once a frame, however much it is. */
 /* global location, history, matchMedia, Option, requestAnimationFrame */
 
+import { assertOk } from './answer.js'
 import { CandleChart, Curve } from './market-charts.js'
 import { HeatMap } from './market-map.js'
 import { MarketModel } from './market-model.js'
@@ -82,7 +83,7 @@ async function load (symbol) {
 
 async function ask (path, signal) {
   const response = await fetch(`market/${path}`, { cache: 'no-store', signal })
-  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim())
+  assertOk(response)
   return await response.json()
 }
 

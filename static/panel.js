@@ -1,7 +1,7 @@
 /* What the page of the chat and the inspector have in common: a panel that says how a stream is, and shows what comes.
    A classic script, since a page that is opened from the disk gets no modules. Texts reach the page as text, never as
    HTML. */
-/* global EventStreamDecoder */
+/* global EventStreamDecoder, chunks */
 
 /** Rows that a list keeps: a page that is left open over night shall not grow. */
 const KEEP = 300
@@ -195,13 +195,6 @@ class WirePanel extends Panel {
     this.figure('bytes', this.#bytes)
     this.figure('events', this.#events)
   }
-}
-
-/** The chunks of a body; not every browser can iterate it by itself. */
-async function * chunks (body) {
-  if (body === null) return
-  const reader = body.getReader()
-  for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value
 }
 
 Object.assign(globalThis, { make, station, statusOf, messageIn, isEventStream, submitByEnter, Panel, WirePanel })

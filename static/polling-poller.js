@@ -1,6 +1,8 @@
 /* Who asks again and again. No DOM in here. */
 /* global PerformanceObserver */
 
+import { assertOk } from './answer.js'
+
 /** Milliseconds after which there is no answer any more. */
 const PATIENCE = 10_000
 
@@ -65,7 +67,7 @@ export class Poller {
       // The browser sends the ETag of what it has, and takes that again at a 304.
       const response = await fetch(this.#url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) })
       const receivedAt = performance.now()
-      if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim())
+      assertOk(response)
       this.#on.answer(await response.json(), { sentAt, receivedAt, time: Number(response.headers.get('x-time')) })
     } catch (error) {
       // It was stopped.

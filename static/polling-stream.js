@@ -1,6 +1,7 @@
 /* Who is told. It reads by fetch, which can count bytes, and does what an EventSource does beyond that. No DOM in here. */
-/* global EventStreamDecoder */
+/* global EventStreamDecoder, chunks */
 
+import { assertOk } from './answer.js'
 import './event-stream.js'
 
 /** Bytes that browsers count for the head of an answer, whatever it is (https://www.w3.org/TR/resource-timing/). */
@@ -70,13 +71,12 @@ export class Stream {
     const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
     this.connections++
     this.bytes += HEAD
-    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim())
+    assertOk(response)
     this.#decoder = new EventStreamDecoder(lastEventId)
-    const reader = response.body.getReader()
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    for await (const bytes of chunks(response.body)) {
       heard()
-      this.bytes += read.value.length
-      for (const { kind, type, data, ms } of this.#decoder.push(read.value).items) {
+      this.bytes += bytes.length
+      for (const { kind, type, data, ms } of this.#decoder.push(bytes).items) {
         if (kind === 'retry') this.#retry = ms
         else if (kind === 'event') this.#on.event(type, data)
       }

@@ -1,6 +1,7 @@
 /* The page about polling: the same prices, asked for again and again and pushed, and what each costs. */
 /* global location, matchMedia */
 
+import { assertOk } from './answer.js'
 import { price, short, whole } from './market-text.js'
 import { Age } from './polling-age.js'
 import { Changes } from './polling-changes.js'
@@ -94,7 +95,7 @@ const pushed = new Side('pushed')
 async function load () {
   try {
     const response = await fetch('market/symbols', { cache: 'no-store' })
-    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim())
+    assertOk(response)
     begin(await response.json())
   } catch (error) {
     say(`The server did not give the market, and is asked again: ${error.message}`)

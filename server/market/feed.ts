@@ -2,16 +2,8 @@ import { randomBytes } from 'node:crypto'
 import createError from '@fastify/error'
 import type { SseChannel, SseHub, SsePublishFields } from 'fastify-sse-emitter'
 import type { Candle } from './candles.ts'
-import type { Market } from './market.ts'
+import type { Market, Quotes } from './market.ts'
 import { Statistics } from './statistics.ts'
-
-/** All prices at one moment. */
-export interface Quotes {
-  /** In milliseconds since 1970. */
-  readonly time: number
-  /** By symbol. */
-  readonly prices: Record<string, number>
-}
 
 /** The candles of an instrument, and the id of the event that told the last of them. */
 export interface History {
@@ -73,13 +65,11 @@ export class Feed {
   /** Moves the market, and tells. @param now in milliseconds since 1970; does not fall */
   tick (now: number): void {
     this.#market.advance(now)
-    const prices: Record<string, number> = {}
-    for (const [symbol, { price, candles }] of this.#market.listings) {
+    for (const [symbol, { candles }] of this.#market.listings) {
       const tape = this.#tapes.get(symbol)!
       tape.id = this.#publishCandle(tape.channel, candles.last)
-      prices[symbol] = price
     }
-    this.#publish(this.#quotes, { time: now, prices } satisfies Quotes, { event: 'quotes' })
+    this.#publish(this.#quotes, this.#market.quotes, { event: 'quotes' })
     const sample = this.statistics.sample(now, this.#hub.size)
     if (sample !== undefined) this.#publish(this.#figures, sample, { event: 'statistics' })
   }
@@ -87,12 +77,8 @@ export class Feed {
   /** What was told last of all prices, and of an instrument. @throws UNKNOWN_SYMBOL (404) */
   latest (symbol: string): Latest {
     this.#tape(symbol)
-    const { time, listings } = this.#market
-    return {
-      time,
-      prices: Object.fromEntries(Array.from(listings, ([name, { price }]) => [name, price])),
-      candle: listings.get(symbol)!.candles.last
-    }
+    const { quotes, listings } = this.#market
+    return { ...quotes, candle: listings.get(symbol)!.candles.last }
   }
 
   /** What to follow for an instrument. @throws UNKNOWN_SYMBOL (404) */

@@ -9,6 +9,14 @@ const PAST_STEP = 500
 /** Milliseconds that prices move for at once, however long the process was stopped. */
 const MAX_STEP = 10_000
 
+/** All prices at one moment. */
+export interface Quotes {
+  /** In milliseconds since 1970. */
+  readonly time: number
+  /** By symbol. */
+  readonly prices: Readonly<Record<string, number>>
+}
+
 /**
  * A market that is made up. Prices walk at random, partly together. It has a past, as long as candles are kept, and no
  * clock: it moves when it is told the time. The same seed and the same times make the same market.
@@ -32,9 +40,9 @@ export class Market {
     for (let time = begin + PAST_STEP; time <= now; time += PAST_STEP) this.advance(time)
   }
 
-  /** When prices moved last, in milliseconds since 1970. */
-  get time (): number {
-    return this.#now
+  /** What they are since they moved last. */
+  get quotes (): Quotes {
+    return { time: this.#now, prices: Object.fromEntries(Array.from(this.listings, ([symbol, { price }]) => [symbol, price])) }
   }
 
   /** Moves every price once. @param now in milliseconds since 1970; does not fall */

@@ -371,6 +371,25 @@ t.test('what was published before the end comes before it', async t => {
   }
 })
 
+t.test('a stream that is completed, and whose last event is published at the same moment, ends once', async t => {
+  const { app, listen } = await build(t)
+  const reasons: string[] = []
+  let emitter: SseEmitter | undefined
+  app.get('/', async (_request, reply) => {
+    emitter = reply.sse()
+    emitter.onCompletion(reason => { reasons.push(reason) })
+    await emitter.subscribe(app.sse.channel('a'), { until: () => true })
+    return emitter
+  })
+  const client = await reader(await listen())
+  app.sse.channel('a').publish('last')
+  emitter!.complete()
+  await once(client.message, 'end')
+  t.strictSame(client.data, ['last'])
+  await emitter!.closed
+  t.strictSame(reasons, ['complete'])
+})
+
 t.test('after the application has closed nothing can be published', async t => {
   const { app, listen } = await build(t)
   follow(app)
