@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { kJoint, wrapHandler } from './handler.ts'
+import { kJoint, wrapHandler } from './reply/handler.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions, type SseStreamOptions } from './options.ts'
-import type { SseEmitter } from './sse-emitter.ts'
+import type { SseEmitter } from './stream/sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const hub = new Hub(resolvePluginOptions(options), app.log)
@@ -23,23 +23,23 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
 /** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
 export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
-export { SseEntry, type SsePayload } from './entry.ts'
-export { event } from './event.ts'
-export * as errors from './errors.ts'
-export type { SseReason } from './errors.ts'
-export type { SseEvent, SseFields, SseSerializer } from './event.ts'
-export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './broker.ts'
-export type { SseChannel } from './channel.ts'
-export { failureOf, type SseFailure } from './failure.ts'
+export { SseEntry, type SsePayload } from './wire/entry.ts'
+export { event } from './wire/event.ts'
+export * as errors from './base/errors.ts'
+export type { SseReason } from './base/errors.ts'
+export type { SseEvent, SseFields, SseSerializer } from './wire/event.ts'
+export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './channels/broker.ts'
+export type { SseChannel } from './channels/channel.ts'
+export { failureOf, type SseFailure } from './base/failure.ts'
 export type { SseChannelOptions, SseHub } from './hub.ts'
-export { memoryBroker, type MemoryBrokerOptions } from './memory-broker.ts'
+export { memoryBroker, type MemoryBrokerOptions } from './channels/memory-broker.ts'
 export type { SsePluginOptions, SseStreamOptions, SseSubscribeOptions } from './options.ts'
-export type { SsePublishFields } from './payload.ts'
-export type { SseRun, SseRunReading } from './run.ts'
-export type { SseRunEnd } from './run-log.ts'
-export type { SseRunOptions } from './run-options.ts'
-export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs.ts'
-export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './sse-emitter.ts'
+export type { SsePublishFields } from './channels/payload.ts'
+export type { SseRun, SseRunReading } from './runs/run.ts'
+export type { SseRunEnd } from './runs/run-log.ts'
+export type { SseRunOptions } from './runs/options.ts'
+export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/runs.ts'
+export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './stream/sse-emitter.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

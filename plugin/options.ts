@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
-import type { SseBroker, SseHistory } from './broker.ts'
-import { eventType, isBoolean, isBroker, isFunction, isText, moment, oneOf, streamHeaders, whole, type Check } from './check.ts'
-import type { SseEntry } from './entry.ts'
-import { SSE_ERR_OPTION } from './errors.ts'
-import type { SseSerializer } from './event.ts'
+import type { SseBroker, SseHistory } from './channels/broker.ts'
+import { eventType, isBoolean, isBroker, isFunction, isText, moment, oneOf, streamHeaders, whole, type Check } from './base/options.ts'
+import type { SseEntry } from './wire/entry.ts'
+import { SSE_ERR_OPTION } from './base/errors.ts'
+import type { SseSerializer } from './wire/event.ts'
 
 /** What one stream can be told, in `reply.sse(options)`; in `app.register(sse, options)` it is the default for all. */
 export interface SseStreamOptions {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
-import * as errors from '../plugin/errors.ts'
+import * as errors from '../plugin/base/errors.ts'
 import { resolvePluginOptions } from '../plugin/options.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { memoryBroker } from '../plugin/memory-broker.ts'
+import { memoryBroker } from '../plugin/channels/memory-broker.ts'
 import { resolveHistory, resolvePluginOptions, resolveStreamOptions, type SsePluginOptions, type SseStreamOptions } from '../plugin/options.ts'
 
 const wrong = (options: object): (() => unknown) => () => resolvePluginOptions(options)

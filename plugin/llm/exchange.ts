@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
-import { Deferred } from '../deferred.ts'
+import { Deferred } from '../base/deferred.ts'
 import { Answer } from './answer.ts'
 import type { BodyReader } from './body.ts'
 import type { DeltaStream } from './delta-stream.ts'

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { whole, type Check } from '../check.ts'
-import { SSE_ERR_OPTION } from '../errors.ts'
+import { whole, type Check } from '../base/options.ts'
+import { SSE_ERR_OPTION } from '../base/errors.ts'
 
 /** Where a model is, and how long it is waited for. */
 export interface ModelOptions {

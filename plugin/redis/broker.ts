@@ -1,5 +1,5 @@
-import type { SseBroker } from '../broker.ts'
-import { Wheel } from '../wheel.ts'
+import type { SseBroker } from '../channels/broker.ts'
+import { Wheel } from '../base/timer-wheel.ts'
 import { Cluster } from './cluster.ts'
 import { connector } from './connector.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from './options.ts'

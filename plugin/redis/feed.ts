@@ -1,5 +1,5 @@
-import type { SseBrokerListener } from '../broker.ts'
-import { Deferred } from '../deferred.ts'
+import type { SseBrokerListener } from '../channels/broker.ts'
+import { Deferred } from '../base/deferred.ts'
 
 /** A listener's place at a channel. */
 export interface Seat {

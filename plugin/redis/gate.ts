@@ -1,4 +1,4 @@
-import { Deferred } from '../deferred.ts'
+import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 
 /** Lets so many in at once, and has others wait for their turn, of whom there may be so many. */

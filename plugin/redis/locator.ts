@@ -1,5 +1,5 @@
-import { Deferred } from '../deferred.ts'
-import type { Wheel } from '../wheel.ts'
+import { Deferred } from '../base/deferred.ts'
+import type { Wheel } from '../base/timer-wheel.ts'
 import type { Address, RedisConnection } from './connection.ts'
 import { Line } from './line.ts'
 

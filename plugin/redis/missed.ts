@@ -1,5 +1,5 @@
-import type { SseEntry } from '../entry.ts'
-import { compareIds } from '../event-id.ts'
+import type { SseEntry } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
 import type { Feed } from './feed.ts'
 import { Gate } from './gate.ts'
 import type { RedisLog } from './log.ts'

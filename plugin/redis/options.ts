@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { isBoolean, isFunction, isText, whole, type Check } from '../check.ts'
-import { SSE_ERR_OPTION } from '../errors.ts'
+import { isBoolean, isFunction, isText, whole, type Check } from '../base/options.ts'
+import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { checked } from '../options.ts'
 import type { RedisClient } from './connection.ts'
 

@@ -1,4 +1,4 @@
-import type { Wheel } from '../wheel.ts'
+import type { Wheel } from '../base/timer-wheel.ts'
 import type { Address } from './connection.ts'
 import { addressesOf, type Connect } from './connector.ts'
 import { Locator } from './locator.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
-import { compareIds, epochOf, idBeforeAll } from '../event-id.ts'
+import { compareIds, epochOf, idBeforeAll } from '../wire/event-id.ts'
 import { rise, type Cases, type Ear } from './scene.ts'
 
 export const following: Cases = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
-import type { SseHistory, SsePage } from '../broker.ts'
-import { compareIds, epochOf, idBeforeAll } from '../event-id.ts'
+import type { SseHistory, SsePage } from '../channels/broker.ts'
+import { compareIds, epochOf, idBeforeAll } from '../wire/event-id.ts'
 import { idsOf, type Cases, type Scene } from './scene.ts'
 
 /** What a page says, with the ids of its entries. */

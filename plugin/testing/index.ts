@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import type { SseBroker } from '../broker.ts'
+import type { SseBroker } from '../channels/broker.ts'
 import { closing } from './closing.ts'
 import { following } from './following.ts'
 import { history } from './history.ts'

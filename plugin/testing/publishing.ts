@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { SsePayload } from '../entry.ts'
-import { compareIds, epochOf } from '../event-id.ts'
+import type { SsePayload } from '../wire/entry.ts'
+import { compareIds, epochOf } from '../wire/event-id.ts'
 import { assertEntry, idsOf, rise, type Cases } from './scene.ts'
 
 /** What is easily lost on the way: the empty, the long, and what some parser takes for its own. */

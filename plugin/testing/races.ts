@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { compareIds } from '../event-id.ts'
+import { compareIds } from '../wire/event-id.ts'
 import type { Random } from './random.ts'
 import { assertEntry, idsOf, type Cases, type Scene } from './scene.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { SsePayload } from '../entry.ts'
+import type { SsePayload } from '../wire/entry.ts'
 import { idsOf, type Cases } from './scene.ts'
 
 const PAYLOAD: SsePayload = { data: 'data', event: 'type', retry: 0, comment: 'comment', key: 'key' }

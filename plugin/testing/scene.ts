@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished } from '../broker.ts'
-import { SseEntry, type SsePayload } from '../entry.ts'
-import { compareIds } from '../event-id.ts'
+import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished } from '../channels/broker.ts'
+import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
 import type { Random } from './random.ts'
 
 /** What must hold of a broker, each under a sentence that says it. */

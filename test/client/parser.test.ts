@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { EventStreamParser, type StreamItem } from '../../plugin/client/parser.ts'
-import { encode, serialize, type SseFields } from '../../plugin/event.ts'
+import { encode, serialize, type SseFields } from '../../plugin/wire/event.ts'
 
 interface Vector {
   name: string

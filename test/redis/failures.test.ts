@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { compareIds, epochOf } from '../../plugin/event-id.ts'
+import { compareIds, epochOf } from '../../plugin/wire/event-id.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { brokerOn, Ear, eventually, insist, publish, RedisServer, Relay } from '../fixtures/redis.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Deferred } from '../../plugin/deferred.ts'
+import { Deferred } from '../../plugin/base/deferred.ts'
 import { Gate } from '../../plugin/redis/gate.ts'
 
 t.test('so many are let in at once, and the others in their turn', async t => {

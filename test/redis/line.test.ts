@@ -1,10 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
-import { Deferred } from '../../plugin/deferred.ts'
+import { Deferred } from '../../plugin/base/deferred.ts'
 import type { RedisConnection } from '../../plugin/redis/connection.ts'
 import { Line, type LineOptions } from '../../plugin/redis/line.ts'
 import { Script } from '../../plugin/redis/scripts.ts'
-import { Wheel } from '../../plugin/wheel.ts'
+import { Wheel } from '../../plugin/base/timer-wheel.ts'
 import { eventually } from '../fixtures/redis.ts'
 
 const UNAVAILABLE = 'SSE_ERR_BROKER_UNAVAILABLE'

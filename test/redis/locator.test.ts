@@ -6,7 +6,7 @@ import type { Address } from '../../plugin/redis/connection.ts'
 import { connector } from '../../plugin/redis/connector.ts'
 import { Locator, type LocatorOptions } from '../../plugin/redis/locator.ts'
 import { resolveRedisOptions } from '../../plugin/redis/options.ts'
-import { Wheel } from '../../plugin/wheel.ts'
+import { Wheel } from '../../plugin/base/timer-wheel.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { eventually, freePort, RedisServer } from '../fixtures/redis.ts'
 

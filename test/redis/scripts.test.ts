@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import { compareIds, idBeforeAll, epochOf } from '../../plugin/event-id.ts'
+import { compareIds, idBeforeAll, epochOf } from '../../plugin/wire/event-id.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { brokerOn, eventually, publish, RedisServer } from '../fixtures/redis.ts'
 

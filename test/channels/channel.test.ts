@@ -1,0 +1,101 @@
+import t from 'tap'
+import { Channel } from '../../plugin/channels/channel.ts'
+import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import { resolveHistory } from '../../plugin/options.ts'
+import { Topics } from '../../plugin/channels/topics.ts'
+import { FakeEmitter, turns } from '../fixtures/follower.ts'
+
+function scene (serializer: (data: unknown) => string = data => JSON.stringify(data)) {
+  const topics = new Topics(memoryBroker())
+  const channel = (name: string): Channel => new Channel(name, topics, { serializer, history: resolveHistory(undefined) })
+  return { topics, channel, emitter: new FakeEmitter(topics) }
+}
+
+t.test('what is published reaches who follows, with all its fields and the id it was given', async t => {
+  const { channel, emitter } = scene()
+  const prices = channel('prices')
+  t.equal(prices.name, 'prices')
+  t.equal(prices.subscribers, 0)
+  await emitter.follow('prices')
+  t.equal(channel('prices').subscribers, 1, 'whichever object of that name is asked')
+  const id = await prices.publish({ price: 1 }, { event: 'tick', retry: 5, comment: 'c', key: 'X' })
+  await prices.publish('text')
+  await prices.publish(null)
+  await turns()
+  const { events, comments, retries } = emitter.decoded()
+  t.strictSame(events.slice(1).map(({ event, data }) => [event, data]), [['tick', '{"price":1}'], [undefined, 'text'], [undefined, 'null']])
+  t.equal(events[1]!.id, id)
+  t.strictSame([comments, retries], [['c'], [5]])
+  t.notMatch(emitter.text, /X/, 'a key is not for clients')
+})
+
+t.test('an event is serialized once, however many follow', async t => {
+  let calls = 0
+  const { topics, channel, emitter } = scene(data => {
+    calls++
+    return String(data)
+  })
+  const others = [emitter, new FakeEmitter(topics), new FakeEmitter(topics)]
+  for (const other of others) await other.follow('a')
+  await channel('a').publish(7)
+  await turns()
+  t.strictSame(others.map(other => other.data()), [['7'], ['7'], ['7']])
+  t.equal(calls, 1)
+})
+
+t.test('what could not be written is refused, and nothing of it is published', async t => {
+  const { channel, emitter } = scene()
+  await emitter.follow('a')
+  const a = channel('a')
+  const loop: Record<string, unknown> = {}
+  loop.self = loop
+  const rows: Array<[data: unknown, fields: object | undefined, code: string, message: RegExp]> = [
+    ['x', { event: 'a\nb' }, 'SSE_ERR_EVENT', /has the event/],
+    ['x', { event: 'sse-ready' }, 'SSE_ERR_EVENT', /are reserved/],
+    ['x', { id: '7' }, 'SSE_ERR_EVENT', /has an id, which is for the broker to give/],
+    ['x', { retry: -1 }, 'SSE_ERR_EVENT', /has the retry/],
+    ['x', { name: 'y' }, 'SSE_ERR_EVENT', /has no field `name`/],
+    ['x', { key: 7 }, 'SSE_ERR_EVENT', /has the key 7: it must be a string/],
+    [undefined, { event: 'e' }, 'SSE_ERR_EVENT', /has no data/],
+    [loop, undefined, 'SSE_ERR_SERIALIZE', /circular/],
+    [() => {}, undefined, 'SSE_ERR_SERIALIZE', /gave undefined for function/]
+  ]
+  for (const [data, fields, code, message] of rows) await t.rejects(a.publish(data, fields), { code, message }, String(message))
+  await turns()
+  t.strictSame(emitter.data(), [])
+})
+
+t.test('what is published once by a key is published once', async t => {
+  const { channel, emitter } = scene()
+  await emitter.follow('a')
+  const a = channel('a')
+  const first = await a.publishOnce('key', { n: 1 }, { event: 'e' })
+  t.equal(first.repeated, false)
+  t.strictSame(await a.publishOnce('key', { n: 1 }, { event: 'e' }), { id: first.id, repeated: true })
+  await t.rejects(a.publishOnce('key', { n: 2 }, { event: 'e' }), { code: 'SSE_ERR_IDEMPOTENCY_KEY', statusCode: 422 })
+  await turns()
+  t.strictSame(emitter.data(), ['{"n":1}'])
+  for (const key of ['', 'x'.repeat(256), 7]) await t.rejects(a.publishOnce(key as string, 'x'), { code: 'SSE_ERR_EVENT', message: /has the idempotency key/ })
+  t.equal((await a.publishOnce('x'.repeat(255), 'x')).repeated, false)
+})
+
+t.test('a name is a text without control characters', async t => {
+  const { channel } = scene()
+  for (const name of ['', 'a\nb', 'a\0', '\x7f', 'x'.repeat(256), 5, undefined]) t.throws(() => channel(name as string), { code: 'SSE_ERR_CHANNEL' })
+  t.throws(() => channel('a\nb'), { message: 'The name of a channel must be 1 to 255 characters without control characters, got \'a\\nb\'' })
+  for (const name of ['a', 'größe 😀', 'x'.repeat(255)]) t.equal(channel(name).name, name)
+})
+
+t.test('history is read in the process', async t => {
+  const { channel } = scene()
+  const a = channel('a')
+  const ids = [await a.publish('1'), await a.publish('2'), await a.publish('3')]
+  const texts = async (options?: Parameters<typeof a.replay>[0]): Promise<unknown> => {
+    const { entries, more, known } = await a.replay(options)
+    return [entries.map(({ data }) => data), more, known]
+  }
+  t.strictSame(await texts(), [['1', '2', '3'], false, true])
+  t.strictSame(await texts({ after: ids[0], count: 1 }), [['2'], true, true])
+  t.strictSame(await texts({ after: 'x' }), [['1', '2', '3'], false, false])
+  await t.rejects(a.replay({ count: 0 }), { code: 'SSE_ERR_OPTION' })
+})

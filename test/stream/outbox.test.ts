@@ -1,0 +1,251 @@
+import t from 'tap'
+import { Outbox } from '../../plugin/stream/outbox.ts'
+import { SharedText, type Transport } from '../../plugin/stream/transport.ts'
+
+const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
+const BATCH = 16_384
+
+/** A transport that takes what it is given and notes it. */
+class FakeTransport implements Transport {
+  readonly written: string[] = []
+  flushes = 0
+  full = false
+  queued = 0
+  mark = Infinity
+  onDrain = (): void => {}
+
+  begin (mark: number, onDrain: () => void): void {
+    this.mark = mark
+    this.onDrain = onDrain
+  }
+
+  write (text: string | SharedText): number {
+    const whole = text instanceof SharedText ? text.text : text
+    this.written.push(whole)
+    return Buffer.byteLength(whole)
+  }
+
+  flush (): void {
+    this.flushes++
+  }
+}
+
+interface Scene {
+  outbox: Outbox
+  transport: FakeTransport
+  calls: string[]
+  /** Whether the outbox has room, once promises have settled. */
+  room: () => Promise<'room' | 'waits' | 'closed'>
+}
+
+function scene (limit = 1_048_576): Scene {
+  const calls: string[] = []
+  const outbox = new Outbox({ pressureChanged: () => { calls.push('pressureChanged') }, finished: () => { calls.push('finished') } }, limit)
+  return {
+    outbox,
+    transport: new FakeTransport(),
+    calls,
+    room: async () => {
+      const { room } = outbox
+      if (room === undefined) return 'room'
+      return await Promise.race([room.then(() => 'room' as const, () => 'closed' as const), Promise.resolve('waits' as const)])
+    }
+  }
+}
+
+async function settled (promise: Promise<void> | undefined): Promise<boolean> {
+  let settled = false
+  promise?.finally(() => { settled = true }).catch(() => {})
+  await nextTurn()
+  return settled
+}
+
+t.test('what is put in during one callback leaves as one piece', async t => {
+  const { outbox, transport, room } = scene()
+  outbox.attach(transport, '')
+  for (const text of ['a', 'b', 'c']) {
+    t.ok(outbox.put(text))
+    await Promise.resolve()
+  }
+  t.strictSame(transport.written, [])
+  t.equal(outbox.queued, 3)
+  t.equal(await room(), 'room')
+  await nextTurn()
+  t.strictSame(transport.written, ['abc'])
+  t.equal(transport.flushes, 1)
+  t.equal(outbox.bytes, 3)
+  outbox.put('d')
+  await nextTurn()
+  t.strictSame(transport.written, ['abc', 'd'])
+})
+
+t.test('what was put in before there was a transport leaves after the preamble', async t => {
+  const { outbox, transport, room } = scene()
+  outbox.put('a')
+  t.equal(await room(), 'waits', 'there is no room before')
+  t.equal(outbox.queued, 1)
+  const waiting = outbox.room
+  await nextTurn()
+  outbox.attach(transport, 'preamble ')
+  t.ok(await settled(waiting))
+  t.strictSame(transport.written, ['preamble a'])
+})
+
+t.test('a small limit makes for small batches, and a low mark below', async t => {
+  const { outbox, transport } = scene(1_024)
+  outbox.attach(transport, '')
+  t.equal(transport.mark, 512)
+  outbox.put('x'.repeat(256))
+  t.equal(transport.written.length, 1)
+})
+
+t.test('a batch leaves within the turn, and then a sender waits for the turn to end', async t => {
+  const { outbox, transport, room } = scene()
+  outbox.attach(transport, '')
+  outbox.put('x'.repeat(BATCH - 1))
+  t.equal(transport.written.length, 0)
+  t.equal(await room(), 'room')
+  outbox.put('x')
+  t.equal(transport.written.length, 1)
+  t.equal(await room(), 'waits')
+  t.ok(await settled(outbox.room))
+  t.equal(await room(), 'room')
+})
+
+t.test('a full connection keeps text here until it drains, in batches', async t => {
+  const { outbox, transport, calls, room } = scene()
+  outbox.attach(transport, '')
+  outbox.put('first')
+  transport.full = true
+  await nextTurn()
+  t.strictSame(transport.written, [])
+  t.equal(await room(), 'waits')
+  t.equal(outbox.room, outbox.room, 'one promise for all')
+  const waiting = outbox.room
+  outbox.put(' second')
+  await nextTurn()
+  t.strictSame(transport.written, [])
+  outbox.put('x'.repeat(BATCH))
+  t.equal(transport.written.length, 1, 'more than a batch goes where it is counted')
+  t.strictSame(calls, ['pressureChanged'])
+  t.not(outbox.fullSince, Infinity)
+  t.notOk(await settled(waiting))
+  outbox.put('third')
+  transport.full = false
+  transport.onDrain()
+  t.equal(transport.written[1], 'third')
+  t.ok(await settled(waiting))
+  t.equal(outbox.fullSince, Infinity)
+  t.strictSame(calls, ['pressureChanged', 'pressureChanged'])
+})
+
+t.test('a drain that fills the connection again keeps senders waiting', async t => {
+  const { outbox, transport } = scene()
+  outbox.attach(transport, '')
+  transport.full = true
+  outbox.put('a')
+  const waiting = outbox.room
+  transport.onDrain()
+  t.strictSame(transport.written, ['a'])
+  t.notOk(await settled(waiting))
+  t.not(outbox.fullSince, Infinity)
+})
+
+t.test('more than the limit does not fit', async t => {
+  t.test('counted in bytes, with what waits below', async t => {
+    const { outbox, transport } = scene(1_024)
+    outbox.attach(transport, '')
+    transport.full = true
+    transport.queued = 1_000
+    t.ok(outbox.put('x'.repeat(8)))
+    t.ok(outbox.put('x'.repeat(16)), 'just')
+    t.notOk(outbox.put('x'), 'one too many')
+    transport.queued = 990
+    t.notOk(outbox.put('你你你你'), '12 bytes')
+    t.ok(outbox.put('你你你'), '9 bytes')
+  })
+
+  t.test('but while there is room, anything does, also after something small', async t => {
+    const { outbox, transport } = scene(1_024)
+    outbox.attach(transport, '')
+    t.ok(outbox.put('small'))
+    t.ok(outbox.put('x'.repeat(5_000)))
+    transport.queued = 5_005
+    t.notOk(outbox.put('x'), 'no room: this turn has sent its batch')
+    await nextTurn()
+    t.ok(outbox.put('x'), 'in the next turn there is')
+  })
+
+  t.test('before there is a transport, too', async t => {
+    const { outbox } = scene(1_024)
+    t.ok(outbox.put('x'.repeat(5_000)))
+    t.notOk(outbox.put('x'))
+    const { outbox: other } = scene(1_024)
+    for (let count = 0; count < 102; count++) t.ok(other.put('x'.repeat(10)))
+    t.notOk(other.put('x'.repeat(10)))
+  })
+})
+
+t.test('a heartbeat leaves at once, unless there is something else to send', async t => {
+  const { outbox, transport } = scene()
+  outbox.attach(transport, '')
+  await nextTurn()
+  outbox.keepAlive(':\n\n')
+  t.strictSame(transport.written, [':\n\n'])
+  outbox.put('event')
+  outbox.keepAlive(':\n\n')
+  t.strictSame(transport.written, [':\n\n', 'event'])
+  outbox.close(undefined)
+  outbox.keepAlive(':\n\n')
+  t.equal(transport.written.length, 2)
+})
+
+t.test('finish lets everything leave, however full the connection', async t => {
+  const { outbox, transport, calls } = scene()
+  outbox.attach(transport, '')
+  transport.full = true
+  outbox.put('last')
+  await nextTurn()
+  outbox.finish()
+  await nextTurn()
+  t.strictSame(transport.written, ['last'])
+  t.equal(calls.at(-1), 'finished')
+})
+
+t.test('finish before there is a transport waits for it', async t => {
+  const { outbox, transport, calls } = scene()
+  outbox.put('last')
+  outbox.finish()
+  await nextTurn()
+  t.strictSame(calls, [])
+  outbox.attach(transport, '')
+  await nextTurn()
+  t.strictSame(transport.written, ['last'])
+  t.strictSame(calls, ['finished'])
+})
+
+t.test('close settles who waits: with the error, or well where all has left', async t => {
+  for (const error of [new Error('gone'), undefined]) {
+    const { outbox, transport } = scene()
+    outbox.attach(transport, '')
+    transport.full = true
+    outbox.put('a')
+    const waiting = outbox.room!
+    outbox.close(error && (() => error))
+    if (error === undefined) await t.resolves(waiting)
+    else await t.rejects(waiting, error)
+    await nextTurn()
+    transport.onDrain()
+    t.strictSame(transport.written, [], 'nothing is written after')
+  }
+  t.doesNotThrow(() => scene().outbox.close(() => { throw new Error('nobody asks') }), 'also if nobody waits')
+})
+
+t.test('what goes to many comes after what was put in before', async t => {
+  const { outbox, transport } = scene()
+  outbox.attach(transport, '')
+  await nextTurn()
+  outbox.put('a')
+  t.ok(outbox.share(new SharedText('b'), 1))
+  t.strictSame(transport.written.join(''), 'ab')
+})

@@ -1,0 +1,200 @@
+import net from 'node:net'
+import { once } from 'node:events'
+import { PassThrough, Writable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { SharedText, SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
+import { sleep } from '../fixtures/app.ts'
+
+/** Two ends of a connection. */
+async function connection (t: Test): Promise<{ here: net.Socket, there: net.Socket, received: () => string }> {
+  const server = net.createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  const accepted = once(server, 'connection')
+  const there = net.connect(port, '127.0.0.1')
+  const [here] = await accepted as [net.Socket]
+  let text = ''
+  there.setEncoding('utf8').on('data', chunk => { text += chunk })
+  t.teardown(() => {
+    here.destroy()
+    there.destroy()
+    server.close()
+  })
+  return { here, there, received: () => text }
+}
+
+/** As an outbox begins with one. */
+function begun<Kind extends Transport> (transport: Kind): Kind {
+  transport.begin(Infinity, () => {})
+  return transport
+}
+
+t.test('a socket gets each text as one chunk', async t => {
+  const { here, received } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  t.equal(transport.write('data:x\n\n'), 8)
+  t.equal(transport.write('data:é你😀\n\n'), 16, 'counted in bytes')
+  t.equal(transport.write('x'.repeat(300)), 300)
+  await sleep(20)
+  t.equal(received(), `8\r\ndata:x\n\n\r\n10\r\ndata:é你😀\n\n\r\n12c\r\n${'x'.repeat(300)}\r\n`)
+  t.equal(transport.full, false)
+  t.equal(transport.queued, 0)
+})
+
+t.test('what goes to many is made once for each kind of transport', async t => {
+  const { here, received } = await connection(t)
+  const shared = new SharedText('data:é\n\n')
+  t.equal(shared.takeChunk(), shared.takeChunk())
+  t.equal(shared.buffer, shared.buffer)
+  const stream = new PassThrough()
+  t.equal(begun(new SocketTransport(here, false)).write(shared), 9)
+  t.equal(begun(new StreamTransport(stream)).write(shared), 9)
+  await sleep(20)
+  t.equal(received(), '9\r\ndata:é\n\n\r\n')
+  t.equal(stream.read().toString(), 'data:é\n\n')
+})
+
+t.test('what may go to one only is a text at first, if it is ASCII', async t => {
+  const { here, received } = await connection(t)
+  const shared = new SharedText('data:x\n\n')
+  const transport = begun(new SocketTransport(here, false))
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.write(shared), 8)
+  t.equal(transport.queued, 0)
+  await sleep(20)
+  t.equal(received(), '8\r\ndata:x\n\n\r\n'.repeat(3))
+  t.equal(shared.takeChunk(), shared.takeChunk(), 'a Buffer, which is made once')
+  t.type(shared.takeChunk(), Buffer)
+  t.type(new SharedText('data:x\n\n').takeChunk(), 'string')
+})
+
+t.test('a corked socket is let go by the first flush', async t => {
+  const { here, received } = await connection(t)
+  here.cork()
+  const transport = begun(new SocketTransport(here, true))
+  transport.write('a')
+  await sleep(20)
+  t.equal(received(), '')
+  transport.flush()
+  transport.flush()
+  await sleep(20)
+  t.equal(received(), '1\r\na\r\n')
+})
+
+t.test('a full socket says so, and calls when it has drained', async t => {
+  const { here, there } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  let drains = 0
+  transport.begin(Infinity, () => { drains++ })
+  there.pause()
+  while (!transport.full) transport.write('x'.repeat(65_536))
+  const listeners = here.listenerCount('drain')
+  for (let more = 0; more < 100; more++) transport.write('x')
+  t.equal(here.listenerCount('drain'), listeners, 'with one listener, however much is written')
+  t.ok(transport.queued > 100)
+  await sleep(20)
+  t.equal(drains, 0)
+  there.resume()
+  while (transport.full) await sleep(5)
+  t.equal(drains, 1)
+  t.equal(transport.queued, 0)
+  t.equal(here.listenerCount('drain'), listeners - 1)
+})
+
+t.test('a socket that has ended takes nothing, and nothing goes wrong', async t => {
+  const { here } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  here.on('error', error => { t.fail(error.message) })
+  here.end()
+  t.equal(transport.write('late'), 4)
+  await sleep(20)
+})
+
+t.test('a mark below the socket\'s own holds, too', async t => {
+  const { here, there } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  let drains = 0
+  transport.begin(1_000, () => { drains++ })
+  t.equal(transport.full, false)
+  transport.write('x'.repeat(400))
+  await sleep(10)
+  t.equal(drains, 0, 'it was not full')
+  here.cork()
+  for (let times = 0; times < 3; times++) transport.write('x'.repeat(400))
+  t.equal(here.writableNeedDrain, false, 'the socket would take more')
+  t.equal(transport.full, true)
+  here.uncork()
+  await sleep(10)
+  t.equal(transport.full, false)
+  t.equal(drains, 1)
+  there.pause()
+  while (!here.writableNeedDrain) transport.write('x'.repeat(65_536))
+  there.resume()
+  while (transport.full) await sleep(5)
+  await sleep(5)
+  t.equal(drains, 2)
+})
+
+t.test('a stream gets the text as it is', async t => {
+  const stream = new PassThrough()
+  const transport = begun(new StreamTransport(stream))
+  t.equal(transport.write('data:é\n\n'), 9)
+  transport.flush()
+  t.equal(stream.read().toString(), 'data:é\n\n')
+})
+
+t.test('a stream that holds back is flushed', async t => {
+  let flushes = 0
+  const transport = begun(new StreamTransport(Object.assign(new PassThrough(), { flush: () => { flushes++ } })))
+  transport.write('a')
+  transport.flush()
+  t.equal(flushes, 1)
+})
+
+t.test('a full stream says so, counts what waits, and calls when it has drained', async t => {
+  const writes: Array<() => void> = []
+  const stream = new Writable({ highWaterMark: 10, write: (_chunk, _encoding, done) => { writes.push(done) } })
+  const transport = begun(new StreamTransport(stream))
+  let drains = 0
+  transport.begin(Infinity, () => { drains++ })
+  transport.write('12345')
+  t.equal(transport.full, false)
+  transport.write('67890')
+  transport.write('more')
+  t.equal(transport.full, true)
+  t.equal(transport.queued, 14)
+  t.equal(stream.listenerCount('drain'), 1)
+  while (writes.length > 0) {
+    writes.shift()!()
+    await sleep(1)
+  }
+  t.equal(drains, 1)
+  t.equal(transport.full, false)
+  t.equal(transport.queued, 0)
+})
+
+t.test('a mark below the stream\'s own holds, too', async t => {
+  const writes: Array<() => void> = []
+  const stream = new Writable({ highWaterMark: 10_000, write: (_chunk, _encoding, done) => { writes.push(done) } })
+  const transport = begun(new StreamTransport(stream))
+  let drains = 0
+  transport.begin(10, () => { drains++ })
+  transport.write('12345')
+  t.equal(transport.full, false)
+  transport.write('67890')
+  t.equal(transport.full, true)
+  writes.shift()!()
+  await sleep(1)
+  t.equal(transport.full, false)
+  t.equal(drains, 1)
+})
+
+t.test('a stream that was destroyed takes nothing, and nothing goes wrong', async t => {
+  const stream = new PassThrough()
+  stream.on('error', error => { t.fail(error.message) })
+  stream.destroy()
+  t.equal(begun(new StreamTransport(stream)).write('late'), 4)
+  await sleep(5)
+})
