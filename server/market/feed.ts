@@ -3,7 +3,7 @@ import createError from '@fastify/error'
 import type { SseChannel, SseHub, SsePublishFields } from 'fastify-sse-emitter'
 import type { Candle } from './candles.ts'
 import type { Market, Quotes } from './market.ts'
-import { Statistics } from './statistics.ts'
+import { Statistics } from './delivery-statistics.ts'
 
 /** The candles of an instrument, and the id of the event that told the last of them. */
 export interface History {

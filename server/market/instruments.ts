@@ -1,5 +1,5 @@
-import type { Random } from '../model/random.ts'
-import { normal } from './noise.ts'
+import type { Random } from '../seeded-random.ts'
+import { normal } from './distributions.ts'
 
 /** What is traded. */
 export interface Instrument {

@@ -1,7 +1,7 @@
-import type { Random } from '../model/random.ts'
+import type { Random } from '../seeded-random.ts'
 import { Candles } from './candles.ts'
 import { cents, type Instrument } from './instruments.ts'
-import { exponential, normal } from './noise.ts'
+import { exponential, normal } from './distributions.ts'
 
 /** How far a price gets in a second, as a part of it: the standard deviation. */
 const VOLATILITY = 0.0007

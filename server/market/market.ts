@@ -1,8 +1,8 @@
-import { Random } from '../model/random.ts'
+import { Random } from '../seeded-random.ts'
 import { CANDLE, KEPT } from './candles.ts'
 import { makeInstruments, SECTORS } from './instruments.ts'
 import { Listing } from './listing.ts'
-import { normal } from './noise.ts'
+import { normal } from './distributions.ts'
 
 /** Milliseconds between two moves of the past that is made up at the beginning. */
 const PAST_STEP = 500

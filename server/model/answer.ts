@@ -1,12 +1,12 @@
 import type { Conversation } from './conversation.ts'
 import { FAULTS } from './faults.ts'
-import { MEMORY } from './memory.ts'
-import { muse } from './musing.ts'
-import type { Random } from './random.ts'
-import { REFLECTION } from './reflection.ts'
-import type { Rule } from './rule.ts'
-import { SMALL_TALK } from './small-talk.ts'
-import { TOPICS } from './topics.ts'
+import { MEMORY } from './rules/memory.ts'
+import { muse } from './fallback-answer.ts'
+import type { Random } from '../seeded-random.ts'
+import { REFLECTION } from './rules/reflection.ts'
+import type { Rule } from './rules/rule.ts'
+import { SMALL_TALK } from './rules/small-talk.ts'
+import { TOPICS } from './rules/topics.ts'
 
 /** The first that matches says what there is to say. */
 const RULES: readonly Rule[] = [...TOPICS, ...MEMORY, ...SMALL_TALK, ...REFLECTION]

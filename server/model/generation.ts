@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { MODEL_FAILED } from './errors.ts'
+import { MODEL_FAILED } from './openai-errors.ts'
 import type { Fault } from './faults.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../seeded-random.ts'
 import { tokens } from './tokens.ts'
 
 /** A token, or why there are no more. A generation without the latter has broken off. */

@@ -1,4 +1,4 @@
-import { Deck, type Random } from './random.ts'
+import { Deck, type Random } from '../seeded-random.ts'
 import { CAST, SCENES, WORDS } from './story-words.ts'
 
 export interface StoryOptions {

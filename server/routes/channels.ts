@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { errors, type SseChannel } from 'fastify-sse-emitter'
 import { requireToken } from '../bearer-token.ts'
-import { Names } from '../names.ts'
+import { Names } from '../channel-name-limit.ts'
 
 /** Milliseconds for which an event is kept, and the name of its channel in use. */
 const AGE = 10 * 60 * 1_000

@@ -4,7 +4,7 @@ import { CANDLE, KEPT } from '../market/candles.ts'
 import { Feed } from '../market/feed.ts'
 import { MAX_INSTRUMENTS } from '../market/instruments.ts'
 import { Market } from '../market/market.ts'
-import { polling } from './polling.ts'
+import { polling } from './market-quotes.ts'
 
 /** Milliseconds of silence after which a page is told that the server is still there. */
 const HEARTBEAT = 5_000

@@ -1,10 +1,10 @@
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { MODEL_FAILED } from '../../../server/model/errors.ts'
+import { MODEL_FAILED } from '../../../server/model/openai-errors.ts'
 import type { Fault } from '../../../server/model/faults.ts'
 import { generate, type Generation, type Piece } from '../../../server/model/generation.ts'
-import { Random } from '../../../server/model/random.ts'
+import { Random } from '../../../server/seeded-random.ts'
 
 const TEXT = 'one two three four five six seven eight nine ten'
 const TOKENS = TEXT.match(/ ?\w+/g)!

@@ -1,6 +1,6 @@
 import { marked } from 'marked'
 import t from 'tap'
-import { Random } from '../../../server/model/random.ts'
+import { Random } from '../../../server/seeded-random.ts'
 import { CAST, SCENES, WORDS } from '../../../server/model/story-words.ts'
 import { story } from '../../../server/model/story.ts'
 import { countTokens } from '../../../server/model/tokens.ts'
