@@ -1,4 +1,4 @@
-export { redisBroker, type RedisBroker } from './broker.ts'
-export type { RedisClient, RedisConnection } from './connection.ts'
+export { redisBroker, type RedisBroker } from './redis-broker.ts'
+export type { RedisClient, RedisConnection } from './node-redis.ts'
 export * as errors from './errors.ts'
 export type { RedisBrokerOptions, RedisCluster, RedisSentinel, RedisWait } from './options.ts'

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { isBoolean, isFunction, isText, whole, type Check } from '../base/options.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { checked } from '../options.ts'
-import type { RedisClient } from './connection.ts'
+import type { RedisClient } from './node-redis.ts'
 
 /** How many replicas have to have what is published. */
 export interface RedisWait {

@@ -1,7 +1,7 @@
 import type { Wheel } from '../base/timer-wheel.ts'
-import type { Address } from './connection.ts'
-import { addressesOf, type Connect } from './connector.ts'
-import { Locator } from './locator.ts'
+import type { Address } from './node-redis.ts'
+import { addressesOf, type Connect } from './connection-factory.ts'
+import { Locator } from './node-discovery.ts'
 import type { RedisSettings, SentinelSettings } from './options.ts'
 
 /**

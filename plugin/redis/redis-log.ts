@@ -6,8 +6,8 @@ import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import { nameOf, type Keys } from './keys.ts'
-import { isUnknownScript, type Line } from './line.ts'
-import type { Scripts } from './scripts.ts'
+import { isUnknownScript, type Line } from './reconnecting-client.ts'
+import type { Scripts } from './lua-scripts.ts'
 
 /** Milliseconds for which a publication can be repeated by its idempotency key. */
 const REPEATABLE = 10 * 60 * 1_000

@@ -1,8 +1,8 @@
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
-import type { Feed } from './feed.ts'
-import { Gate } from './gate.ts'
-import type { RedisLog } from './log.ts'
+import type { Feed } from './subscribed-channel.ts'
+import { Gate } from './concurrency-limiter.ts'
+import type { RedisLog } from './redis-log.ts'
 
 /** Channels in one command. */
 const TOGETHER = 512

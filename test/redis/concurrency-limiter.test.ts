@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
-import { Gate } from '../../plugin/redis/gate.ts'
+import { Gate } from '../../plugin/redis/concurrency-limiter.ts'
 
 t.test('so many are let in at once, and the others in their turn', async t => {
   const gate = new Gate(2, 10)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { partitionOf, slotOf, tagsOf } from '../../plugin/redis/slots.ts'
+import { partitionOf, slotOf, tagsOf } from '../../plugin/redis/hash-slots.ts'
 
 t.test('a slot is that of the specification of Redis Cluster', async t => {
   t.equal(slotOf('123456789'), 0x31C3)

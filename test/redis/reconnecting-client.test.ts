@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
-import type { RedisConnection } from '../../plugin/redis/connection.ts'
-import { Line, type LineOptions } from '../../plugin/redis/line.ts'
-import { Script } from '../../plugin/redis/scripts.ts'
+import type { RedisConnection } from '../../plugin/redis/node-redis.ts'
+import { Line, type LineOptions } from '../../plugin/redis/reconnecting-client.ts'
+import { Script } from '../../plugin/redis/lua-scripts.ts'
 import { Wheel } from '../../plugin/base/timer-wheel.ts'
 import { eventually } from '../fixtures/redis.ts'
 

@@ -1,7 +1,7 @@
 import { SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import type { Keys } from './keys.ts'
-import type { Line } from './line.ts'
-import { refusal } from './log.ts'
+import type { Line } from './reconnecting-client.ts'
+import { refusal } from './redis-log.ts'
 import type { WaitSettings } from './options.ts'
 
 /**

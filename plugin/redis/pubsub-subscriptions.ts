@@ -1,6 +1,6 @@
-import type { Feed } from './feed.ts'
-import type { Line } from './line.ts'
-import { isOutage, refusal } from './log.ts'
+import type { Feed } from './subscribed-channel.ts'
+import type { Line } from './reconnecting-client.ts'
+import { isOutage, refusal } from './redis-log.ts'
 
 /** Channels in one command. */
 const TOGETHER = 512

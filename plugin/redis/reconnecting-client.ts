@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import { Alarm, type Wheel } from '../base/timer-wheel.ts'
-import type { Address, RedisConnection } from './connection.ts'
+import type { Address, RedisConnection } from './node-redis.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
-import type { Script } from './scripts.ts'
+import type { Script } from './lua-scripts.ts'
 
 /** Milliseconds before a lost connection is made again: the first time, and at most. */
 const PAUSE = 50

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createClient } from 'redis'
-import { addressesOf, connector } from '../../plugin/redis/connector.ts'
+import { addressesOf, connector } from '../../plugin/redis/connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from '../../plugin/redis/options.ts'
 
 const cluster = {}

@@ -1,13 +1,13 @@
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import type { Wheel } from '../base/timer-wheel.ts'
-import type { Address } from './connection.ts'
-import { addressesOf, type Connect } from './connector.ts'
-import type { Line } from './line.ts'
-import { Locator } from './locator.ts'
+import type { Address } from './node-redis.ts'
+import { addressesOf, type Connect } from './connection-factory.ts'
+import type { Line } from './reconnecting-client.ts'
+import { Locator } from './node-discovery.ts'
 import type { ClusterSettings, RedisSettings } from './options.ts'
-import { Partition } from './partition.ts'
-import { partitionOf, slotOf, tagsOf } from './slots.ts'
+import { Partition } from './partition-broker.ts'
+import { partitionOf, slotOf, tagsOf } from './hash-slots.ts'
 
 /** A node as CLUSTER SLOTS has it; its host is nothing where it is that of who was asked. */
 type Node = [host: string | null, port: number, ...unknown[]]

@@ -1,7 +1,7 @@
 import { Deferred } from '../base/deferred.ts'
 import type { Wheel } from '../base/timer-wheel.ts'
-import type { Address, RedisConnection } from './connection.ts'
-import { Line } from './line.ts'
+import type { Address, RedisConnection } from './node-redis.ts'
+import { Line } from './reconnecting-client.ts'
 
 /** How many are asked at once. */
 const ASKED = 8

@@ -1,5 +1,5 @@
 import { createClient } from 'redis'
-import type { Address, RedisClient, RedisConnection } from './connection.ts'
+import type { Address, RedisClient, RedisConnection } from './node-redis.ts'
 import type { RedisSettings } from './options.ts'
 
 /** The port of Redis where none is said. */

@@ -1,9 +1,9 @@
 import type { SseBroker } from '../channels/broker.ts'
 import { Wheel } from '../base/timer-wheel.ts'
-import { Cluster } from './cluster.ts'
-import { connector } from './connector.ts'
+import { Cluster } from './cluster-broker.ts'
+import { connector } from './connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from './options.ts'
-import { Partition } from './partition.ts'
+import { Partition } from './partition-broker.ts'
 import { sentinelLocator } from './sentinel.ts'
 
 /** The hash tag where there is but one partition. */

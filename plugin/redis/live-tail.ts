@@ -6,12 +6,12 @@ import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import { compareIds, epochOf, laterId } from '../wire/event-id.ts'
 import { Alarm, type Wheel } from '../base/timer-wheel.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
-import { Feed, type Seat } from './feed.ts'
-import { Hearing, type HearingOwner } from './hearing.ts'
+import { Feed, type Seat } from './subscribed-channel.ts'
+import { Hearing, type HearingOwner } from './pubsub-subscriptions.ts'
 import type { Keys } from './keys.ts'
-import type { Line } from './line.ts'
-import { parseEntry, type Extent, type RedisLog } from './log.ts'
-import { readMissed } from './missed.ts'
+import type { Line } from './reconnecting-client.ts'
+import { parseEntry, type Extent, type RedisLog } from './redis-log.ts'
+import { readMissed } from './missed-entries.ts'
 
 /** Channels that are looked at by one probe. */
 const PROBED = 512

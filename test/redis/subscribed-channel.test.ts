@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Feed } from '../../plugin/redis/feed.ts'
+import { Feed } from '../../plugin/redis/subscribed-channel.ts'
 import { Ear } from '../fixtures/redis.ts'
 
 t.test('when it stands somewhere, all who follow it stand there', async t => {
