@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 
-/** Numbers that look random, and come again from the same seed. */
-export class Random {
+/** A pseudorandom number generator: the same seed produces the same numbers. */
+export class SeededRandom {
   #state: number
 
   constructor (seed: string) {
     this.#state = createHash('sha256').update(seed).digest().readInt32LE()
   }
 
-  /** From 0, less than 1. */
+  /** A number from 0 (inclusive) to 1 (exclusive). */
   next (): number {
     // mulberry32
     this.#state = (this.#state + 0x6D2B79F5) | 0
@@ -17,7 +17,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number from 0, less than `limit`. */
+  /** An integer from 0 (inclusive) to `limit` (exclusive). */
   below (limit: number): number {
     return Math.floor(this.next() * limit)
   }
@@ -27,19 +27,19 @@ export class Random {
   }
 }
 
-/** Choices in random order, each once before any comes again. */
+/** Deals its items in random order, each once before any is repeated. */
 export class Deck<T> {
-  readonly #choices: readonly T[]
-  readonly #random: Random
-  #left: T[] = []
+  readonly #items: readonly T[]
+  readonly #random: SeededRandom
+  #remaining: T[] = []
 
-  constructor (choices: readonly T[], random: Random) {
-    this.#choices = choices
+  constructor (items: readonly T[], random: SeededRandom) {
+    this.#items = items
     this.#random = random
   }
 
   draw (): T {
-    if (this.#left.length === 0) this.#left = [...this.#choices]
-    return this.#left.splice(this.#random.below(this.#left.length), 1)[0]!
+    if (this.#remaining.length === 0) this.#remaining = [...this.#items]
+    return this.#remaining.splice(this.#random.below(this.#remaining.length), 1)[0]!
   }
 }

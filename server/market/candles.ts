@@ -1,39 +1,39 @@
-/** What a price did for a while. */
+/** The prices and the volume of one interval. */
 export interface Candle {
-  /** When it began, in milliseconds since 1970. */
+  /** Start of the interval, in milliseconds since 1970. */
   readonly time: number
   readonly open: number
   readonly high: number
   readonly low: number
   readonly close: number
-  /** How much was traded, in shares. */
+  /** Shares traded. */
   readonly volume: number
 }
 
-/** Milliseconds that a candle takes: short enough to be watched while it grows. */
-export const CANDLE = 5_000
-/** Candles that are kept, of each instrument: twenty minutes. */
-export const KEPT = 240
+/** Milliseconds covered by a candle: short enough to watch it grow. */
+export const CANDLE_LENGTH = 5_000
+/** Candles kept for each instrument: twenty minutes. */
+export const MAX_CANDLES = 240
 
-/** The candles of one instrument, of which the last is still growing. There is always one. */
+/** The candles of one instrument. The last one is still growing, and there is always at least one. */
 export class Candles {
-  readonly #kept: Candle[]
+  readonly #candles: Candle[]
 
   /** @param time milliseconds since 1970 */
   constructor (time: number, price: number) {
-    this.#kept = [begun(time, price, 0)]
+    this.#candles = [firstTrade(time, price, 0)]
   }
 
-  /** The one that grows. It does not change itself: a trade puts another one in its place. */
+  /** The candle that is still growing. A trade replaces it and never modifies it. */
   get last (): Candle {
-    return this.#kept.at(-1)!
+    return this.#candles.at(-1)!
   }
 
-  /** Adds a trade. @param time does not fall */
+  /** Adds a trade. @param time must not decrease */
   add (time: number, price: number, volume: number): void {
     const { last } = this
-    if (time < last.time + CANDLE) {
-      this.#kept[this.#kept.length - 1] = {
+    if (time < last.time + CANDLE_LENGTH) {
+      this.#candles[this.#candles.length - 1] = {
         time: last.time,
         open: last.open,
         high: Math.max(last.high, price),
@@ -42,17 +42,18 @@ export class Candles {
         volume: last.volume + volume
       }
     } else {
-      this.#kept.push(begun(time, price, volume))
-      if (this.#kept.length > KEPT) this.#kept.shift()
+      this.#candles.push(firstTrade(time, price, volume))
+      if (this.#candles.length > MAX_CANDLES) this.#candles.shift()
     }
   }
 
-  /** A snapshot of all, the oldest first. */
+  /** A snapshot of all candles, oldest first. */
   list (): Candle[] {
-    return [...this.#kept]
+    return [...this.#candles]
   }
 }
 
-function begun (time: number, price: number, volume: number): Candle {
-  return { time: time - time % CANDLE, open: price, high: price, low: price, close: price, volume }
+/** A candle that contains a single trade. */
+function firstTrade (time: number, price: number, volume: number): Candle {
+  return { time: time - time % CANDLE_LENGTH, open: price, high: price, low: price, close: price, volume }
 }

@@ -1,45 +1,46 @@
-/** Milliseconds between two samples, and how many are kept: ten minutes. */
-export const SAMPLE = 1_000
-export const SAMPLES = 600
+/** Milliseconds between two samples. */
+export const SAMPLE_INTERVAL = 1_000
+/** Samples kept: ten minutes. */
+export const MAX_SAMPLES = 600
 
 /**
- * What the server has done. The numbers only rise, but that of clients, so that a rate over any time is the difference
- * of two samples.
+ * What the server has delivered so far. All numbers except `clients` only increase, so the rate over any period is the
+ * difference of two samples.
  */
-export interface Sample {
+export interface DeliverySample {
   /** In milliseconds since 1970. */
   readonly time: number
-  /** Streams that are open. */
+  /** Open streams. */
   readonly clients: number
-  /** Events that were delivered: of each that was published, as many as followed its channel then. */
+  /** Events delivered: each published event counts once per subscriber of its channel at that time. */
   readonly delivered: number
-  /** Bytes of their data. What frames an event and what is sent again are not counted. */
+  /** Bytes of event data delivered. Framing and replayed events are not counted. */
   readonly bytes: number
 }
 
-/** Counts what is delivered, and says so every second. */
-export class Statistics {
-  readonly #samples: Sample[] = []
+/** Counts deliveries and takes a sample every second. */
+export class DeliveryStatistics {
+  readonly #samples: DeliverySample[] = []
   #delivered = 0
   #bytes = 0
 
-  count (followers: number, bytes: number): void {
-    this.#delivered += followers
-    this.#bytes += followers * bytes
+  count (subscribers: number, bytes: number): void {
+    this.#delivered += subscribers
+    this.#bytes += subscribers * bytes
   }
 
-  /** @returns what there is to say, if it is a second since the last time */
-  sample (time: number, clients: number): Sample | undefined {
+  /** @returns a new sample, or undefined if the previous one is less than a second old */
+  sample (time: number, clients: number): DeliverySample | undefined {
     const last = this.#samples.at(-1)
-    if (last !== undefined && time < last.time + SAMPLE) return undefined
+    if (last !== undefined && time < last.time + SAMPLE_INTERVAL) return undefined
     const sample = { time, clients, delivered: this.#delivered, bytes: this.#bytes }
     this.#samples.push(sample)
-    if (this.#samples.length > SAMPLES) this.#samples.shift()
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift()
     return sample
   }
 
-  /** A snapshot of all samples, the oldest first. */
-  list (): Sample[] {
+  /** A snapshot of all samples, oldest first. */
+  list (): DeliverySample[] {
     return [...this.#samples]
   }
 }

@@ -1,11 +1,11 @@
-import type { Random } from '../seeded-random.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 
-/** A number of the mean 1 that is not negative, and mostly small: how long one waits for what comes by chance. */
-export function exponential (random: Random): number {
+/** A sample of the exponential distribution with mean 1. */
+export function exponential (random: SeededRandom): number {
   return -Math.log(1 - random.next())
 }
 
-/** A number of the mean 0 and the standard deviation 1, by the transformation of Box and Muller. */
-export function normal (random: Random): number {
+/** A sample of the standard normal distribution, by the Box-Muller transform. */
+export function normal (random: SeededRandom): number {
   return Math.sqrt(2 * exponential(random)) * Math.cos(2 * Math.PI * random.next())
 }

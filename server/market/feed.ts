@@ -2,106 +2,106 @@ import { randomBytes } from 'node:crypto'
 import createError from '@fastify/error'
 import type { SseChannel, SseHub, SsePublishFields } from 'fastify-sse-emitter'
 import type { Candle } from './candles.ts'
+import { DeliveryStatistics } from './delivery-statistics.ts'
 import type { Market, Quotes } from './market.ts'
-import { Statistics } from './delivery-statistics.ts'
 
-/** The candles of an instrument, and the id of the event that told the last of them. */
-export interface History {
-  /** Which market it is. */
+/** The candles of an instrument, and the id of the event that published the last one. */
+export interface CandleHistory {
+  /** Id of the market. */
   readonly market: string
   readonly candles: Candle[]
   readonly id: string
 }
 
-/** All prices, and the last candle of one instrument. */
-export interface Latest extends Quotes {
+/** The current prices of all instruments, and the last candle of one. */
+export interface LatestQuotes extends Quotes {
   readonly candle: Candle
 }
 
-/** A channel of candles. */
-interface Tape {
+interface CandleChannel {
   readonly channel: SseChannel
-  /** Of what was published last. */
-  id: Promise<string>
+  /** Id of the event published last. */
+  lastId: Promise<string>
 }
 
-const UNKNOWN_SYMBOL = createError<[string]>('UNKNOWN_SYMBOL', 'There is no %s on this market', 404)
+const UNKNOWN_SYMBOL = createError<[string]>('UNKNOWN_SYMBOL', 'Unknown symbol %s; /market/symbols lists all symbols', 404)
 
 /**
- * Publishes what happens on a market, on channels of three kinds:
+ * Publishes a market on three kinds of channels:
  *
- * - for each instrument, its last candle at every trade. Its key is its time: a slow client may skip how a candle grew,
- *   but none of what it has become.
- * - all prices of one moment, as one event. With an event for each of 200 prices, the same news is six times the bytes
- *   and six times the work for a page's script. And as every event says it all, a slow client needs but the last.
- * - statistics, every second.
+ * - Candles, one channel per instrument: the last candle after every trade. The key of an event is the candle's time, so a
+ *   slow client may skip intermediate states of a candle but always receives its final one.
+ * - Quotes: the prices of all instruments in one event. One event per instrument would cost six times the bytes, and six
+ *   times the script time in the page, at 200 instruments. Since each event is complete, a slow client needs only the latest.
+ * - Statistics, once a second.
  *
- * Where processes share their channels, each has a market of its own, and channels that carry its name.
+ * Processes that share a broker have separate markets. Channel names contain the market's id to keep them apart.
  */
 export class Feed {
-  /** Which market it is: another with every process. */
+  /** Id of the market, different in every process. */
   readonly id = randomBytes(6).toString('hex')
-  readonly statistics = new Statistics()
+  readonly statistics = new DeliveryStatistics()
   readonly #market: Market
   readonly #hub: SseHub
   /** By symbol. */
-  readonly #tapes: ReadonlyMap<string, Tape>
-  readonly #quotes: SseChannel
-  readonly #figures: SseChannel
+  readonly #candleChannels: ReadonlyMap<string, CandleChannel>
+  readonly #quotesChannel: SseChannel
+  readonly #statisticsChannel: SseChannel
 
-  /** @param replay events of each channel that are kept for who comes back */
+  /** @param replay events of each channel kept for clients that reconnect */
   constructor (market: Market, hub: SseHub, replay: number) {
     const channelOf = (name: string): SseChannel => hub.channel(`market:${this.id}:${name}`, { history: { count: replay } })
     this.#market = market
     this.#hub = hub
-    this.#quotes = channelOf('quotes')
-    this.#figures = channelOf('statistics')
-    this.#tapes = new Map(Array.from(market.listings, ([symbol, { candles }]) => {
+    this.#quotesChannel = channelOf('quotes')
+    this.#statisticsChannel = channelOf('statistics')
+    this.#candleChannels = new Map(Array.from(market.listings, ([symbol, { candles }]) => {
       const channel = channelOf(`candles:${symbol}`)
-      return [symbol, { channel, id: this.#publishCandle(channel, candles.last) }]
+      return [symbol, { channel, lastId: this.#publishCandle(channel, candles.last) }]
     }))
   }
 
-  /** Moves the market, and tells. @param now in milliseconds since 1970; does not fall */
+  /** Advances the market and publishes the result. @param now in milliseconds since 1970; must not decrease */
   tick (now: number): void {
     this.#market.advance(now)
     for (const [symbol, { candles }] of this.#market.listings) {
-      const tape = this.#tapes.get(symbol)!
-      tape.id = this.#publishCandle(tape.channel, candles.last)
+      const candleChannel = this.#candleChannels.get(symbol)!
+      candleChannel.lastId = this.#publishCandle(candleChannel.channel, candles.last)
     }
-    this.#publish(this.#quotes, this.#market.quotes, { event: 'quotes' })
+    this.#publish(this.#quotesChannel, this.#market.quotes, { event: 'quotes' })
     const sample = this.statistics.sample(now, this.#hub.size)
-    if (sample !== undefined) this.#publish(this.#figures, sample, { event: 'statistics' })
+    if (sample !== undefined) this.#publish(this.#statisticsChannel, sample, { event: 'statistics' })
   }
 
-  /** What was told last of all prices, and of an instrument. @throws UNKNOWN_SYMBOL (404) */
-  latest (symbol: string): Latest {
-    this.#tape(symbol)
+  /** The quotes published last, and the last candle of an instrument. @throws UNKNOWN_SYMBOL (404) */
+  latest (symbol: string): LatestQuotes {
+    this.#candleChannel(symbol)
     const { quotes, listings } = this.#market
     return { ...quotes, candle: listings.get(symbol)!.candles.last }
   }
 
-  /** What to follow for an instrument. @throws UNKNOWN_SYMBOL (404) */
+  /** The channels to subscribe to for an instrument. @throws UNKNOWN_SYMBOL (404) */
   channels (symbol: string): SseChannel[] {
-    return [this.#tape(symbol).channel, this.#quotes, this.#figures]
+    return [this.#candleChannel(symbol).channel, this.#quotesChannel, this.#statisticsChannel]
   }
 
   /**
-   * The candles so far. Who follows from the id on gets every later trade, and none of those that are in here.
+   * The candles so far. A subscription that starts from the returned id receives every later trade, and no trade that is
+   * already included.
    *
-   * @throws UNKNOWN_SYMBOL (404), and what publishing was refused with
+   * @throws UNKNOWN_SYMBOL (404), or the error of a publish that failed
    */
-  async history (symbol: string): Promise<History> {
-    const tape = this.#tape(symbol)
-    // Before anything is waited for: a tick may come meanwhile.
+  async history (symbol: string): Promise<CandleHistory> {
+    const candleChannel = this.#candleChannel(symbol)
+    // Taken before the first await: a tick in between would add a trade that is newer than the id.
     const candles = this.#market.listings.get(symbol)!.candles.list()
-    return { market: this.id, candles, id: await tape.id }
+    return { market: this.id, candles, id: await candleChannel.lastId }
   }
 
-  #tape (symbol: string): Tape {
-    const tape = this.#tapes.get(symbol)
-    if (tape === undefined) throw new UNKNOWN_SYMBOL(symbol)
-    return tape
+  #candleChannel (symbol: string): CandleChannel {
+    const candleChannel = this.#candleChannels.get(symbol)
+    if (candleChannel === undefined) throw new UNKNOWN_SYMBOL(symbol)
+    return candleChannel
   }
 
   #publishCandle (channel: SseChannel, candle: Candle): Promise<string> {
@@ -112,7 +112,7 @@ export class Feed {
     const text = JSON.stringify(data)
     this.statistics.count(channel.subscribers, Buffer.byteLength(text))
     const id = channel.publish(text, fields)
-    // Who asks for the id hears of it.
+    // A failure is reported by history(), which awaits the id.
     id.catch(() => {})
     return id
   }

@@ -1,15 +1,14 @@
-import type { Random } from '../seeded-random.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import { normal } from './distributions.ts'
 
-/** What is traded. */
 export interface Instrument {
   /** Four capital letters. */
   readonly symbol: string
   readonly name: string
   readonly sector: string
-  /** What the company is worth beside the others, of which most are worth about 1. */
+  /** Value of the company relative to the others; most are about 1. */
   readonly size: number
-  /** The price at which trade began. */
+  /** Opening price. */
   readonly open: number
 }
 
@@ -18,7 +17,7 @@ const STEMS = [
   'Perr', 'Quell', 'Rusk', 'Sorl', 'Tarn', 'Ulv', 'Vang', 'Welk', 'Yarl', 'Zell'
 ]
 
-/** A symbol ends in its sector's letter. */
+/** The last letter of a symbol identifies its sector. */
 export const SECTORS = [
   { sector: 'Energy', letter: 'X', ending: 'ex Power' },
   { sector: 'Software', letter: 'Z', ending: 'az Systems' },
@@ -30,11 +29,11 @@ export const SECTORS = [
   { sector: 'Materials', letter: 'Q', ending: 'quist Metals' }
 ]
 
-/** Their numbers have no common factor, so that so many pairs of a stem and a sector differ. */
+/** Every pair of a stem and a sector is used once, because the lengths of the two lists have no common factor. */
 export const MAX_INSTRUMENTS = STEMS.length * SECTORS.length
 
-/** Instruments, all invented. @param count up to `MAX_INSTRUMENTS` */
-export function makeInstruments (count: number, random: Random): Instrument[] {
+/** Invents instruments. @param count up to `MAX_INSTRUMENTS` */
+export function makeInstruments (count: number, random: SeededRandom): Instrument[] {
   return Array.from({ length: count }, (_, index) => {
     const stem = STEMS[index % STEMS.length]!
     const { sector, letter, ending } = SECTORS[index % SECTORS.length]!
@@ -42,13 +41,13 @@ export function makeInstruments (count: number, random: Random): Instrument[] {
       symbol: stem.slice(0, 3).toUpperCase() + letter,
       name: stem + ending,
       sector,
-      size: cents(Math.exp(0.6 * normal(random))),
-      open: cents(Math.exp(2.5 + 3.5 * random.next()))
+      size: roundToCents(Math.exp(0.6 * normal(random))),
+      open: roundToCents(Math.exp(2.5 + 3.5 * random.next()))
     }
   })
 }
 
-/** A price, or what is written like one: two decimals, and 0.01 at least. */
-export function cents (value: number): number {
+/** Rounds to two decimals, and to at least 0.01. */
+export function roundToCents (value: number): number {
   return Math.max(Math.round(value * 100), 1) / 100
 }

@@ -1,33 +1,33 @@
-import type { Random } from '../seeded-random.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import { Candles } from './candles.ts'
-import { cents, type Instrument } from './instruments.ts'
 import { exponential, normal } from './distributions.ts'
+import { roundToCents, type Instrument } from './instruments.ts'
 
-/** How far a price gets in a second, as a part of it: the standard deviation. */
+/** Standard deviation of the relative price change in one second. */
 const VOLATILITY = 0.0007
-/** What of that is the market's, the sector's and its own: the squares add up to 1. */
-const SHARES = { market: 0.36, sector: 0.48, own: 0.8 }
-/** What of its way from the beginning a price goes back in a second, so that it does not get lost in a week. */
+/** Weights of the market's, the sector's and the instrument's own movement. Their squares add up to 1. */
+const WEIGHTS = { market: 0.36, sector: 0.48, own: 0.8 }
+/** Fraction of its distance from the opening price that a price recovers in one second, so that it doesn't drift away. */
 const REVERSION = 1 / 3_600
-/** Shares of a company of the size 1 that are traded in a second. */
+/** Shares traded per second for a company of size 1. */
 const TURNOVER = 400
 
-/** What moves more prices than one: of the mean 0 and the standard deviation 1. */
-export interface News {
+/** Movements that several prices have in common: samples of the standard normal distribution. */
+export interface SharedMovements {
   readonly market: number
   readonly sector: number
 }
 
-/** An instrument, its price and its candles. */
+/** An instrument with its price and its candles. */
 export class Listing {
   readonly instrument: Instrument
   readonly candles: Candles
-  readonly #random: Random
-  /** The logarithm of how many times its opening price it costs. */
-  #way = 0
+  readonly #random: SeededRandom
+  /** Logarithm of the price relative to the opening price. */
+  #logReturn = 0
 
-  /** @param now when trade begins, in milliseconds since 1970 */
-  constructor (instrument: Instrument, random: Random, now: number) {
+  /** @param now start of trading, in milliseconds since 1970 */
+  constructor (instrument: Instrument, random: SeededRandom, now: number) {
     this.instrument = instrument
     this.#random = random
     this.candles = new Candles(now, instrument.open)
@@ -38,15 +38,16 @@ export class Listing {
   }
 
   /**
-   * Moves the price, and trades.
+   * Moves the price and adds a trade.
    *
    * @param now in milliseconds since 1970
-   * @param elapsed seconds since the last time
+   * @param elapsed seconds since the previous trade
    */
-  trade (now: number, elapsed: number, { market, sector }: News): void {
-    const move = SHARES.market * market + SHARES.sector * sector + SHARES.own * normal(this.#random)
-    this.#way += VOLATILITY * Math.sqrt(elapsed) * move - REVERSION * elapsed * this.#way
+  trade (now: number, elapsed: number, { market, sector }: SharedMovements): void {
+    const movement = WEIGHTS.market * market + WEIGHTS.sector * sector + WEIGHTS.own * normal(this.#random)
+    this.#logReturn += VOLATILITY * Math.sqrt(elapsed) * movement - REVERSION * elapsed * this.#logReturn
     const { open, size } = this.instrument
-    this.candles.add(now, cents(open * Math.exp(this.#way)), Math.round(TURNOVER * size * elapsed * exponential(this.#random)))
+    const volume = Math.round(TURNOVER * size * elapsed * exponential(this.#random))
+    this.candles.add(now, roundToCents(open * Math.exp(this.#logReturn)), volume)
   }
 }

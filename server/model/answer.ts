@@ -2,7 +2,7 @@ import type { Conversation } from './conversation.ts'
 import { FAULTS } from './faults.ts'
 import { MEMORY } from './rules/memory.ts'
 import { muse } from './fallback-answer.ts'
-import type { Random } from '../seeded-random.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import { REFLECTION } from './rules/reflection.ts'
 import type { Rule } from './rules/rule.ts'
 import { SMALL_TALK } from './rules/small-talk.ts'
@@ -15,7 +15,7 @@ const RULES: readonly Rule[] = [...TOPICS, ...MEMORY, ...SMALL_TALK, ...REFLECTI
 const HEARD = 2_000
 
 /** What the model says next, in Markdown. The same conversation with the same random numbers gets the same answer. */
-export function answer (conversation: Conversation, random: Random): string {
+export function answer (conversation: Conversation, random: SeededRandom): string {
   const { prompt, fault } = conversation
   const talk = { ...conversation, random }
   if (prompt === '') {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { MODEL_FAILED } from './openai-errors.ts'
 import type { Fault } from './faults.ts'
-import type { Random } from '../seeded-random.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import { tokens } from './tokens.ts'
 
 /** A token, or why there are no more. A generation without the latter has broken off. */
@@ -21,7 +21,7 @@ export interface Generation {
   readonly limit: number
   readonly pace: Pace
   readonly fault: Fault | undefined
-  readonly random: Random
+  readonly random: SeededRandom
   /** Ends it, whatever it is doing: the iteration rejects. */
   readonly signal: AbortSignal
   /** Cuts the connection. */

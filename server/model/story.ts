@@ -1,4 +1,4 @@
-import { Deck, type Random } from '../seeded-random.ts'
+import { Deck, type SeededRandom } from '../seeded-random.ts'
 import { CAST, SCENES, WORDS } from './story-words.ts'
 
 export interface StoryOptions {
@@ -16,7 +16,7 @@ const PARTS = ['opening', 'event', 'talk', 'thought', 'closing'] as const
  * Writes a story, in Markdown: about 350 tokens a chapter. A chapter is a scene of each kind, and in the scenes are
  * places for words (`{bird}`); the names, and what it is about, stay the same to the end.
  */
-export function story (random: Random, { chapters, subject, reader }: StoryOptions): string {
+export function story (random: SeededRandom, { chapters, subject, reader }: StoryOptions): string {
   const cast: Record<string, string> = Object.fromEntries(Object.entries(CAST).map(([role, names]) => [role, random.pick(names)]))
   if (subject !== undefined) cast.subject = subject
   const words = new Map(Object.entries(WORDS).map(([kind, choices]) => [kind, new Deck(choices, random)]))

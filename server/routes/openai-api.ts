@@ -5,7 +5,7 @@ import { chatRequest, chunks, countPrompt, MODEL, whole, type ChatRequest } from
 import { readConversation, textOf } from '../model/conversation.ts'
 import { CONTEXT_LENGTH_EXCEEDED, MODEL_FAILED, openAIError, RATE_LIMIT_EXCEEDED, statusOf } from '../model/openai-errors.ts'
 import { generate, type Piece } from '../model/generation.ts'
-import { Random } from '../seeded-random.ts'
+import { SeededRandom } from '../seeded-random.ts'
 
 const BODY_LIMIT = 1024 * 1024
 /** Tokens that a request may have. */
@@ -44,7 +44,7 @@ export const model: FastifyPluginAsync<{ pace?: number, firstToken?: number }> =
     if (fault === '/429') throw Object.assign(new RATE_LIMIT_EXCEEDED(), { headers: { 'retry-after': '2' } })
     if (fault === '/500') throw new MODEL_FAILED()
 
-    const random = new Random(JSON.stringify([body.seed ?? 0, ...body.messages.map(message => [message.role, textOf(message)])]))
+    const random = new SeededRandom(JSON.stringify([body.seed ?? 0, ...body.messages.map(message => [message.role, textOf(message)])]))
     const text = answer(conversation, random)
     const limit = Math.min(body.max_completion_tokens ?? body.max_tokens ?? ANSWER, ANSWER)
     const source: Source = signal => logged(generate({ text, limit, pace: { token: pace, firstToken }, fault, random, signal, cut: () => { reply.raw.destroy() } }), request.log)

@@ -273,7 +273,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     await open(t, new URL('inspector.html', url), async page => {
       const { path, status, chunks, figure } = parts(page)
       for (const [what, sentence, answer] of [
-        ['/market/stream?symbol=NONE', 'The server refused with 404 Not Found: There is no NONE on this market (UNKNOWN_SYMBOL)', '404 Not Found'],
+        ['/market/stream?symbol=NONE', 'The server refused with 404 Not Found: Unknown symbol NONE; /market/symbols lists all symbols (UNKNOWN_SYMBOL)', '404 Not Found'],
         ['/channels/News', 'The server refused with 400 Bad Request: params/name must match pattern', '400 Bad Request'],
         ['icon.svg', 'This is not an event stream: image/svg+xml', '200 OK']
       ] as const) {

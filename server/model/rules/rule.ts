@@ -1,9 +1,9 @@
 import type { Conversation } from '../conversation.ts'
-import type { Random } from '../../seeded-random.ts'
+import type { SeededRandom } from '../../seeded-random.ts'
 
 /** What a reply is made from. */
 export interface Talk extends Conversation {
-  readonly random: Random
+  readonly random: SeededRandom
 }
 
 /** What to say to messages that match. The pattern is shown the beginning of the message. */

@@ -8,10 +8,10 @@ import { build } from '../../fixtures/app.ts'
 const NOW = 1_800_000_012_345
 const REPLAY = 50
 
-interface Scene { app: FastifyInstance, market: Market, feed: Feed, published: (channel: string) => Promise<Event[]> }
-interface Event { id: string, event: string | undefined, key: string | undefined, data: unknown }
+interface Setup { app: FastifyInstance, market: Market, feed: Feed, published: (channel: string) => Promise<PublishedEvent[]> }
+interface PublishedEvent { id: string, event: string | undefined, key: string | undefined, data: unknown }
 
-async function open (t: Test, broker: SseBroker = memoryBroker()): Promise<Scene> {
+async function setup (t: Test, broker: SseBroker = memoryBroker()): Promise<Setup> {
   const { app } = await build(t, { broker })
   const market = new Market(3, 1, NOW)
   const feed = new Feed(market, app.sse, REPLAY)
@@ -26,8 +26,8 @@ async function open (t: Test, broker: SseBroker = memoryBroker()): Promise<Scene
   }
 }
 
-t.test('every tick publishes each last candle, and all prices as one event', async t => {
-  const { market, feed, published } = await open(t)
+t.test('every tick publishes the last candle of each instrument, and all prices in one event', async t => {
+  const { market, feed, published } = await setup(t)
   const expected = new Map(Array.from(market.listings, ([symbol, { candles }]) => [symbol, [candles.last]]))
   const quotes: unknown[] = []
   for (let time = NOW + 100; time < NOW + 4_000; time += 100) {
@@ -41,15 +41,15 @@ t.test('every tick publishes each last candle, and all prices as one event', asy
     const events = await published(`candles:${symbol}`)
     t.strictSame(events.map(({ data }) => data), expected.get(symbol))
     for (const { event, key, data } of events) t.strictSame([event, key], ['candle', String((data as { time: number }).time)])
-    t.equal(new Set(events.map(({ key }) => key)).size, 2, 'a candle has ended meanwhile')
+    t.equal(new Set(events.map(({ key }) => key)).size, 2, 'a new candle starts meanwhile')
   }
   const events = await published('quotes')
   t.strictSame(events.map(({ data }) => data), quotes)
   t.ok(events.every(({ event }) => event === 'quotes'))
 })
 
-t.test('a history is all candles, and the id of the event that told the last of them', async t => {
-  const { market, feed, published } = await open(t)
+t.test('a history contains all candles and the id of the event that published the last one', async t => {
+  const { market, feed, published } = await setup(t)
   for (let time = NOW; time < NOW + 3_000; time += 500) {
     const history = await feed.history('BRYZ')
     const last = (await published('candles:BRYZ')).at(-1)!
@@ -61,25 +61,25 @@ t.test('a history is all candles, and the id of the event that told the last of 
   }
 })
 
-t.test('a tick while the id is waited for does not get into a history', async t => {
-  const { feed, published } = await open(t)
-  const asked = feed.history('ALVX')
+t.test('a tick while history() awaits the id is not included', async t => {
+  const { feed, published } = await setup(t)
+  const history = feed.history('ALVX')
   feed.tick(NOW + 100)
-  const { candles, id } = await asked
+  const { candles, id } = await history
   const [first, second] = await published('candles:ALVX')
   t.equal(id, first!.id)
   t.strictSame(candles.at(-1), first!.data)
   t.notSame(first!.data, second!.data)
 })
 
-t.test('no more is kept for who comes back than is said', async t => {
-  const { feed, published } = await open(t)
+t.test('each channel keeps as many events as the replay option allows', async t => {
+  const { feed, published } = await setup(t)
   for (let step = 1; step <= REPLAY + 20; step++) feed.tick(NOW + step * 1_000)
   for (const channel of ['candles:CALY', 'quotes', 'statistics']) t.equal((await published(channel)).length, REPLAY)
 })
 
-t.test('statistics come every second, and count what is delivered', async t => {
-  const { app, feed, published } = await open(t)
+t.test('statistics are published every second and count deliveries', async t => {
+  const { app, feed, published } = await setup(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
     await emitter.subscribe(feed.channels('ALVX'))
@@ -94,26 +94,26 @@ t.test('statistics come every second, and count what is delivered', async t => {
   const samples = (await published('statistics')).map(({ data }) => data)
   const bytes = async (channel: string, from: number, count: number): Promise<number> => (await published(channel)).slice(from, from + count)
     .reduce((total, { data }) => total + Buffer.byteLength(JSON.stringify(data)), 0)
-  // Before the follower came, a channel of candles had two events and that of prices one.
+  // Before the client subscribed, two candle events and one quotes event had been published.
   const first = await bytes('candles:ALVX', 2, 10) + await bytes('quotes', 1, 10)
   const second = await bytes('candles:ALVX', 12, 10) + await bytes('quotes', 11, 10)
-  const told = Buffer.byteLength(JSON.stringify(samples[1]))
+  const sampleBytes = Buffer.byteLength(JSON.stringify(samples[1]))
   t.strictSame(samples, [
     { time: NOW, clients: 0, delivered: 0, bytes: 0 },
     { time: NOW + 1_000, clients: 1, delivered: 20, bytes: first },
-    { time: NOW + 2_000, clients: 1, delivered: 41, bytes: first + told + second }
+    { time: NOW + 2_000, clients: 1, delivered: 41, bytes: first + sampleBytes + second }
   ])
   t.strictSame(feed.statistics.list(), samples)
 })
 
-t.test('who follows an instrument follows its candles, all prices and statistics', async t => {
-  const { feed } = await open(t)
+t.test('the channels of an instrument are its candles, the quotes and the statistics', async t => {
+  const { feed } = await setup(t)
   t.strictSame(feed.channels('CALY').map(({ name }) => name), [`market:${feed.id}:candles:CALY`, `market:${feed.id}:quotes`, `market:${feed.id}:statistics`])
 })
 
-t.test('markets on one broker have nothing to do with each other', async t => {
+t.test('markets on one broker are independent', async t => {
   const broker = memoryBroker()
-  const [one, other] = [await open(t, broker), await open(t, broker)]
+  const [one, other] = [await setup(t, broker), await setup(t, broker)]
   t.match(one.feed.id, /^[0-9a-f]{12}$/)
   t.not(one.feed.id, other.feed.id)
   other.feed.tick(NOW + 100)
@@ -121,16 +121,16 @@ t.test('markets on one broker have nothing to do with each other', async t => {
   t.equal((await other.published('candles:ALVX')).length, 2)
 })
 
-t.test('an instrument that there is not is refused with 404', async t => {
-  const { feed } = await open(t)
-  const refusal = { code: 'UNKNOWN_SYMBOL', statusCode: 404, message: 'There is no NOPE on this market' }
+t.test('an unknown symbol is rejected with 404', async t => {
+  const { feed } = await setup(t)
+  const refusal = { code: 'UNKNOWN_SYMBOL', statusCode: 404, message: 'Unknown symbol NOPE; /market/symbols lists all symbols' }
   t.throws(() => feed.channels('NOPE'), refusal)
   await t.rejects(feed.history('NOPE'), refusal)
 })
 
-t.test('who asks for a history hears what publishing was refused with, and nobody else does', async t => {
+t.test('a failed publish is reported by history() only', async t => {
   const broker = memoryBroker()
-  const { feed } = await open(t, broker)
+  const { feed } = await setup(t, broker)
   await broker.close()
   feed.tick(NOW + 100)
   await t.rejects(feed.history('ALVX'), { code: 'SSE_ERR_BROKER_CLOSED' })

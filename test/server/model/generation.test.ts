@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { MODEL_FAILED } from '../../../server/model/openai-errors.ts'
 import type { Fault } from '../../../server/model/faults.ts'
 import { generate, type Generation, type Piece } from '../../../server/model/generation.ts'
-import { Random } from '../../../server/seeded-random.ts'
+import { SeededRandom } from '../../../server/seeded-random.ts'
 
 const TEXT = 'one two three four five six seven eight nine ten'
 const TOKENS = TEXT.match(/ ?\w+/g)!
@@ -29,7 +29,7 @@ async function say (t: Test, fault?: Fault, options: Partial<Generation> = {}): 
     limit: 100,
     pace: { firstToken: 200, token: 30 },
     fault,
-    random: new Random('a'),
+    random: new SeededRandom('a'),
     signal: new AbortController().signal,
     cut: () => { said.cutAfter = said.pieces.length },
     ...options
@@ -125,7 +125,7 @@ t.test('the signal ends it, whatever it is doing', async t => {
   ]
   for (const [what, options, count] of rows) {
     const gone = new AbortController()
-    const generation = generate({ text: TEXT, limit: 100, pace: { firstToken: 0, token: 0 }, fault: undefined, random: new Random('a'), signal: gone.signal, cut: () => {}, ...options })
+    const generation = generate({ text: TEXT, limit: 100, pace: { firstToken: 0, token: 0 }, fault: undefined, random: new SeededRandom('a'), signal: gone.signal, cut: () => {}, ...options })
     for (let index = 0; index < count; index++) await generation.next()
     const next = generation.next()
     gone.abort()

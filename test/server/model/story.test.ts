@@ -1,6 +1,6 @@
 import { marked } from 'marked'
 import t from 'tap'
-import { Random } from '../../../server/seeded-random.ts'
+import { SeededRandom } from '../../../server/seeded-random.ts'
 import { CAST, SCENES, WORDS } from '../../../server/model/story-words.ts'
 import { story } from '../../../server/model/story.ts'
 import { countTokens } from '../../../server/model/tokens.ts'
@@ -8,13 +8,13 @@ import { countTokens } from '../../../server/model/tokens.ts'
 const headings = (text: string): string[] => marked.lexer(text).flatMap(token => token.type === 'heading' ? [`${token.depth} ${token.text}`] : [])
 
 t.test('the same seed tells the same story, and another seed another', async t => {
-  const tell = (seed: string): string => story(new Random(seed), { chapters: 3 })
+  const tell = (seed: string): string => story(new SeededRandom(seed), { chapters: 3 })
   t.equal(tell('a'), tell('a'))
   t.not(tell('a'), tell('b'))
 })
 
 t.test('a novel has thousands of tokens, and a title for each chapter', async t => {
-  const text = story(new Random('a'), { chapters: 14 })
+  const text = story(new SeededRandom('a'), { chapters: 14 })
   const [title, ...chapters] = headings(text)
   t.match(title, /^1 \w+ and the truth about /)
   t.equal(chapters.length, 14)
@@ -23,24 +23,24 @@ t.test('a novel has thousands of tokens, and a title for each chapter', async t 
 })
 
 t.test('as long as there are scenes left, none comes twice', async t => {
-  const text = story(new Random('a'), { chapters: 10 })
+  const text = story(new SeededRandom('a'), { chapters: 10 })
   const paragraphs = text.split('\n\n').filter(paragraph => paragraph.length > 60)
   t.equal(new Set(paragraphs.map(paragraph => paragraph.slice(-40))).size, paragraphs.length)
 })
 
 t.test('a short story has no chapters', async t => {
-  const text = story(new Random('a'), { chapters: 1 })
+  const text = story(new SeededRandom('a'), { chapters: 1 })
   t.equal(headings(text).length, 1)
   t.ok(countTokens(text) > 200, `${countTokens(text)} tokens`)
 })
 
 t.test('it is about what was asked for, and for who asked', async t => {
-  const text = story(new Random('a'), { chapters: 1, subject: 'dragons', reader: 'Anna' })
+  const text = story(new SeededRandom('a'), { chapters: 1, subject: 'dragons', reader: 'Anna' })
   t.match(text, /^# \w+ and the truth about dragons\n\n\*For Anna\*\n\n/)
 })
 
 t.test('no place for a word is left open, whichever scenes are drawn', async t => {
-  const text = story(new Random('a'), { chapters: 40 })
+  const text = story(new SeededRandom('a'), { chapters: 40 })
   t.notMatch(text, /[{}]|undefined/)
   const known = new Set([...Object.keys(CAST), ...Object.keys(WORDS)])
   for (const scene of Object.values(SCENES).flat()) {

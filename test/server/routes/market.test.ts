@@ -8,12 +8,12 @@ import { market, type MarketOptions } from '../../../server/routes/market.ts'
 import { build } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
 
-/** Milliseconds between two prices: as often as there is a chance that something goes wrong. */
+/** Milliseconds between two prices: short, to provoke race conditions. */
 const QUICK = 5
-/** So that nothing happens by itself. */
+/** An interval so long that no tick happens during a test. */
 const NEVER = 60_000
 
-async function open (t: Test, options: MarketOptions, broker: SseBroker = memoryBroker()): Promise<{ app: FastifyInstance, url: URL }> {
+async function setup (t: Test, options: MarketOptions, broker: SseBroker = memoryBroker()): Promise<{ app: FastifyInstance, url: URL }> {
   const { app } = await build(t, { broker })
   app.register(market, options)
   return { app, url: new URL(await app.listen({ port: 0, host: '127.0.0.1' })) }
@@ -21,9 +21,9 @@ async function open (t: Test, options: MarketOptions, broker: SseBroker = memory
 
 interface History { market: string, candles: Candle[], id: string }
 
-const historyOf = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).answer()).body)
+const getHistory = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).answer()).body)
 
-/** Follows by a real socket, until so many candles have come; then the socket is cut. */
+/** Reads the stream over a real socket until `count` candles have arrived, then destroys the socket. */
 async function follow (t: Test, url: URL, query: Record<string, string>, count: number, headers: Record<string, string> = {}): Promise<EventSourceMessage[]> {
   const { request, response } = call(new URL(`/market/stream?${new URLSearchParams(query)}`, url), { headers })
   t.teardown(() => request.destroy())
@@ -42,81 +42,81 @@ async function follow (t: Test, url: URL, query: Record<string, string>, count: 
 
 const candlesIn = (events: EventSourceMessage[]): EventSourceMessage[] => events.filter(({ event }) => event === 'candle')
 
-t.test('symbols are told with what an instrument is and what it costs', async t => {
-  const { app } = await open(t, { interval: NEVER })
+t.test('symbols are listed with their instruments and prices', async t => {
+  const { app } = await setup(t, { interval: NEVER })
   const { market, interval, candle, kept, symbols } = (await app.inject('/market/symbols')).json()
   t.match(market, /^\w+$/)
   t.strictSame({ interval, candle, kept, count: symbols.length }, { interval: NEVER, candle: 5_000, kept: 240, count: 24 })
   for (const instrument of symbols) {
     t.strictSame(Object.keys(instrument), ['symbol', 'name', 'sector', 'size', 'open', 'price'])
-    const { market: its, candles } = (await app.inject(`/market/candles/${instrument.symbol}`)).json() as History
-    t.equal(its, market)
+    const { market: id, candles } = (await app.inject(`/market/candles/${instrument.symbol}`)).json() as History
+    t.equal(id, market)
     t.equal(instrument.price, candles.at(-1)!.close)
     t.equal(candles.length, 240)
   }
 })
 
-t.test('statistics are told as they were published', async t => {
+t.test('statistics are the samples that were published', async t => {
   const broker = memoryBroker()
-  const { url } = await open(t, { interval: QUICK }, broker)
+  const { url } = await setup(t, { interval: QUICK }, broker)
   let [market, samples]: [string, unknown[]] = ['', []]
   while (samples.length === 0) ({ market, samples } = JSON.parse((await call(new URL('/market/statistics', url)).answer()).body))
   const { entries } = await broker.replay(`market:${market}:statistics`, undefined, samples.length)
   t.strictSame(samples, entries.map(({ data }) => JSON.parse(data!)))
 })
 
-t.test('a history and the stream after it have neither a gap nor a double, also where the connection was cut', async t => {
+t.test('a history and the stream after it have no gaps or duplicates, even when the connection is cut', async t => {
   const broker = memoryBroker()
-  const { url } = await open(t, { symbols: 3, interval: QUICK, replay: 100_000 }, broker)
+  const { url } = await setup(t, { symbols: 3, interval: QUICK, replay: 100_000 }, broker)
   for (const symbol of ['ALVX', 'CALY']) {
-    const { market, candles, id } = await historyOf(url, symbol)
+    const { market, candles, id } = await getHistory(url, symbol)
     const events = await follow(t, url, { symbol, market, lastEventId: id }, 20)
     for (let cut = 0; cut < 3; cut++) {
       const last = events.at(-1)!.id!
-      // What the address says is old by now; a browser says the same again.
+      // The id in the URL is outdated by now, as it is when a browser reconnects.
       const more = await follow(t, url, { symbol, market, lastEventId: id }, 20, { 'last-event-id': last })
       t.equal(more[0]!.event, 'opened')
       t.match(more[1], { event: 'sse-ready', id: last })
       events.push(...more)
     }
-    const told = candlesIn(events)
-    const { entries } = await broker.replay(`market:${market}:candles:${symbol}`, id, told.length)
-    t.strictSame(told.map(({ id, data }) => [id, data]), entries.map(({ id, data }) => [id, data]))
-    t.ok(told.length >= 80)
-    // All that a page does: a candle takes the place of the one of its time.
-    const joined = new Map([...candles, ...told.map(({ data }): Candle => JSON.parse(data))].map(candle => [candle.time, candle]))
-    const now = await historyOf(url, symbol)
-    const closed = (candle: Candle): boolean => candle.time < JSON.parse(told.at(-1)!.data).time
-    for (const candle of now.candles.filter(closed)) t.strictSame(joined.get(candle.time), candle)
+    const received = candlesIn(events)
+    const { entries } = await broker.replay(`market:${market}:candles:${symbol}`, id, received.length)
+    t.strictSame(received.map(({ id, data }) => [id, data]), entries.map(({ id, data }) => [id, data]))
+    t.ok(received.length >= 80)
+    // As the page does: a candle replaces the one with the same time.
+    const joined = new Map([...candles, ...received.map(({ data }): Candle => JSON.parse(data))].map(candle => [candle.time, candle]))
+    const now = await getHistory(url, symbol)
+    const isClosed = (candle: Candle): boolean => candle.time < JSON.parse(received.at(-1)!.data).time
+    for (const candle of now.candles.filter(isClosed)) t.strictSame(joined.get(candle.time), candle)
   }
 })
 
-t.test('who comes with what is of another market is told, and gets nothing of this one', async t => {
+t.test('a client that followed another market is told so and receives nothing else', async t => {
   const broker = memoryBroker()
-  const [one, other] = [await open(t, { interval: QUICK }, broker), await open(t, { symbols: 3, interval: QUICK }, broker)]
-  const { market, id } = await historyOf(one.url, 'LUNV')
-  const { market: found } = await historyOf(other.url, 'ALVX')
-  // An instrument that this one does not have.
+  const [one, other] = [await setup(t, { interval: QUICK }, broker), await setup(t, { symbols: 3, interval: QUICK }, broker)]
+  const { market, id } = await getHistory(one.url, 'LUNV')
+  const { market: found } = await getHistory(other.url, 'ALVX')
+  // The other market does not have this instrument.
   const { status, body } = await call(new URL(`/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}`, other.url)).answer()
   t.equal(status, 200)
   t.strictSame(decode(body).events, [{ id: undefined, event: 'another', data: JSON.stringify({ market: found }) }])
 })
 
-t.test('who does not say of which market it comes is told which one this is', async t => {
+t.test('a client that names no market is told which one it follows', async t => {
   const broker = memoryBroker()
-  const [one, other] = [await open(t, { interval: QUICK }, broker), await open(t, { interval: QUICK }, broker)]
-  const { id } = await historyOf(one.url, 'ALVX')
-  const { market } = await historyOf(other.url, 'ALVX')
+  const [one, other] = [await setup(t, { interval: QUICK }, broker), await setup(t, { interval: QUICK }, broker)]
+  const { id } = await getHistory(one.url, 'ALVX')
+  const { market } = await getHistory(other.url, 'ALVX')
   const [opened] = await follow(t, other.url, { symbol: 'ALVX' }, 1, { 'last-event-id': id })
   t.equal(JSON.parse(opened!.data).market, market)
 })
 
-t.test('a stream says what time it is first, so that a client can tell what is sent again', async t => {
-  const { app, url } = await open(t, { interval: NEVER })
-  const { market, id } = await historyOf(url, 'ALVX')
+t.test('a stream starts with the time, so that a client can recognize replayed events', async t => {
+  const { app, url } = await setup(t, { interval: NEVER })
+  const { market, id } = await getHistory(url, 'ALVX')
   const candles = app.sse.channel(`market:${market}:candles:ALVX`)
   await candles.publish({ time: 1 }, { event: 'candle' })
-  // The clock has to get on, or both may be of one millisecond.
+  // The clock has to advance, or both may have the same millisecond.
   const published = Date.now()
   while (Date.now() === published);
   const [opened, ready, missed] = await follow(t, url, { symbol: 'ALVX', lastEventId: id }, 1)
@@ -127,11 +127,11 @@ t.test('a stream says what time it is first, so that a client can tell what is s
   t.ok(Number(/\.(\d+)-/.exec(missed!.id!)![1]) < time)
 })
 
-t.test('a stream is told of its own candles, of all prices and of statistics, and of nothing else', async t => {
-  const { url } = await open(t, { symbols: 3, interval: QUICK })
+t.test('a stream contains the candles of its instrument, all quotes and statistics', async t => {
+  const { url } = await setup(t, { symbols: 3, interval: QUICK })
   const events = await follow(t, url, { symbol: 'BRYZ' }, 300)
   t.strictSame([...new Set(events.map(({ event }) => event))].sort(), ['candle', 'opened', 'quotes', 'sse-ready', 'statistics'])
-  const { candles } = await historyOf(url, 'BRYZ')
+  const { candles } = await getHistory(url, 'BRYZ')
   for (const { data } of candlesIn(events).slice(0, -1)) {
     const { time, open } = JSON.parse(data) as Candle
     t.equal(open, candles.find(candle => candle.time === time)!.open)
@@ -139,8 +139,8 @@ t.test('a stream is told of its own candles, of all prices and of statistics, an
   for (const { data } of events.filter(({ event }) => event === 'quotes')) t.strictSame(Object.keys(JSON.parse(data).prices), ['ALVX', 'BRYZ', 'CALY'])
 })
 
-t.test('where nothing happens, a heartbeat can be seen', async t => {
-  const { url } = await open(t, { interval: NEVER })
+t.test('a quiet stream sends a visible heartbeat', async t => {
+  const { url } = await setup(t, { interval: NEVER })
   const { request, response } = call(new URL('/market/stream?symbol=ALVX', url))
   t.teardown(() => request.destroy())
   const message = (await response).setEncoding('utf8').on('error', () => {})
@@ -149,15 +149,15 @@ t.test('where nothing happens, a heartbeat can be seen', async t => {
     text += chunk
     if (decode(text).events.some(({ event }) => event === 'heartbeat')) break
   }
-  t.strictSame(decode(text).retries, [1_000], 'and the pause before one comes back is short')
+  t.strictSame(decode(text).retries, [1_000], 'the reconnection time is short')
 })
 
-t.test('an instrument that there is not is 404, what cannot be one is 400', async t => {
-  const { app } = await open(t, { symbols: 3, interval: NEVER })
+t.test('an unknown symbol is answered with 404, an invalid request with 400', async t => {
+  const { app } = await setup(t, { symbols: 3, interval: NEVER })
   for (const url of ['/market/candles/NOPE', '/market/stream?symbol=NOPE']) {
     const response = await app.inject(url)
     t.equal(response.statusCode, 404, url)
-    t.match(response.json(), { code: 'UNKNOWN_SYMBOL', message: 'There is no NOPE on this market' })
+    t.match(response.json(), { code: 'UNKNOWN_SYMBOL', message: 'Unknown symbol NOPE; /market/symbols lists all symbols' })
   }
   const long = 'x'.repeat(1_025)
   for (const url of ['/market/candles/alvx', '/market/candles/ALVXX', '/market/stream', '/market/stream?symbol=', '/market/stream?symbol=ALVX&symbol=BRYZ', `/market/stream?symbol=ALVX&lastEventId=${long}`]) {
@@ -168,27 +168,27 @@ t.test('an instrument that there is not is 404, what cannot be one is 400', asyn
   t.equal((await app.inject({ url: '/market/stream?symbol=ALVX', headers: { 'last-event-id': long } })).statusCode, 400)
 })
 
-t.test('an option that is wrong is refused with what it may be', async t => {
+t.test('an invalid option is rejected with its limits', async t => {
   const rows: Array<[MarketOptions, string]> = [
-    [{ symbols: 0 }, 'symbols has to be a whole number from 1 to 200, and it is 0'],
-    [{ symbols: 201 }, 'symbols has to be a whole number from 1 to 200, and it is 201'],
-    [{ symbols: 1.5 }, 'symbols has to be a whole number from 1 to 200, and it is 1.5'],
-    [{ interval: 0 }, 'interval has to be a whole number from 1 to 60000, and it is 0'],
-    [{ interval: 60_001 }, 'interval has to be a whole number from 1 to 60000, and it is 60001'],
-    [{ seed: -1 }, 'seed has to be a whole number from 0 to 4294967295, and it is -1'],
-    [{ seed: NaN }, 'seed has to be a whole number from 0 to 4294967295, and it is NaN']
+    [{ symbols: 0 }, 'Option `symbols` of the market must be an integer from 1 to 200; received 0'],
+    [{ symbols: 201 }, 'Option `symbols` of the market must be an integer from 1 to 200; received 201'],
+    [{ symbols: 1.5 }, 'Option `symbols` of the market must be an integer from 1 to 200; received 1.5'],
+    [{ interval: 0 }, 'Option `interval` of the market must be an integer from 1 to 60000; received 0'],
+    [{ interval: 60_001 }, 'Option `interval` of the market must be an integer from 1 to 60000; received 60001'],
+    [{ seed: -1 }, 'Option `seed` of the market must be an integer from 0 to 4294967295; received -1'],
+    [{ seed: NaN }, 'Option `seed` of the market must be an integer from 0 to 4294967295; received NaN']
   ]
   for (const [options, message] of rows) {
     const { app } = await build(t)
     app.register(market, options)
-    await t.rejects(async () => await app.ready(), { name: 'RangeError', message: `The market's option ${message}` })
+    await t.rejects(async () => await app.ready(), { name: 'RangeError', message })
   }
   const { app } = await build(t)
   app.register(market, { replay: -1 })
   await t.rejects(async () => await app.ready(), { code: 'SSE_ERR_OPTION' })
 })
 
-t.test('the market has one timer, from when the application is ready until it closes', async t => {
+t.test('the market has one timer from when the application is ready until it closes', async t => {
   const running = new Set<unknown>()
   const { setInterval, clearInterval } = globalThis
   t.intercept(globalThis, 'setInterval', {
