@@ -3,7 +3,7 @@ import type { Http2Server } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { acceptsEventStream } from './reply/accept.ts'
-import type { SseBroker, SseHistory } from './channels/broker.ts'
+import type { SseBroker } from './channels/broker.ts'
 import { Chain } from './base/linked-list.ts'
 import { Channel, type SseChannel } from './channels/channel.ts'
 import { Deferred } from './base/deferred.ts'
@@ -15,7 +15,9 @@ import { assertFresh, setJoint } from './reply/handler.ts'
 import { setStreamHeaders } from './reply/headers.ts'
 import { Joint, type JointOwner } from './reply/reply-stream.ts'
 import { memoryBroker } from './channels/memory-broker.ts'
-import { resolveHistory, resolveStreamOptions, type Settings, type SseStreamOptions } from './options.ts'
+import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
+import type { PluginSettings } from './hub-options.ts'
+import { resolveStreamOptions, type SseStreamOptions } from './reply/options.ts'
 import { payloadOf } from './channels/payload.ts'
 import { Runs, type SseRuns } from './runs/runs.ts'
 import type { SseStream } from './stream/sse-emitter.ts'
@@ -54,24 +56,20 @@ export interface SseHub {
   readonly runs: SseRuns
 }
 
-export interface SseChannelOptions {
-  readonly history?: { readonly [Limit in keyof SseHistory]?: SseHistory[Limit] | undefined } | undefined
-}
-
 /** Every open stream, the limits at the door, and the way out for all. */
 export class Hub implements SseHub, JointOwner {
   readonly wheel = new Wheel()
   readonly topics: Topics
   readonly runs: Runs
   readonly #broker: SseBroker
-  readonly #settings: Settings
+  readonly #settings: PluginSettings
   readonly #joints = new Chain<Joint>()
   readonly #perKey = new Map<string, number>()
   #draining = false
   /** Called when the last stream is over; set while draining. */
   #onEmpty = (): void => {}
 
-  constructor (settings: Settings, log: FastifyBaseLogger) {
+  constructor (settings: PluginSettings, log: FastifyBaseLogger) {
     const broker = settings.broker ?? memoryBroker()
     const payload = (data: unknown, fields?: SseFields): SsePayload => payloadOf(data, fields, settings.serializer)
     this.#settings = settings
@@ -102,8 +100,8 @@ export class Hub implements SseHub, JointOwner {
     return closed
   }
 
-  channel (name: string, { history }: SseChannelOptions = {}): Channel {
-    return new Channel(name, this.topics, { serializer: this.#settings.serializer, history: resolveHistory(history) })
+  channel (name: string, options?: SseChannelOptions): Channel {
+    return new Channel(name, this.topics, { serializer: this.#settings.serializer, ...resolveChannelOptions(options) })
   }
 
   channels (): Array<{ name: string, subscribers: number }> {

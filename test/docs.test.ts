@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
 import * as errors from '../plugin/base/errors.ts'
-import { resolvePluginOptions } from '../plugin/options.ts'
+import { resolvePluginOptions } from '../plugin/hub-options.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')

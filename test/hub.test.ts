@@ -4,7 +4,7 @@ import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
 import { wrapHandler } from '../plugin/reply/handler.ts'
 import { Hub } from '../plugin/hub.ts'
-import { resolvePluginOptions } from '../plugin/options.ts'
+import { resolvePluginOptions } from '../plugin/hub-options.ts'
 import { build, sleep } from './fixtures/app.ts'
 import { call, decode, type Call } from './fixtures/client.ts'
 

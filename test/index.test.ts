@@ -185,7 +185,7 @@ t.test('a wrong option of the plugin fails its registration', async t => {
   t.teardown(() => app.close())
   await t.rejects(async () => await app.register(sse, { heartbeat: -1 }), {
     code: 'SSE_ERR_OPTION',
-    message: 'Option `heartbeat` must be a whole number of ms from 0 (0 for none), got -1 (number)'
+    message: 'Option `heartbeat` must be a non-negative integer of milliseconds (0 disables it); received -1'
   })
 })
 

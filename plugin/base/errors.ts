@@ -5,8 +5,8 @@ import createError from '@fastify/error'
  * and `@fastify/error` compares by code.
  */
 
-/** An option has a value it cannot have. The message names the option, the rule and the value. */
-export const SSE_ERR_OPTION = createError('SSE_ERR_OPTION', 'Option `%s` %s, got %s', 500, TypeError)
+/** An option is unknown or has an invalid value. The message names the option, the rule and the value. */
+export const SSE_ERR_OPTION = createError<[string]>('SSE_ERR_OPTION', '%s', 500, TypeError)
 
 /** An event has a field that cannot be written, because it would corrupt the stream or be ignored by every client. */
 export const SSE_ERR_EVENT = createError('SSE_ERR_EVENT', 'The event %s', 500, TypeError)

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
-import { channelName, whole } from '../base/options.ts'
+import { channelName } from './channel-name.ts'
+import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
 import { payloadOf, type SsePublishFields } from './payload.ts'
@@ -49,10 +50,8 @@ export interface SseChannel<Events = Record<string, unknown>> {
    * @returns the events in order, whether there are more, and whether any are missing
    * @throws SSE_ERR_OPTION; and what the broker rejects with
    */
-  replay (options?: { readonly after?: string | undefined, readonly count?: number | undefined }): Promise<SsePage>
+  replay (options?: SseReplayOptions): Promise<SsePage>
 }
-
-const wholeCount = whole(1, 'events')
 
 /** What a channel needs of its application. */
 export interface ChannelSettings {
@@ -91,8 +90,8 @@ export class Channel implements SseChannel {
     return await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history, idempotencyKey })
   }
 
-  async replay ({ after, count = 1_000 }: { readonly after?: string | undefined, readonly count?: number | undefined } = {}): Promise<SsePage> {
-    wholeCount('count', count)
+  async replay (options?: SseReplayOptions): Promise<SsePage> {
+    const { after, count } = resolveReplayOptions(options)
     return await this.#broker.replay(this.name, after, count)
   }
 }

@@ -5,9 +5,10 @@ import type { SseEntry } from '../wire/entry.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from '../base/errors.ts'
 import { encode } from '../wire/event.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
-import { Batch, Seat, type Delivery, type SseFilter, type Topic, type TopicFollower } from './topic.ts'
+import { Batch, Seat, type Delivery, type Topic, type TopicFollower } from './topic.ts'
+import type { SseFilter } from './options.ts'
 import type { Topics } from './topics.ts'
-import { SharedText } from '../stream/transport.ts'
+import { SharedText } from '../wire/shared-text.ts'
 
 /** Entries of one topic that are read at once. */
 const PAGE = 256

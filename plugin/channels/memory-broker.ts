@@ -3,6 +3,7 @@ import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, S
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL, SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { compareIds, epochOf, IdClock, idBeforeAll, laterId } from '../wire/event-id.ts'
+import { resolveMemoryBrokerOptions, type SseMemoryBrokerOptions } from './options.ts'
 import { Alarm, Wheel } from '../base/timer-wheel.ts'
 
 /** Milliseconds for which a publication can be repeated by its idempotency key, and how many of them are remembered. */
@@ -14,19 +15,9 @@ const MAX_KEYS = 100_000
  */
 const LINGER = 10 * 60 * 1_000
 
-export interface MemoryBrokerOptions {
-  /**
-   * Channels that are known at once: that have a subscriber or a history, or had a history in the last ten minutes. One
-   * more is refused.
-   *
-   * @default 100000
-   */
-  readonly maxChannels?: number | undefined
-}
-
 /** A broker in this process: what is published here is heard here, and is gone with the process. */
-export function memoryBroker (options: MemoryBrokerOptions = {}): SseBroker {
-  return new MemoryBroker(options.maxChannels ?? 100_000)
+export function memoryBroker (options?: SseMemoryBrokerOptions): SseBroker {
+  return new MemoryBroker(resolveMemoryBrokerOptions(options).maxChannels)
 }
 
 interface Publication {

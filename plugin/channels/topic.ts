@@ -2,7 +2,8 @@ import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage } fro
 import { Chain, Link } from '../base/linked-list.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
-import { SharedText } from '../stream/transport.ts'
+import type { SseFilter } from './options.ts'
+import { SharedText } from '../wire/shared-text.ts'
 
 /** Bytes after which what was published in one turn is delivered without waiting for its end. */
 const BATCH = 16 * 1024
@@ -23,9 +24,6 @@ export interface TopicFollower {
   /** Something may be missing in what was delivered. */
   resync (): void
 }
-
-/** Says yes or no to an entry, for one subscriber. */
-export type SseFilter = (entry: SseEntry, channel: string) => boolean
 
 /** A follower's place at a topic. */
 export class Seat extends Link {

@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { whole, type Check } from '../base/options.ts'
+import { abortSignal, describe, integer, MAX_DELAY, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
+import { resolveOptions } from '../base/options.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
 
 /** Where a model is, and how long it is waited for. */
@@ -92,14 +93,11 @@ export interface ModelOptions {
   readonly dispatcher?: Dispatcher | undefined
 }
 
-type Unset = 'apiKey' | 'signal' | 'dispatcher'
-
 /** Every option, checked, defaults filled in. */
-export type ModelSettings = {
-  readonly [Name in Exclude<keyof ModelOptions, Unset>]-?: Exclude<ModelOptions[Name], undefined>
-} & Pick<ModelOptions, Unset> & { readonly baseURL: URL }
+export type ModelSettings = Resolved<ModelOptions, 'apiKey' | 'signal' | 'dispatcher'> & { readonly baseURL: URL }
 
-const DEFAULTS = {
+const DEFAULTS: Omit<ModelSettings, 'baseURL'> & { readonly baseURL: URL | undefined } = {
+  baseURL: undefined,
   apiKey: undefined,
   headers: {},
   signal: undefined,
@@ -113,96 +111,84 @@ const DEFAULTS = {
   dispatcher: undefined
 }
 
-/** The longest that a timer of Node can wait. */
-const FOREVER = 2 ** 31 - 1
+const anyDelay = integer(0, 'milliseconds')
+const anyTimeout = integer(0, 'milliseconds', 'sets no limit')
+const timeout: Check = (value, option) => Math.min(anyTimeout(value, option) as number || MAX_DELAY, MAX_DELAY)
 
-const timeout: Check = (name, value) => Math.min(whole(0, 'ms', '0 for no limit')(name, value) as number || FOREVER, FOREVER)
-
-const CHECKS: Record<keyof ModelOptions, Check> = {
+const CHECKS: Checks<ModelOptions> = {
   baseURL: httpUrl,
   apiKey: headerValue,
   headers: requestHeaders,
-  signal: (name, value) => value instanceof AbortSignal ? value : refuse(name, 'must be an AbortSignal', value),
+  signal: abortSignal,
   connectTimeout: timeout,
   firstByteTimeout: timeout,
   firstTokenTimeout: timeout,
   idleTimeout: timeout,
-  maxEventBytes: whole(1, 'bytes'),
-  retries: whole(0, ''),
-  maxRetryDelay: (name, value) => Math.min(whole(0, 'ms')(name, value) as number, FOREVER),
-  dispatcher: (name, value) => typeof (value as Dispatcher | null)?.dispatch === 'function' ? value : refuse(name, 'must be a dispatcher of undici', value)
+  maxEventBytes: integer(1, 'bytes'),
+  retries: integer(0),
+  maxRetryDelay: (value, option) => Math.min(anyDelay(value, option) as number, MAX_DELAY),
+  dispatcher: (value, option) => typeof (value as Dispatcher | null)?.dispatch === 'function' ? value : option.invalid('must be a dispatcher of undici', typeof value)
 }
 
-/**
- * How a model is asked, with the defaults.
- *
- * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
- */
+/** @throws SSE_ERR_OPTION */
 export function resolveModelOptions (options: ModelOptions): ModelSettings {
-  const settings: Record<string, unknown> = { ...DEFAULTS }
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(CHECKS, name)) refuse(name, `is not an option here; there are ${Object.keys(CHECKS).join(', ')}`, value)
-    if (value !== undefined) settings[name] = CHECKS[name as keyof ModelOptions](name, value)
-  }
-  if (settings['baseURL'] === undefined) refuse('baseURL', 'is needed', undefined)
-  return settings as unknown as ModelSettings
+  const settings = resolveOptions('a model request', options ?? null, DEFAULTS, CHECKS)
+  if (settings.baseURL === undefined) throw new SSE_ERR_OPTION('Option `baseURL` is required')
+  return settings as ModelSettings
 }
 
 /**
- * What is asked, as JSON.
+ * Serializes the body of a request.
  *
- * @throws SSE_ERR_OPTION for what is no object, or cannot be JSON
+ * @throws SSE_ERR_OPTION for a body that is not an object or that JSON cannot express
  */
 export function stringifyBody (body: unknown, complete: (body: object) => object): string {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) refuse('body', 'must be an object', body)
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION(`The body of a model request must be an object; received ${describe(body)}`)
   try {
     return JSON.stringify(complete(body as object))
-  } catch {
-    return refuse('body', 'must be what JSON can express', body)
+  } catch (cause) {
+    throw Object.assign(new SSE_ERR_OPTION('The body of a model request must be serializable as JSON'), { cause })
   }
 }
 
-/** Keys and passwords may be in any value: the message does not show it. */
-function refuse (name: string, rule: string, value: unknown): never {
-  throw new SSE_ERR_OPTION(name, rule, value === null ? 'null' : typeof value)
-}
+// Messages show no values below: keys and passwords may be in any of them.
 
-function httpUrl (name: string, value: unknown): URL {
+function httpUrl (value: unknown, option: Option): URL {
   const url = URL.canParse(String(value)) ? new URL(String(value)) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return refuse(name, 'must be a URL that begins with http: or https:', value)
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return option.invalid('must be a URL that begins with http: or https:', typeof value)
   try {
     decodeURIComponent(url.username + url.password)
     return url
   } catch {
-    return refuse(name, 'must have a user and a password that are percent-encoded', value)
+    return option.invalid('must have a percent-encoded user and password', typeof value)
   }
 }
 
-function headerValue (name: string, value: unknown): string {
+function headerValue (value: unknown, option: Option): string {
   try {
     if (typeof value === 'string' && value !== '') {
-      validateHeaderValue(name, value)
+      validateHeaderValue(option.name, value)
       return value
     }
   } catch {}
-  return refuse(name, 'must be a non-empty string that a header can have', value)
+  return option.invalid('must be a non-empty string that is valid in a header', typeof value)
 }
 
-// They frame the message, which is the client's to do.
+/** Headers that frame the message, which is the client's job. */
 const FRAMING = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'expect', 'te'])
 
-function requestHeaders (name: string, value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(name, 'must be an object of header names and values', value)
+function requestHeaders (value: unknown, option: Option): Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', typeof value)
   const headers: Record<string, string> = {}
   for (const [key, text] of Object.entries(value)) {
-    const field = key.toLowerCase()
+    const name = key.toLowerCase()
     try {
-      validateHeaderName(field)
+      validateHeaderName(name)
     } catch {
-      refuse(name, 'must have names that a header can have', value)
+      option.invalid('must have valid header names', typeof value)
     }
-    if (FRAMING.has(field)) refuse(`${name}.${field}`, 'must be left to the client, which frames the message', text)
-    headers[field] = headerValue(`${name}.${field}`, text)
+    if (FRAMING.has(name)) option.entry(name).invalid('must be left to the client, which frames the message', typeof text)
+    headers[name] = headerValue(text, option.entry(name))
   }
   return headers
 }

@@ -1,7 +1,6 @@
-import { inspect } from 'node:util'
-import { isBoolean, isFunction, isText, whole, type Check } from '../base/options.ts'
+import { anyFunction, boolean, integer, must, nonEmptyString, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import { resolveOptions } from '../base/options.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
-import { checked } from '../options.ts'
 import type { RedisClient } from './node-redis.ts'
 
 /** How many replicas have to have what is published. */
@@ -160,18 +159,16 @@ export interface RedisBrokerOptions {
   readonly onError?: ((error: Error) => void) | undefined
 }
 
-type Given<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
-
 /** {@link RedisWait}, checked, defaults filled in. */
-export type WaitSettings = Given<RedisWait>
+export type WaitSettings = Resolved<RedisWait>
 /** {@link RedisCluster}, checked, defaults filled in. */
-export type ClusterSettings = Given<RedisCluster>
+export type ClusterSettings = Resolved<RedisCluster>
 /** {@link RedisSentinel}, checked. */
 export type SentinelSettings = { readonly [Name in keyof RedisSentinel]-?: RedisSentinel[Name] }
 
 /** Every option, checked, defaults filled in. */
-export interface RedisSettings extends Given<Omit<RedisBrokerOptions, 'url' | 'client' | 'cluster' | 'sentinel' | 'wait'>> {
-  /** None where a client says it. */
+export interface RedisSettings extends Resolved<Omit<RedisBrokerOptions, 'url' | 'client' | 'cluster' | 'sentinel' | 'wait'>> {
+  /** Empty if `client` is set. */
   readonly url: readonly string[]
   readonly client: RedisClient | undefined
   readonly cluster: ClusterSettings | undefined
@@ -194,63 +191,50 @@ const DEFAULTS: RedisSettings = {
   onError: error => { process.emitWarning(error) }
 }
 
-function fail (name: string, rule: string, value: unknown): never {
-  throw new SSE_ERR_OPTION(name, rule, inspect(value, { depth: 0 }))
+/** An option whose value is an object of options. */
+function group<Settings extends object> (defaults: Settings, checks: Checks<Settings>): Check {
+  return (value, option) => option.resolve(value, defaults, checks)
 }
 
-const WAIT: WaitSettings = { replicas: 1, timeout: 1_000 }
+const wait = group<WaitSettings>({ replicas: 1, timeout: 1_000 }, { replicas: integer(1), timeout: integer(1, 'milliseconds') })
 
-const WAIT_CHECKS: Record<keyof RedisWait, Check> = { replicas: whole(1, ''), timeout: whole(1, 'ms') }
+const cluster = group<ClusterSettings>({ partitions: 12, sharded: true }, { partitions: integer(1, '', '', 1_024), sharded: boolean })
 
-const CLUSTER: ClusterSettings = { partitions: 12, sharded: true }
+const sentinel = group<SentinelSettings>({ name: '', username: undefined, password: undefined }, {
+  name: nonEmptyString,
+  username: nonEmptyString,
+  password: nonEmptyString
+})
 
-const CLUSTER_CHECKS: Record<keyof RedisCluster, Check> = {
-  partitions: (name, value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 1_024 ? value : fail(name, 'must be a whole number from 1 to 1024', value),
-  sharded: isBoolean
-}
-
-const SENTINEL: SentinelSettings = { name: '', username: undefined, password: undefined }
-
-const SENTINEL_CHECKS: Record<keyof RedisSentinel, Check> = { name: isText, username: isText, password: isText }
-
-/** Options of an option. */
-function group<Settings extends object> (defaults: Settings, checks: Record<string, Check>): Check {
-  return (name, value) => typeof value === 'object' && value !== null ? checked(defaults, value, checks) : fail(name, 'must be an object', value)
-}
-
-function urls (name: string, value: unknown): string[] {
+const urls: Check = (value, option) => {
   const all: unknown[] = Array.isArray(value) ? value : [value]
-  if (all.length > 0 && all.every(url => /^rediss?:\/\/./.test(String(url)))) return all as string[]
-  return fail(name, 'must begin with redis:// or rediss://', value)
+  if (all.length > 0 && all.every(url => /^rediss?:\/\/./.test(String(url)))) return all
+  return option.invalid('must begin with redis:// or rediss://', typeof value)
 }
 
-const CHECKS: Record<keyof RedisBrokerOptions, Check> = {
+const CHECKS: Checks<RedisSettings> = {
   url: urls,
-  client: (name, value) => typeof (value as RedisClient | null)?.duplicate === 'function' ? value : fail(name, 'must be a client of node-redis', value),
-  prefix: (name, value) => typeof value === 'string' && !/[{}]/.test(value) ? value : fail(name, 'must be a string without braces', value),
-  timeout: whole(1, 'ms'),
-  probe: whole(1, 'ms'),
-  maxReplays: whole(1, ''),
-  maxWaiting: whole(1, ''),
-  maxPending: whole(0, 'bytes'),
-  cluster: group(CLUSTER, CLUSTER_CHECKS),
-  sentinel: group(SENTINEL, SENTINEL_CHECKS),
-  wait: group(WAIT, WAIT_CHECKS),
-  onError: isFunction
+  client: must('a client of node-redis', value => typeof (value as RedisClient | null)?.duplicate === 'function'),
+  prefix: must('a string without braces', value => typeof value === 'string' && !/[{}]/.test(value)),
+  timeout: integer(1, 'milliseconds'),
+  probe: integer(1, 'milliseconds'),
+  maxReplays: integer(1),
+  maxWaiting: integer(1),
+  maxPending: integer(0, 'bytes'),
+  cluster,
+  sentinel,
+  wait,
+  onError: anyFunction
 }
 
-/**
- * The broker's options with their defaults.
- *
- * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
- */
-export function resolveRedisOptions (options: RedisBrokerOptions): RedisSettings {
-  const { url, client, cluster, sentinel } = options
+/** @throws SSE_ERR_OPTION */
+export function resolveRedisOptions (options: RedisBrokerOptions | undefined): RedisSettings {
+  const settings = resolveOptions('redisBroker()', options, DEFAULTS, CHECKS)
+  const { url, client, cluster, sentinel } = settings
   const located = cluster !== undefined || sentinel !== undefined
-  if (url !== undefined && client !== undefined && !located) fail('client', 'takes the place of `url`: give one of them', client)
-  const settings = checked(client === undefined ? DEFAULTS : { ...DEFAULTS, url: [] }, options, CHECKS)
-  if (settings.url.length > 1 && !located) fail('url', 'may be several with `cluster` or `sentinel` only', url)
-  if (cluster !== undefined && sentinel !== undefined) fail('sentinel', 'is for a Redis that is no cluster: give one of them', sentinel)
-  if (settings.sentinel?.name === '') fail('sentinel.name', 'must be given', undefined)
-  return settings
+  if (options?.url !== undefined && client !== undefined && !located) throw new SSE_ERR_OPTION('Options `url` and `client` exclude each other; set only one of them')
+  if (url.length > 1 && !located) throw new SSE_ERR_OPTION('Option `url` may be an array only with `cluster` or `sentinel`')
+  if (cluster !== undefined && sentinel !== undefined) throw new SSE_ERR_OPTION('Options `cluster` and `sentinel` exclude each other; set only one of them')
+  if (sentinel?.name === '') throw new SSE_ERR_OPTION('Option `sentinel.name` is required')
+  return client === undefined || options?.url !== undefined ? settings : { ...settings, url: [] }
 }

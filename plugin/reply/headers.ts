@@ -17,3 +17,8 @@ export function setStreamHeaders (reply: FastifyReply): FastifyReply {
   }
   return reply.type(CONTENT_TYPE)
 }
+
+/** Whether a content type is that of an event stream. Clients ignore case and parameters. */
+export function isEventStream (contentType: unknown): boolean {
+  return typeof contentType === 'string' && /^text\/event-stream\s*(;|$)/i.test(contentType)
+}

@@ -7,7 +7,7 @@ import { Emitter, type Connection } from '../stream/emitter.ts'
 import { SSE_ERR_CLOSED, type SseReason } from '../base/errors.ts'
 import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
 import { Follower, type FollowedEmitter } from '../channels/follower.ts'
-import type { StreamSettings } from '../options.ts'
+import type { ReplySettings } from './options.ts'
 import { clearTimeouts, cutOff, hangUp, hasDelivered, hasEnded, onOver, sendHeaders } from './response.ts'
 import type { SseStream } from '../stream/sse-emitter.ts'
 import type { Topics } from '../channels/topics.ts'
@@ -37,7 +37,7 @@ export class Joint extends Link implements Connection, BodyOwner {
   readonly key: string | undefined
   readonly #since = performance.now()
   readonly #reply: FastifyReply
-  readonly #settings: StreamSettings
+  readonly #settings: ReplySettings
   readonly #owner: JointOwner
   /** Whether Fastify was given an answer: the body, or an error in its place. */
   #answered = false
@@ -53,7 +53,7 @@ export class Joint extends Link implements Connection, BodyOwner {
   #settled = false
   #onSettled: Deferred<void> | undefined
 
-  constructor (reply: FastifyReply, settings: StreamSettings, key: string | undefined, owner: JointOwner) {
+  constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, owner: JointOwner) {
     super()
     this.key = key
     this.#reply = reply

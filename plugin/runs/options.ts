@@ -1,26 +1,27 @@
-import { whole, type Check } from '../base/options.ts'
-import { checked } from '../options.ts'
+import { abortSignal, boolean, integer, string, type Checks, type Resolved } from '../base/option-checks.ts'
+import { resolveOptions } from '../base/options.ts'
 
-/** How a run is bounded. */
+/** The options of `app.sse.runs.start()`. */
 export interface SseRunOptions {
   /**
-   * Milliseconds that it may take; then it ends as `failed` with the code `timeout`. 0: no limit.
+   * The maximum duration of the run in milliseconds. After that, it ends as `failed` with the code `timeout`. 0 sets no
+   * limit.
    *
    * @default 900000 (15 minutes)
    */
   readonly timeout?: number | undefined
 
   /**
-   * Milliseconds that its producer may take for the next item; then the run ends as `failed` with the code
-   * `idle_timeout`. 0: no limit.
+   * Milliseconds that the producer may take for its next item. After that, the run ends as `failed` with the code
+   * `idle_timeout`. 0 sets no limit.
    *
    * @default 120000
    */
   readonly idleTimeout?: number | undefined
 
   /**
-   * Milliseconds without a viewer in this process, from its beginning or from when the last has left; then the run ends
-   * as `aborted`. 0: it goes on.
+   * Milliseconds without a viewer in this process, from the start of the run or since the last viewer left. After that,
+   * the run ends as `aborted`. 0 lets it continue without viewers.
    *
    * @default 0
    */
@@ -34,25 +35,24 @@ export interface SseRunOptions {
   readonly retention?: number | undefined
 
   /**
-   * Events that it may have. One more, and it ends as `failed` with the code `too_large`; none are forgotten, so that
-   * everybody sees the whole.
+   * The maximum number of events. With another one, the run ends as `failed` with the code `too_large`; earlier events are
+   * never dropped, so that every viewer receives the whole run.
    *
    * @default 50000
    */
   readonly maxEvents?: number | undefined
 
   /**
-   * Bytes of text that it may have, as with `maxEvents`.
+   * The maximum size of all events in bytes of text. Exceeding it has the same effect as `maxEvents`.
    *
    * @default 4194304
    */
   readonly maxBytes?: number | undefined
 }
 
-/** Every option of a run, checked, defaults filled in. */
-export type RunSettings = { readonly [Name in keyof SseRunOptions]-?: number }
+export type RunSettings = Resolved<SseRunOptions>
 
-const DEFAULTS: RunSettings = {
+const RUN: RunSettings = {
   timeout: 15 * 60 * 1_000,
   idleTimeout: 120_000,
   orphanTimeout: 0,
@@ -61,20 +61,53 @@ const DEFAULTS: RunSettings = {
   maxBytes: 4 * 1024 * 1024
 }
 
-const CHECKS: Record<keyof RunSettings, Check> = {
-  timeout: whole(0, 'ms', '0 for none'),
-  idleTimeout: whole(0, 'ms', '0 for none'),
-  orphanTimeout: whole(0, 'ms', '0 for none'),
-  retention: whole(1, 'ms'),
-  maxEvents: whole(1, 'events'),
-  maxBytes: whole(1024, 'bytes')
+const RUN_CHECKS: Checks<RunSettings> = {
+  timeout: integer(0, 'milliseconds', 'sets no limit'),
+  idleTimeout: integer(0, 'milliseconds', 'sets no limit'),
+  orphanTimeout: integer(0, 'milliseconds', 'sets no limit'),
+  retention: integer(1, 'milliseconds'),
+  maxEvents: integer(1, 'events'),
+  maxBytes: integer(1024, 'bytes')
 }
 
-/**
- * A run's options, over the defaults.
- *
- * @throws SSE_ERR_OPTION for a value that an option cannot have, and for a name that is none
- */
+/** @throws SSE_ERR_OPTION */
 export function resolveRunOptions (options: SseRunOptions | undefined): RunSettings {
-  return options === undefined ? DEFAULTS : checked(DEFAULTS, options, CHECKS)
+  return resolveOptions('runs.start()', options, RUN, RUN_CHECKS)
+}
+
+/** The options of `run.watch()`. */
+export interface SseWatchOptions {
+  /**
+   * Whether the client receives the events `sse-ready`, `sse-gap` and `sse-reset`, as in `emitter.subscribe()`.
+   *
+   * @default true
+   */
+  readonly markers?: boolean | undefined
+}
+
+const WATCH: Resolved<SseWatchOptions> = { markers: true }
+
+/** @throws SSE_ERR_OPTION */
+export function resolveWatchOptions (options: SseWatchOptions | undefined): Resolved<SseWatchOptions> {
+  return resolveOptions('run.watch()', options, WATCH, { markers: boolean })
+}
+
+/** The options of `run.read()`. */
+export interface SseReadOptions {
+  /**
+   * The id of the last known event.
+   *
+   * @default undefined (the beginning of the run)
+   */
+  readonly after?: string | undefined
+
+  /** Aborts the reading. */
+  readonly signal?: AbortSignal | undefined
+}
+
+type ReadSettings = Resolved<SseReadOptions, 'after' | 'signal'>
+
+/** @throws SSE_ERR_OPTION */
+export function resolveReadOptions (options: SseReadOptions | undefined): ReadSettings {
+  return resolveOptions<ReadSettings>('run.read()', options, { after: undefined, signal: undefined }, { after: string, signal: abortSignal })
 }

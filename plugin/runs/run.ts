@@ -2,18 +2,12 @@ import type { SseBroker } from '../channels/broker.ts'
 import type { Emitter } from '../stream/emitter.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
+import { resolveReadOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from './options.ts'
 import { isEnd, readLog, runChannel, type SseRunEnd } from './run-log.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
 /** An emitter, whatever its events. */
 export type WatchingEmitter = Pick<SseEmitter, 'subscribe' | 'onCompletion' | 'lastEventId'>
-
-export interface SseRunReading {
-  /** The id of the last event that is known; undefined for the beginning. */
-  readonly after?: string | undefined
-  /** Ends the reading. */
-  readonly signal?: AbortSignal | undefined
-}
 
 /** A producer that outlives its viewers: what it yields is kept in a log, which ends with exactly one event that says how. */
 export interface SseRun {
@@ -34,7 +28,7 @@ export interface SseRun {
    * @param options.markers as in `emitter.subscribe`
    * @returns and rejects as `emitter.subscribe` does
    */
-  watch (emitter: WatchingEmitter, options?: { readonly markers?: boolean | undefined }): Promise<void>
+  watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void>
 
   /**
    * Reads the run in this process, to store it or to turn it into another protocol: each event, as text, up to and with
@@ -42,7 +36,7 @@ export interface SseRun {
    *
    * @throws the signal's reason
    */
-  read (reading?: SseRunReading): AsyncIterable<SseEntry>
+  read (options?: SseReadOptions): AsyncIterable<SseEntry>
 
   /** Ends the run as `aborted`, wherever its producer is, unless it has ended. @returns when that is in its log */
   cancel (): Promise<void>
@@ -75,7 +69,8 @@ export class Run implements SseRun {
     return this.end === undefined ? 'running' : this.end.event as SseRunEnd
   }
 
-  async watch (emitter: WatchingEmitter, { markers }: { readonly markers?: boolean | undefined } = {}): Promise<void> {
+  async watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void> {
+    const { markers } = resolveWatchOptions(options)
     const viewer = emitter as Emitter
     if (this.#hasSeenEnd(viewer.lastEventId)) {
       viewer.decline()
@@ -86,7 +81,12 @@ export class Run implements SseRun {
     await viewer.subscribe({ name: this.channel }, { from: 'start', until: isEnd, markers })
   }
 
-  async * read ({ after, signal }: SseRunReading = {}): AsyncGenerator<SseEntry, void, undefined> {
+  read (options?: SseReadOptions): AsyncGenerator<SseEntry, void, undefined> {
+    const { after, signal } = resolveReadOptions(options)
+    return this.#read(after, signal)
+  }
+
+  async * #read (after: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<SseEntry, void, undefined> {
     this.#arrive()
     try {
       for await (const entry of readLog(this.#broker, this.channel, after, signal)) {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { describe } from '../base/option-checks.ts'
 import type { SseBroker } from '../channels/broker.ts'
 import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUNS_CLOSED, SSE_ERR_RUNS_FULL } from '../base/errors.ts'
 import type { SsePayload } from '../wire/entry.ts'
@@ -121,7 +122,7 @@ export class Runs implements SseRuns, ProductionOwner {
   async start (id: string, producer: SseRunProducer, options?: SseRunOptions): Promise<SseRunStarted> {
     const channel = runChannel(id)
     const settings = resolveRunOptions(options)
-    if (typeof producer !== 'function') throw new SSE_ERR_OPTION('producer', 'must be a function that returns an iterable', String(producer))
+    if (typeof producer !== 'function') throw new SSE_ERR_OPTION(`The producer of a run must be a function that returns an iterable; received ${describe(producer)}`)
     const known = this.#known(id)
     if (known !== undefined) return { run: await known, repeated: true }
     if (this.#closed) throw new SSE_ERR_RUNS_CLOSED()

@@ -1,4 +1,4 @@
-import type { StreamSettings } from '../options.ts'
+import type { StreamSettings } from './options.ts'
 import type { Outbox } from './outbox.ts'
 import { Alarm, type Wheel } from '../base/timer-wheel.ts'
 

@@ -1,5 +1,6 @@
 import { Deferred } from '../base/deferred.ts'
-import type { SharedText, Transport } from './transport.ts'
+import type { SharedText } from '../wire/shared-text.ts'
+import type { Transport } from './transport.ts'
 import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 
 /** Characters after which what was put in during one callback leaves without waiting for its end. */

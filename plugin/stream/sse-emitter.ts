@@ -1,7 +1,7 @@
 import type { SseChannel } from '../channels/channel.ts'
 import type { SseReason } from '../base/errors.ts'
 import type { SseEvent, SseFields, Unnamed, Untyped } from '../wire/event.ts'
-import type { SseSubscribeOptions } from '../options.ts'
+import type { SseSubscribeOptions } from '../channels/options.ts'
 
 /** `pending` until the stream opens, `open` while events can be sent and leave, `closed` once nothing can be sent. */
 export type SseState = 'pending' | 'open' | 'closed'

@@ -1,37 +1,5 @@
 import type { Socket } from 'node:net'
-
-/** Text that goes to many clients. What each kind of transport sends of it is made once. */
-export class SharedText {
-  readonly text: string
-  /** Its length in bytes. */
-  readonly bytes: number
-  #buffer: Buffer | undefined
-  #chunk: Buffer | undefined
-  #taken = false
-
-  constructor (text: string) {
-    this.text = text
-    this.bytes = Buffer.byteLength(text)
-  }
-
-  get buffer (): Buffer {
-    this.#buffer ??= Buffer.from(this.text)
-    return this.#buffer
-  }
-
-  /**
-   * As a chunk of HTTP/1.1: for the first who takes it, who may be the only one, as text, if that is ASCII; for others
-   * as a Buffer, made once.
-   */
-  takeChunk (): string | Buffer {
-    if (!this.#taken && this.bytes === this.text.length) {
-      this.#taken = true
-      return chunk(this.text, this.bytes)
-    }
-    this.#chunk ??= Buffer.from(chunk(this.text, this.bytes))
-    return this.#chunk
-  }
-}
+import { chunk, type SharedText } from '../wire/shared-text.ts'
 
 /** How the text of a stream reaches its client, once the headers are on their way. */
 export interface Transport {
@@ -114,11 +82,6 @@ export class SocketTransport implements Transport {
     this.#awaitingDrain = false
     this.#onDrain()
   }
-}
-
-/** Text as a chunk of HTTP/1.1 (RFC 9112, 7.1). */
-function chunk (text: string, bytes: number): string {
-  return `${bytes.toString(16)}\r\n${text}\r\n`
 }
 
 /** What a stream can be written to: a response of HTTP/2 or HTTP/1.0, an injected one, a compressor. */

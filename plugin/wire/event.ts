@@ -102,6 +102,11 @@ export function encodeComment (text: string, space: boolean): string {
   return `${lines('', checkedText('comment', text), space)}\n`
 }
 
+/** Whether a value can be the type of an event. An empty type means the default type, `message`. */
+export function isEventType (value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && !/[\0\r\n]/.test(value)
+}
+
 /** Refuses event types that only this package may send. */
 export function assertUnreserved (fields: SseFields | undefined): void {
   if (typeof fields?.event === 'string' && fields.event.startsWith(RESERVED)) {

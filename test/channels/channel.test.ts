@@ -1,13 +1,13 @@
 import t from 'tap'
 import { Channel } from '../../plugin/channels/channel.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
-import { resolveHistory } from '../../plugin/options.ts'
+import { resolveChannelOptions } from '../../plugin/channels/options.ts'
 import { Topics } from '../../plugin/channels/topics.ts'
 import { FakeEmitter, turns } from '../fixtures/follower.ts'
 
 function scene (serializer: (data: unknown) => string = data => JSON.stringify(data)) {
   const topics = new Topics(memoryBroker())
-  const channel = (name: string): Channel => new Channel(name, topics, { serializer, history: resolveHistory(undefined) })
+  const channel = (name: string): Channel => new Channel(name, topics, { serializer, history: resolveChannelOptions().history })
   return { topics, channel, emitter: new FakeEmitter(topics) }
 }
 

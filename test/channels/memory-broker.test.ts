@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { SseBrokerListener, SseHistory } from '../../plugin/channels/broker.ts'
-import { memoryBroker, type MemoryBrokerOptions } from '../../plugin/channels/memory-broker.ts'
+import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import type { SseMemoryBrokerOptions } from '../../plugin/channels/options.ts'
 import { brokerContract, type BrokerCase } from '../../plugin/testing/index.ts'
 import { apart } from '../fixtures/apart.ts'
 import { liveTimers, stillClock } from '../fixtures/clock.ts'
@@ -13,7 +14,7 @@ const HISTORY: SseHistory = { count: 100, age: 1_000, bytes: 1_000_000 }
 for (const { name, run } of brokerContract(() => memoryBroker())) t.test(name, run)
 
 /** A broker on a clock that stands still. */
-function still (t: Test, options?: MemoryBrokerOptions) {
+function still (t: Test, options?: SseMemoryBrokerOptions) {
   const { clock } = stillClock(t)
   const broker = memoryBroker(options)
   t.teardown(() => broker.close())

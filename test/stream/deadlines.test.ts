@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Deadlines } from '../../plugin/stream/deadlines.ts'
-import { resolvePluginOptions, resolveStreamOptions, type SseStreamOptions } from '../../plugin/options.ts'
+import { STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../../plugin/stream/options.ts'
 import type { Outbox } from '../../plugin/stream/outbox.ts'
 import { Wheel } from '../../plugin/base/timer-wheel.ts'
 import { stillClock } from '../fixtures/clock.ts'
@@ -14,7 +14,7 @@ interface Scene {
   pass: (ms: number) => void
 }
 
-function scene (t: Test, options: SseStreamOptions): Scene {
+function scene (t: Test, options: StreamOptions): Scene {
   const { pass } = stillClock(t)
   const due: string[] = []
   const outbox = { lastWrite: performance.now(), fullSince: Infinity }
@@ -36,7 +36,7 @@ function scene (t: Test, options: SseStreamOptions): Scene {
       due.push('stall')
       deadlines.clear()
     }
-  }, resolveStreamOptions(resolvePluginOptions({ heartbeat: 0 }), options), outbox as Outbox, wheel)
+  }, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, outbox as Outbox, wheel)
   return { deadlines, due, outbox, wheel, pass }
 }
 

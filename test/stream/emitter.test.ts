@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import { Emitter, type Connection } from '../../plugin/stream/emitter.ts'
 import type { SSE_ERR_CLOSED, SseReason } from '../../plugin/base/errors.ts'
 import { event } from '../../plugin/wire/event.ts'
-import { resolvePluginOptions, resolveStreamOptions, type SseStreamOptions } from '../../plugin/options.ts'
-import { SharedText, type Transport } from '../../plugin/stream/transport.ts'
+import { STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../../plugin/stream/options.ts'
+import type { Transport } from '../../plugin/stream/transport.ts'
+import { SharedText } from '../../plugin/wire/shared-text.ts'
 import { Wheel } from '../../plugin/base/timer-wheel.ts'
 import { decode } from '../fixtures/client.ts'
 import { stillClock } from '../fixtures/clock.ts'
@@ -86,10 +87,10 @@ interface Scene {
   completions: SseReason[]
 }
 
-function scene (options: SseStreamOptions = {}): Scene {
+function scene (options: StreamOptions = {}): Scene {
   const connection = new FakeConnection()
   const wheel = new Wheel()
-  const emitter = new Emitter(connection, resolveStreamOptions(resolvePluginOptions({ heartbeat: 0 }), options), wheel)
+  const emitter = new Emitter(connection, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, wheel)
   connection.emitter = emitter
   const completions: SseReason[] = []
   emitter.onCompletion(reason => { completions.push(reason) })
@@ -479,7 +480,7 @@ t.test('callbacks', async t => {
     t.equal(ran[2], 'boom')
 
     const connection = new FakeConnection()
-    const unwatched = connection.emitter = new Emitter(connection, resolvePluginOptions({}), new Wheel())
+    const unwatched = connection.emitter = new Emitter(connection, STREAM_DEFAULTS, new Wheel())
     unwatched.complete()
     await pass(10)
     unwatched.onCompletion(reason => { ran.push(reason) })

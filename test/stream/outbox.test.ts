@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Outbox } from '../../plugin/stream/outbox.ts'
-import { SharedText, type Transport } from '../../plugin/stream/transport.ts'
+import type { Transport } from '../../plugin/stream/transport.ts'
+import { SharedText } from '../../plugin/wire/shared-text.ts'
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 const BATCH = 16_384

@@ -2,7 +2,8 @@ import net from 'node:net'
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { SharedText, SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
+import { SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
+import { SharedText } from '../../plugin/wire/shared-text.ts'
 import { sleep } from '../fixtures/app.ts'
 
 /** Two ends of a connection. */

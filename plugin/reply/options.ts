@@ -1,0 +1,68 @@
+import { boolean, describe, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { resolveOptions } from '../base/options.ts'
+import { STREAM_CHECKS, STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../stream/options.ts'
+import { isEventStream } from './headers.ts'
+
+/** The options of `reply.sse()`. Options passed to `app.register(sse, options)` are the defaults of all streams. */
+export interface SseStreamOptions extends StreamOptions {
+  /**
+   * Response headers of the stream. They override those of the reply and the plugin's defaults. `content-type` must remain
+   * `text/event-stream`. Headers that frame the message (`content-length`, `transfer-encoding`, `connection`, …) are
+   * rejected.
+   *
+   * @default {}
+   */
+  readonly headers?: Readonly<Record<string, string | number | string[]>> | undefined
+
+  /**
+   * Whether a request whose Accept header excludes event streams is answered with 406. Turn it off for protocols whose
+   * clients send `accept: application/json` although they expect a stream.
+   *
+   * @default true
+   */
+  readonly accept?: boolean | undefined
+}
+
+export type ReplySettings = StreamSettings & Resolved<Pick<SseStreamOptions, 'headers' | 'accept'>>
+
+export const REPLY_DEFAULTS: ReplySettings = { ...STREAM_DEFAULTS, headers: {}, accept: true }
+
+export const REPLY_CHECKS: Checks<ReplySettings> = { ...STREAM_CHECKS, headers: streamHeaders(), accept: boolean }
+
+/**
+ * Resolves the options of one stream.
+ *
+ * @param defaults the plugin's options
+ * @throws SSE_ERR_OPTION
+ */
+export function resolveStreamOptions<Settings extends ReplySettings> (defaults: Settings, options: SseStreamOptions | undefined): Settings {
+  if (isSource(options)) {
+    throw new SSE_ERR_OPTION(`The options of reply.sse() must be an object; received ${describe(options)}. To send its items, pass it to emitter.sendAll()`)
+  }
+  return resolveOptions('reply.sse()', options, defaults, REPLY_CHECKS as Checks<Settings>)
+}
+
+/** Whether a value was meant for `sendAll`. */
+function isSource (value: unknown): boolean {
+  if (typeof value === 'function') return true
+  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+}
+
+/** Headers that frame the message. The server sets them; HTTP/2 forbids all but the first (RFC 9113, section 8.2.2). */
+const FRAMING = new Set(['content-length', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
+
+/** Checks response headers of a stream. Their names become lower case. */
+function streamHeaders (): Check {
+  return (value, option) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', describe(value))
+    const headers: Record<string, unknown> = {}
+    for (const [key, header] of Object.entries(value)) {
+      const name = key.toLowerCase()
+      if (FRAMING.has(name)) option.entry(key).invalid('must be left to the server, which frames the message', describe(header))
+      if (name === 'content-type' && !isEventStream(header)) option.entry(key).invalid('must be text/event-stream, optionally with parameters', describe(header))
+      if (header !== undefined) headers[name] = header
+    }
+    return Object.freeze(headers)
+  }
+}

@@ -1,0 +1,83 @@
+import t, { type Test } from 'tap'
+import {
+  abortSignal, anyFunction, boolean, describe, integer, must, nonEmptyString, oneOf, optionsResolver, string, type Check, type Checks
+} from '../../plugin/base/option-checks.ts'
+
+const resolveOptions = optionsResolver(message => { throw new RangeError(message) })
+
+/** Checks a value of the option `x`. */
+function check (x: unknown, rule: Check): unknown {
+  return resolveOptions<{ x: unknown }>('a test', { x }, { x: undefined }, { x: rule }).x
+}
+
+function throws (t: Test, x: unknown, rule: Check, message: string): void {
+  t.throws(() => check(x, rule), new RangeError(message))
+}
+
+t.test('an integer has a lowest value, a unit and a meaning of 0', async t => {
+  t.equal(check(0, integer(0)), 0)
+  throws(t, -1, integer(0, 'milliseconds', 'disables it'), 'Option `x` must be a non-negative integer of milliseconds (0 disables it); received -1')
+  throws(t, 0, integer(1), 'Option `x` must be a positive integer; received 0')
+  throws(t, 5, integer(10, 'bytes'), 'Option `x` must be an integer of at least 10 bytes; received 5')
+  throws(t, 11, integer(1, 'bytes', '', 10), 'Option `x` must be an integer from 1 to 10 bytes; received 11')
+  t.equal(check(10, integer(1, 'bytes', '', 10)), 10)
+  for (const value of [1.5, NaN, Infinity, 2 ** 60, '1', null, {}]) t.throws(() => check(value, integer(0)), { message: /must be a non-negative integer; received/ })
+})
+
+t.test('the other checks accept what they name', async t => {
+  const { signal } = new AbortController()
+  const rows: Array<[Check, unknown, unknown, string]> = [
+    [oneOf('a', 'b'), 'b', 'c', '\'a\' or \'b\''],
+    [anyFunction, check, 'f', 'a function'],
+    [boolean, false, 0, 'true or false'],
+    [string, '', 5, 'a string'],
+    [nonEmptyString, 'a', '', 'a non-empty string'],
+    [abortSignal, signal, {}, 'an AbortSignal'],
+    [must('five', value => value === 5), 5, 6, 'five']
+  ]
+  for (const [rule, valid, invalid, text] of rows) {
+    t.equal(check(valid, rule), valid, text)
+    throws(t, invalid, rule, `Option \`x\` must be ${text}; received ${describe(invalid)}`)
+  }
+})
+
+t.test('messages describe values and print no objects', async t => {
+  const rows = [
+    ['a "b"', '"a \\"b\\""'], ['x'.repeat(81), `"${'x'.repeat(80)}…"`], [5n, '5'], [undefined, 'undefined'], [null, 'null'], [Symbol('s'), 'Symbol(s)'],
+    [check, 'a function'], [{ password: 'secret' }, 'an object'], [['secret'], 'an array']
+  ] as const
+  for (const [value, text] of rows) t.equal(describe(value), text)
+})
+
+interface Settings { readonly a: number, readonly b: { readonly c: boolean } }
+
+const DEFAULTS: Settings = { a: 1, b: { c: false } }
+const CHECKS: Checks<Settings> = { a: integer(0), b: (value, option) => option.resolve(value, DEFAULTS.b, { c: boolean }) }
+const resolve = (options: unknown): Settings => resolveOptions('a test', options, DEFAULTS, CHECKS)
+
+t.test('options are resolved over the defaults', async t => {
+  t.equal(resolve(undefined), DEFAULTS)
+  t.strictSame(resolve({}), DEFAULTS)
+  t.strictSame(resolve({ a: undefined, b: { c: true } }), { a: 1, b: { c: true } })
+  t.ok(Object.isFrozen(resolve({})))
+  class Options { a = 2 }
+  t.strictSame(resolve(new Options()), { ...DEFAULTS, a: 2 })
+  t.strictSame(resolve(Object.create({ a: 3 })), { ...DEFAULTS, a: 3 }, 'inherited options count')
+})
+
+t.test('an unknown option throws, whether it is own, inherited, or a name that every object has', async t => {
+  for (const options of [{ z: 1 }, { z: undefined }, Object.create({ z: 1 })]) {
+    t.throws(() => resolve(options), new RangeError('Unknown option `z`; expected one of a, b'))
+  }
+  for (const name of ['constructor', 'toString', 'hasOwnProperty']) t.throws(() => resolve({ [name]: 1 }), { message: `Unknown option \`${name}\`; expected one of a, b` })
+  t.throws(() => resolve(JSON.parse('{ "__proto__": 1 }')), { message: 'Unknown option `__proto__`; expected one of a, b' })
+  t.throws(() => resolve({ b: { d: 1 } }), new RangeError('Unknown option `b.d`; expected one of c'))
+})
+
+t.test('options that are not an object throw', async t => {
+  for (const options of [null, 5, 'a', true, [], check]) {
+    t.throws(() => resolve(options), new RangeError(`The options of a test must be an object; received ${describe(options)}`))
+  }
+  for (const b of [null, 5, []]) t.throws(() => resolve({ b }), new RangeError(`Option \`b\` must be an object of options; received ${describe(b)}`))
+  t.throws(() => resolve({ b: { c: 1 } }), new RangeError('Option `b.c` must be true or false; received 1'))
+})
