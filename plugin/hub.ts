@@ -4,16 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { acceptsEventStream } from './reply/accept.ts'
 import type { SseBroker } from './channels/broker.ts'
-import { Chain } from './base/linked-list.ts'
+import { LinkedList } from './base/linked-list.ts'
 import { Channel, type SseChannel } from './channels/channel.ts'
 import { Deferred } from './base/deferred.ts'
 import type { Emitter } from './stream/emitter.ts'
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from './base/errors.ts'
 import type { SsePayload } from './wire/entry.ts'
 import { encode, type SseFields } from './wire/event.ts'
-import { assertFresh, setJoint } from './reply/handler.ts'
+import { assertFresh, setReplyStream } from './reply/handler.ts'
 import { setStreamHeaders } from './reply/headers.ts'
-import { Joint, type JointOwner } from './reply/reply-stream.ts'
+import { ReplyStream, type ReplyStreamOwner } from './reply/reply-stream.ts'
 import { memoryBroker } from './channels/memory-broker.ts'
 import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
 import type { PluginSettings } from './hub-options.ts'
@@ -22,7 +22,7 @@ import { payloadOf } from './channels/payload.ts'
 import { Runs, type SseRuns } from './runs/runs.ts'
 import type { SseStream } from './stream/sse-emitter.ts'
 import { Topics } from './channels/topics.ts'
-import { Wheel } from './base/timer-wheel.ts'
+import { TimerWheel } from './base/timer-wheel.ts'
 
 /** The pause before a reconnect, in milliseconds, where the application has set none: what browsers take by themselves. */
 const RETRY = 3_000
@@ -57,13 +57,13 @@ export interface SseHub {
 }
 
 /** Every open stream, the limits at the door, and the way out for all. */
-export class Hub implements SseHub, JointOwner {
-  readonly wheel = new Wheel()
+export class Hub implements SseHub, ReplyStreamOwner {
+  readonly wheel = new TimerWheel()
   readonly topics: Topics
   readonly runs: Runs
   readonly #broker: SseBroker
   readonly #settings: PluginSettings
-  readonly #joints = new Chain<Joint>()
+  readonly #joints = new LinkedList<ReplyStream>()
   readonly #perKey = new Map<string, number>()
   #draining = false
   /** Called when the last stream is over; set while draining. */
@@ -121,8 +121,8 @@ export class Hub implements SseHub, JointOwner {
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
     const key = this.#settings.connectionKey?.(request)
     this.#admit(key)
-    const joint = new Joint(reply, settings, key, this)
-    setJoint(reply, joint)
+    const joint = new ReplyStream(reply, settings, key, this)
+    setReplyStream(reply, joint)
     this.#joints.add(joint)
     if (key !== undefined) this.#perKey.set(key, (this.#perKey.get(key) ?? 0) + 1)
     joint.watch()
@@ -183,7 +183,7 @@ export class Hub implements SseHub, JointOwner {
     return Object.assign(error, { headers: { 'retry-after': String(Math.ceil(this.#retry / 1_000)) } })
   }
 
-  jointOver (joint: Joint): void {
+  streamClosed (joint: ReplyStream): void {
     const { key } = joint
     this.#joints.remove(joint)
     if (key !== undefined) {

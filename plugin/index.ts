@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { kJoint, wrapHandler } from './reply/handler.ts'
+import { kReplyStream, wrapHandler } from './reply/handler.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
 import type { SseStreamOptions } from './reply/options.ts'
@@ -10,7 +10,7 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const hub = new Hub(resolvePluginOptions(options), app.log)
 
   app.decorate('sse', hub)
-  app.decorateReply(kJoint, null)
+  app.decorateReply(kReplyStream, null)
   app.decorateReply('sse', function (streamOptions) {
     return hub.open(this, streamOptions)
   })

@@ -5,9 +5,9 @@
  * Where objects come and go by the thousand, a Set is no alternative: what it has outgrown keeps what was in it alive
  * until the next full garbage collection.
  */
-export class Link {
-  before: Link = this
-  after: Link = this
+export class ListNode {
+  before: ListNode = this
+  after: ListNode = this
 
   unlink (): void {
     this.before.after = this.after
@@ -16,7 +16,7 @@ export class Link {
   }
 
   /** Puts a link at the end of the chain that this one heads. */
-  append (link: Link): void {
+  append (link: ListNode): void {
     link.before = this.before
     link.after = this
     this.before.after = link
@@ -25,8 +25,8 @@ export class Link {
 }
 
 /** All of one kind, in the order in which they came. Whom a loop is at may go meanwhile. */
-export class Chain<Item extends Link> {
-  readonly #head = new Link()
+export class LinkedList<Item extends ListNode> {
+  readonly #head = new ListNode()
   #size = 0
 
   get size (): number {

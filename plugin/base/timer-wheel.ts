@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers'
-import { Link } from './linked-list.ts'
+import { ListNode } from './linked-list.ts'
 
 /** Milliseconds of one slot; with the ring below, a round takes 25.6 s, so most heartbeats fit into one. */
 const SLOT = 50
@@ -14,11 +14,11 @@ const LONGEST = 2 ** 31 - 1
  * Something the wheel can ring. It rings once; to ring again, it is set again. A base class and not a part, so that
  * an open stream needs no further object for its timers.
  */
-export abstract class Alarm extends Link {
+export abstract class WheelTimer extends ListNode {
   /** When it rings, on the clock of `performance.now()`; Infinity while it is not set. Written by the wheel only. */
   dueAt = Infinity
 
-  abstract ring (now: number): void
+  abstract fire (now: number): void
 }
 
 /**
@@ -29,10 +29,10 @@ export abstract class Alarm extends Link {
  * and clearing cost the same however many alarms there are. No alarm rings early; it rings at most 100 ms late, unless
  * the process itself is busy. When very many are due at once they ring in groups, with the event loop free between.
  */
-export class Wheel {
-  readonly #slots = Array.from({ length: SLOTS }, () => new Link())
+export class TimerWheel {
+  readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())
   /** Alarms that were found due and have not rung yet. */
-  readonly #due = new Link()
+  readonly #due = new ListNode()
   #size = 0
   /** The first slot, counted from the clock's zero, whose time has not come. */
   #next = 0
@@ -46,7 +46,7 @@ export class Wheel {
   }
 
   /** Has the alarm ring at `dueAt`, or soon where that has passed. An alarm that was set is moved. Infinity clears it. */
-  set (alarm: Alarm, dueAt: number): void {
+  set (alarm: WheelTimer, dueAt: number): void {
     this.clear(alarm)
     if (dueAt === Infinity) return
     // Nothing has turned the wheel while it was empty.
@@ -59,7 +59,7 @@ export class Wheel {
   }
 
   /** Forgets the alarm, if it is set. */
-  clear (alarm: Alarm): void {
+  clear (alarm: WheelTimer): void {
     if (alarm.dueAt === Infinity) return
     alarm.unlink()
     alarm.dueAt = Infinity
@@ -86,9 +86,9 @@ export class Wheel {
     const now = performance.now()
     this.#collect(now)
     for (let rung = 0; rung < GROUP && this.#due.after !== this.#due; rung++) {
-      const alarm = this.#due.after as Alarm
+      const alarm = this.#due.after as WheelTimer
       this.clear(alarm)
-      alarm.ring(now)
+      alarm.fire(now)
     }
     if (this.#due.after !== this.#due) setImmediate(() => this.#turn())
     else this.#sleep()
@@ -101,7 +101,7 @@ export class Wheel {
     for (let slot = Math.max(this.#next, end - SLOTS); slot < end; slot++) {
       const head = this.#slots[slot % SLOTS]!
       for (let link = head.after; link !== head;) {
-        const alarm = link as Alarm
+        const alarm = link as WheelTimer
         link = link.after
         if (alarm.dueAt > now) continue
         alarm.unlink()

@@ -4,7 +4,7 @@ import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL, SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { compareIds, epochOf, IdClock, idBeforeAll, laterId } from '../wire/event-id.ts'
 import { resolveMemoryBrokerOptions, type SseMemoryBrokerOptions } from './options.ts'
-import { Alarm, Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, TimerWheel } from '../base/timer-wheel.ts'
 
 /** Milliseconds for which a publication can be repeated by its idempotency key, and how many of them are remembered. */
 const REPEATABLE = 10 * 60 * 1_000
@@ -30,7 +30,7 @@ class MemoryBroker implements SseBroker {
   readonly #maxChannels: number
   /** Its epoch is this process's: a client that comes from before a restart, or from another process, is told so. */
   readonly #clock = new IdClock()
-  readonly #wheel = new Wheel()
+  readonly #wheel = new TimerWheel()
   readonly #logs = new Map<string, Log>()
   /** By channel and idempotency key, the oldest first. */
   readonly #publications = new Map<string, Publication>()
@@ -166,9 +166,9 @@ interface Seat {
 }
 
 /** One channel's entries and who listens. As an alarm, it rings when there may be something to let go. */
-class Log extends Alarm {
+class Log extends WheelTimer {
   readonly #seats = new Set<Seat>()
-  readonly #wheel: Wheel
+  readonly #wheel: TimerWheel
   readonly #onForgotten: () => void
   /** Entries from `#first` on; what is before is gone and waits to be cut off in one go. */
   #entries: SseEntry[] = []
@@ -183,7 +183,7 @@ class Log extends Alarm {
   gone: string
 
   /** @param onForgotten called when there has been neither an entry nor a listener for a while */
-  constructor (wheel: Wheel, gone: string, onForgotten: () => void) {
+  constructor (wheel: TimerWheel, gone: string, onForgotten: () => void) {
     super()
     this.#wheel = wheel
     this.gone = gone
@@ -248,7 +248,7 @@ class Log extends Alarm {
     return { entries: this.#entries.slice(from, from + count), more: this.#entries.length - from > count }
   }
 
-  ring (now: number): void {
+  fire (now: number): void {
     if (this.#empty) {
       this.#onForgotten()
       return

@@ -1,5 +1,5 @@
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage } from './broker.ts'
-import { Chain, Link } from '../base/linked-list.ts'
+import { LinkedList, ListNode } from '../base/linked-list.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
 import type { SseFilter } from './options.ts'
@@ -26,7 +26,7 @@ export interface TopicFollower {
 }
 
 /** A follower's place at a topic. */
-export class Seat extends Link {
+export class Seat extends ListNode {
   readonly topic: Topic
   readonly follower: TopicFollower
   readonly filter: SseFilter | undefined
@@ -94,7 +94,7 @@ export interface TopicOwner {
 export class Topic implements SseBrokerListener {
   readonly name: string
   readonly #owner: TopicOwner
-  readonly #seats = new Chain<Seat>()
+  readonly #seats = new LinkedList<Seat>()
   /** Seats that were given up while a batch was delivered. */
   readonly #left: Seat[] = []
   readonly #subscribed: Promise<SseBrokerSubscription>

@@ -1,6 +1,6 @@
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Address } from './node-redis.ts'
 import { addressesOf, type Connect } from './connection-factory.ts'
 import type { Line } from './reconnecting-client.ts'
@@ -25,7 +25,7 @@ export class Cluster implements SseBroker {
   readonly shared = true
   readonly #partitions: readonly Partition[]
 
-  constructor (settings: RedisSettings, { partitions, sharded }: ClusterSettings, connect: Connect, wheel: Wheel) {
+  constructor (settings: RedisSettings, { partitions, sharded }: ClusterSettings, connect: Connect, wheel: TimerWheel) {
     const slots: Locator<Owned[]> = new Locator({
       seeds: addressesOf(settings),
       create: connect,

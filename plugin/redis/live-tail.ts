@@ -4,7 +4,7 @@ import { Deferred } from '../base/deferred.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import { compareIds, epochOf, laterId } from '../wire/event-id.ts'
-import { Alarm, type Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 import { Feed, type Seat } from './subscribed-channel.ts'
 import { Hearing, type HearingOwner } from './pubsub-subscriptions.ts'
@@ -39,7 +39,7 @@ interface Held {
 export interface TailOptions {
   readonly keys: Keys
   readonly node: string
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   readonly commands: Line
   readonly subscriber: Line
   readonly sharded: boolean
@@ -55,7 +55,7 @@ export interface TailOptions {
  * it holds back what comes, finds out how far the log goes, reads what was missed, hands that out, and goes on. Where it
  * cannot tell what was missed, or that is very much, it tells listeners that there is a break.
  */
-export class Tail extends Alarm implements HearingOwner {
+export class Tail extends WheelTimer implements HearingOwner {
   readonly #options: TailOptions
   /** By the name under which they are heard. */
   readonly #feeds = new Map<string, Feed>()
@@ -370,7 +370,7 @@ export class Tail extends Alarm implements HearingOwner {
     this.#options.wheel.set(this, Math.min(performance.now() + ms, this.dueAt))
   }
 
-  ring (): void {
+  fire (): void {
     this.#arm(this.#options.probe)
     if (!this.#holding) this.#probe()
   }

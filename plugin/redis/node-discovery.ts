@@ -1,5 +1,5 @@
 import { Deferred } from '../base/deferred.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Address, RedisConnection } from './node-redis.ts'
 import { Line } from './reconnecting-client.ts'
 
@@ -13,7 +13,7 @@ export interface LocatorOptions<Answer> {
   readonly create: (address: Address) => RedisConnection
   /** Milliseconds to connect, and for the answer. */
   readonly timeout: number
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   /** Asks one of them. @throws if the answer is worth nothing */
   readonly ask: (line: Line, address: Address) => Promise<Answer>
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Address } from './node-redis.ts'
 import type { Connect } from './connection-factory.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
@@ -25,7 +25,7 @@ export interface Place {
   /** Whether it is heard from one shard of a cluster, by a pub/sub of its own. */
   readonly sharded: boolean
   readonly connect: Connect
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   /** Finds the process of Redis that has it; without it, `connect` does. */
   readonly locator?: { locate (): Promise<Address>, close (): void } | undefined
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
-import { Alarm, type Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import type { Address, RedisConnection } from './node-redis.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import type { Script } from './lua-scripts.ts'
@@ -21,7 +21,7 @@ export interface LineOptions {
   readonly locate?: (() => Promise<Address>) | undefined
   /** Milliseconds for an answer. */
   readonly timeout: number
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   /** What there is to do on each new connection before it is up. If it rejects, the connection is given up. */
   readonly prepare: () => Promise<unknown>
   /** The connection was lost or could not be made. */
@@ -29,7 +29,7 @@ export interface LineOptions {
 }
 
 /** Something that was asked, and rings when the answer is late. */
-class Call extends Alarm {
+class Call extends WheelTimer {
   readonly answer = new Deferred<unknown>()
   readonly #onLate: () => void
   #done = false
@@ -39,7 +39,7 @@ class Call extends Alarm {
     this.#onLate = onLate
   }
 
-  ring (): void {
+  fire (): void {
     // Where this process was busy itself, the answer may be here and wait to be read.
     setImmediate(() => { if (!this.#done) this.#onLate() })
   }

@@ -1,5 +1,5 @@
 import type { SseBroker } from '../channels/broker.ts'
-import { Wheel } from '../base/timer-wheel.ts'
+import { TimerWheel } from '../base/timer-wheel.ts'
 import { Cluster } from './cluster-broker.ts'
 import { connector } from './connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from './options.ts'
@@ -36,7 +36,7 @@ export function redisBroker (options: RedisBrokerOptions = {}): RedisBroker {
   const settings = resolveRedisOptions(options)
   const { cluster, sentinel } = settings
   const connect = connector(settings)
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   if (cluster !== undefined) return new Cluster(settings, cluster, connect, wheel)
   const locator = sentinel && sentinelLocator(settings, sentinel, connect, wheel)
   return new Partition(settings, { tag: TAG, sharded: false, connect, wheel, locator })

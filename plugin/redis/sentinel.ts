@@ -1,4 +1,4 @@
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Address } from './node-redis.ts'
 import { addressesOf, type Connect } from './connection-factory.ts'
 import { Locator } from './node-discovery.ts'
@@ -8,7 +8,7 @@ import type { RedisSettings, SentinelSettings } from './options.ts'
  * Asks Sentinels where the primary is. Where one has not heard of a failover, and the process is a replica by now, that
  * refuses what it is asked (SYNC, in the scripts), and Sentinels are asked again.
  */
-export function sentinelLocator (settings: RedisSettings, { name, username, password }: SentinelSettings, connect: Connect, wheel: Wheel): Locator<Address> {
+export function sentinelLocator (settings: RedisSettings, { name, username, password }: SentinelSettings, connect: Connect, wheel: TimerWheel): Locator<Address> {
   return new Locator({
     seeds: addressesOf(settings),
     timeout: settings.timeout,

@@ -1,16 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
-import type { Joint } from './reply-stream.ts'
+import type { ReplyStream } from './reply-stream.ts'
 
 /** Where a reply keeps its joint. `null`: its route was not wrapped. */
-export const kJoint = Symbol('sse.joint')
+export const kReplyStream = Symbol('sse.joint')
 
 /** Said of a reply whose handler runs and has not asked for a stream. */
 const NONE = Symbol('sse.none')
 
 interface JointedReply {
-  [kJoint]: Joint | typeof NONE | null
+  [kReplyStream]: ReplyStream | typeof NONE | null
 }
 
 /**
@@ -23,16 +23,16 @@ interface JointedReply {
 export function wrapHandler (handler: RouteHandlerMethod, refused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
     if (refused(reply, error)) return reply
-    const joint = jointOf(reply)
+    const joint = replyStreamOf(reply)
     if (joint === undefined) throw error
     return joint.handlerThrew(error)
   }
   const returned = (reply: FastifyReply, value: unknown, late: boolean): unknown => {
-    const joint = jointOf(reply)
+    const joint = replyStreamOf(reply)
     return joint === undefined ? value : joint.handlerReturned(value, late)
   }
   return function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
-    jointed(reply)[kJoint] = NONE
+    jointed(reply)[kReplyStream] = NONE
     let result: unknown
     try {
       result = handler.call(this, request, reply)
@@ -53,18 +53,18 @@ export function wrapHandler (handler: RouteHandlerMethod, refused: (reply: Fasti
  * @throws SSE_ERR_REPLY_SENT if it was answered or hijacked
  */
 export function assertFresh (reply: FastifyReply): void {
-  const joint = jointed(reply)[kJoint]
+  const joint = jointed(reply)[kReplyStream]
   if (joint === null) throw new SSE_ERR_NOT_READY()
   if (joint !== NONE) throw new SSE_ERR_DUPLICATE()
   if (reply.sent) throw new SSE_ERR_REPLY_SENT()
 }
 
-export function setJoint (reply: FastifyReply, joint: Joint): void {
-  jointed(reply)[kJoint] = joint
+export function setReplyStream (reply: FastifyReply, joint: ReplyStream): void {
+  jointed(reply)[kReplyStream] = joint
 }
 
-function jointOf (reply: FastifyReply): Joint | undefined {
-  const joint = jointed(reply)[kJoint]
+function replyStreamOf (reply: FastifyReply): ReplyStream | undefined {
+  const joint = jointed(reply)[kReplyStream]
   return joint === null || joint === NONE ? undefined : joint
 }
 

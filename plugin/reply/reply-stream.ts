@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { Body, type BodyOwner } from './body.ts'
-import { Link } from '../base/linked-list.ts'
+import { ListNode } from '../base/linked-list.ts'
 import { Deferred } from '../base/deferred.ts'
 import { Emitter, type Connection } from '../stream/emitter.ts'
 import { SSE_ERR_CLOSED, type SseReason } from '../base/errors.ts'
@@ -12,15 +12,15 @@ import { clearTimeouts, cutOff, hangUp, hasDelivered, hasEnded, onOver, sendHead
 import type { SseStream } from '../stream/sse-emitter.ts'
 import type { Topics } from '../channels/topics.ts'
 import { StreamTransport, type Destination, type Transport } from '../stream/transport.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 
 /** What all streams of an application have in common. */
-export interface JointOwner {
-  readonly wheel: Wheel
+export interface ReplyStreamOwner {
+  readonly wheel: TimerWheel
   readonly topics: Topics
   readonly lastEventIdParameter: string
   /** The connection is over. Called once. */
-  jointOver (joint: Joint): void
+  streamClosed (joint: ReplyStream): void
 }
 
 /**
@@ -31,14 +31,14 @@ export interface JointOwner {
  * 204, or because a hook throws or replaces the body, and then `pipe` is not called. The response's `close` comes after
  * each of these, and is the one place where an ending is learnt.
  */
-export class Joint extends Link implements Connection, BodyOwner {
+export class ReplyStream extends ListNode implements Connection, BodyOwner {
   readonly emitter: Emitter
   /** Whose stream it is. */
   readonly key: string | undefined
   readonly #since = performance.now()
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
-  readonly #owner: JointOwner
+  readonly #owner: ReplyStreamOwner
   /** Whether Fastify was given an answer: the body, or an error in its place. */
   #answered = false
   /** The response's status at that time. */
@@ -53,7 +53,7 @@ export class Joint extends Link implements Connection, BodyOwner {
   #settled = false
   #onSettled: Deferred<void> | undefined
 
-  constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, owner: JointOwner) {
+  constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, owner: ReplyStreamOwner) {
     super()
     this.key = key
     this.#reply = reply
@@ -254,7 +254,7 @@ export class Joint extends Link implements Connection, BodyOwner {
     const { raw } = this.#reply
     // There is nobody to answer any more.
     this.#reply.hijack()
-    this.#owner.jointOver(this)
+    this.#owner.streamClosed(this)
     this.emitter.close(this.#reason, hasDelivered(raw))
     this.#settle()
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
-import { Alarm, type Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
 /**
  * How a process that produces runs tells the others that it lives, where a broker is shared: by a beat, on a channel of
@@ -18,9 +18,9 @@ const NOTHING: SseHistory = { count: 0, age: 0, bytes: 0 }
 const ALIVE: SsePayload = { comment: 'alive' }
 
 /** What a pulse needs of its application. */
-export interface PulseOwner {
+export interface LivenessOwner {
   readonly broker: SseBroker
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
 }
 
 function pulseChannel (name: string): string {
@@ -28,14 +28,14 @@ function pulseChannel (name: string): string {
 }
 
 /** The beats of this process, while there is something to live for. */
-export class Pulse extends Alarm {
+export class ProducerHeartbeat extends WheelTimer {
   /** Of this process; undefined where nobody else could hear it. */
   readonly name: string | undefined
-  readonly #owner: PulseOwner
+  readonly #owner: LivenessOwner
   readonly #wanted: () => boolean
 
   /** @param wanted whether there is anything that ends with this process */
-  constructor (owner: PulseOwner, wanted: () => boolean) {
+  constructor (owner: LivenessOwner, wanted: () => boolean) {
     super()
     this.#owner = owner
     this.#wanted = wanted
@@ -44,14 +44,14 @@ export class Pulse extends Alarm {
 
   /** To be called when there is something. */
   begin (): void {
-    if (this.name !== undefined && this.dueAt === Infinity) this.ring(performance.now())
+    if (this.name !== undefined && this.dueAt === Infinity) this.fire(performance.now())
   }
 
   stop (): void {
     this.#owner.wheel.clear(this)
   }
 
-  ring (now: number): void {
+  fire (now: number): void {
     if (!this.#wanted()) return
     this.#owner.wheel.set(this, now + BEAT)
     // One that is lost is followed by another.
@@ -60,8 +60,8 @@ export class Pulse extends Alarm {
 }
 
 /** Listens whether another process lives, until it does not, or nobody wants to know. */
-export class Vigil extends Alarm implements SseBrokerListener {
-  readonly #owner: PulseOwner
+export class ProducerWatch extends WheelTimer implements SseBrokerListener {
+  readonly #owner: LivenessOwner
   readonly #channel: string
   readonly #lost: () => Promise<void>
   #subscribed: Promise<SseBrokerSubscription> | undefined
@@ -70,7 +70,7 @@ export class Vigil extends Alarm implements SseBrokerListener {
   #doubted = false
 
   /** @param lost called when the process is gone; where it rejects, it is called again if the process stays silent */
-  constructor (owner: PulseOwner, name: string, lost: () => Promise<void>) {
+  constructor (owner: LivenessOwner, name: string, lost: () => Promise<void>) {
     super()
     this.#owner = owner
     this.#channel = pulseChannel(name)
@@ -104,7 +104,7 @@ export class Vigil extends Alarm implements SseBrokerListener {
     this.#doubted = false
   }
 
-  ring (now: number): void {
+  fire (now: number): void {
     if (now < this.#heardAt + SILENCE) this.#owner.wheel.set(this, this.#heardAt + SILENCE)
     else if (this.#doubted) this.#goOn(this.#lost(), SILENCE)
     else this.#goOn(this.#doubt(), DOUBT)

@@ -8,7 +8,7 @@ import type { Run } from './run.ts'
 import { endRun, inspectRun, isEnd, isEndType, WHOLE, type SseRunEnd } from './run-log.ts'
 import type { RunSettings } from './options.ts'
 import { sendSource } from '../stream/source.ts'
-import { Alarm, type Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
 /** Items that are taken before the event loop gets a turn, for producers that never wait. */
 const GROUP = 128
@@ -17,9 +17,9 @@ const ATTEMPTS = 60
 const PAUSE = 1_000
 
 /** What a production needs of its application. */
-export interface ProductionOwner {
+export interface RunExecutionOwner {
   readonly broker: SseBroker
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   readonly log: FastifyBaseLogger
   /** Turns what a producer yields into what is published. @throws SSE_ERR_EVENT, SSE_ERR_SERIALIZE */
   payload (data: unknown, fields?: SseFields): SsePayload
@@ -32,9 +32,9 @@ export interface ProductionOwner {
  *
  * It follows its own log: whoever has ended the run, here or in another process, has ended it by the log.
  */
-export class Production extends Alarm implements SseBrokerListener {
+export class RunExecution extends WheelTimer implements SseBrokerListener {
   readonly #run: Run
-  readonly #owner: ProductionOwner
+  readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
   readonly #controller = new AbortController()
   readonly #beganAt = performance.now()
@@ -48,12 +48,12 @@ export class Production extends Alarm implements SseBrokerListener {
   /** Set when the end is on its way to the log. */
   #ending: Promise<void> | undefined
 
-  constructor (run: Run, owner: ProductionOwner, settings: RunSettings) {
+  constructor (run: Run, owner: RunExecutionOwner, settings: RunSettings) {
     super()
     this.#run = run
     this.#owner = owner
     this.#settings = settings
-    run.onLonely = () => this.#arm()
+    run.onOrphaned = () => this.#arm()
   }
 
   get events (): number {
@@ -160,7 +160,7 @@ export class Production extends Alarm implements SseBrokerListener {
 
   // When the time has come
 
-  ring (now: number): void {
+  fire (now: number): void {
     if (this.#ending !== undefined) this.#owner.forget(this.#run)
     else if (now >= this.#timeoutAt) this.#overrun(OVERDUE)
     else if (now >= this.#idleAt) this.#overrun(IDLE)
@@ -188,7 +188,7 @@ export class Production extends Alarm implements SseBrokerListener {
   }
 
   get #orphanedAt (): number {
-    return after(this.#run.lonelySince, this.#settings.orphanTimeout)
+    return after(this.#run.orphanedSince, this.#settings.orphanTimeout)
   }
 }
 

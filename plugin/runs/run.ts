@@ -52,10 +52,10 @@ export class Run implements SseRun {
   end: SseEntry | undefined
   viewers = 0
   /** Since when nobody has viewed it, by `performance.now()`; Infinity while somebody does. */
-  lonelySince = performance.now()
+  orphanedSince = performance.now()
   /** Called when there is a first viewer, and when the last one has left. */
   onViewed = (): void => {}
-  onLonely = (): void => {}
+  onOrphaned = (): void => {}
 
   constructor (id: string, broker: SseBroker, cancel: () => Promise<void>, end?: SseEntry) {
     this.id = id
@@ -109,12 +109,12 @@ export class Run implements SseRun {
 
   #arrive (): void {
     if (this.viewers++ === 0) this.onViewed()
-    this.lonelySince = Infinity
+    this.orphanedSince = Infinity
   }
 
   #leave (): void {
     if (--this.viewers > 0) return
-    this.lonelySince = performance.now()
-    this.onLonely()
+    this.orphanedSince = performance.now()
+    this.onOrphaned()
   }
 }

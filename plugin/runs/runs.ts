@@ -4,13 +4,13 @@ import type { SseBroker } from '../channels/broker.ts'
 import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUNS_CLOSED, SSE_ERR_RUNS_FULL } from '../base/errors.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import type { SseFields } from '../wire/event.ts'
-import { Production, type ProductionOwner } from './run-execution.ts'
-import { Pulse, Vigil } from './liveness.ts'
+import { RunExecution, type RunExecutionOwner } from './run-execution.ts'
+import { ProducerHeartbeat, ProducerWatch } from './liveness.ts'
 import { Run, type SseRun } from './run.ts'
 import { beginRun, endRun, inspectRun, runChannel } from './run-log.ts'
 import { resolveRunOptions, type RunSettings, type SseRunOptions } from './options.ts'
 import type { SseSequence } from '../stream/sse-emitter.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 
 /**
  * What a run is of: called once, when it begins. Each item that it yields is an event of the run. What a generator
@@ -74,7 +74,7 @@ export interface SseRuns {
 /** What runs need of their application. */
 export interface RunsSettings {
   readonly broker: SseBroker
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   readonly log: FastifyBaseLogger
   readonly maxRuns: number
   readonly payload: (data: unknown, fields?: SseFields) => SsePayload
@@ -87,17 +87,17 @@ const KEPT = 30 * 60 * 1_000
 /** A run whose producer is here. */
 interface Local {
   readonly run: Run
-  readonly production: Production
+  readonly production: RunExecution
 }
 
 /** See {@link SseRuns}. */
-export class Runs implements SseRuns, ProductionOwner {
+export class Runs implements SseRuns, RunExecutionOwner {
   readonly broker: SseBroker
-  readonly wheel: Wheel
+  readonly wheel: TimerWheel
   readonly log: FastifyBaseLogger
   readonly payload: (data: unknown, fields?: SseFields) => SsePayload
   readonly #maxRuns: number
-  readonly #pulse: Pulse
+  readonly #pulse: ProducerHeartbeat
   readonly #local = new Map<string, Local>()
   readonly #starting = new Map<string, Promise<{ run: Run, repeated: boolean }>>()
   #closed = false
@@ -108,7 +108,7 @@ export class Runs implements SseRuns, ProductionOwner {
     this.log = log
     this.payload = payload
     this.#maxRuns = maxRuns
-    this.#pulse = new Pulse(this, () => this.size > 0)
+    this.#pulse = new ProducerHeartbeat(this, () => this.size > 0)
   }
 
   get size (): number {
@@ -146,7 +146,7 @@ export class Runs implements SseRuns, ProductionOwner {
 
   #produce (id: string, producer: SseRunProducer, settings: RunSettings): Run {
     const run: Run = new Run(id, this.broker, async () => { await production.end('aborted', CANCELLED) })
-    const production: Production = new Production(run, this, settings)
+    const production: RunExecution = new RunExecution(run, this, settings)
     this.#local.set(id, { run, production })
     this.#pulse.begin()
     production.produce(signal => producer({ id, signal }))
@@ -181,11 +181,11 @@ export class Runs implements SseRuns, ProductionOwner {
 
   /** While a run of another process is viewed here, its end is sure to come. */
   #watchOver (run: Run, process: string): void {
-    const vigil = new Vigil(this, process, async () => {
+    const vigil = new ProducerWatch(this, process, async () => {
       await endRun(this.broker, run.channel, 'failed', PRODUCER_LOST, KEPT)
     })
     run.onViewed = () => vigil.begin()
-    run.onLonely = () => vigil.stop()
+    run.onOrphaned = () => vigil.stop()
   }
 
   forget ({ id }: Run): void {

@@ -1,6 +1,6 @@
 import type { StreamSettings } from './options.ts'
 import type { Outbox } from './outbox.ts'
-import { Alarm, type Wheel } from '../base/timer-wheel.ts'
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
 /** Whose deadlines these are. */
 export interface DeadlinesOwner {
@@ -15,11 +15,11 @@ export interface DeadlinesOwner {
 }
 
 /** What is due for one open stream, and when. The soonest of all is what hangs on the wheel. */
-export class Deadlines extends Alarm {
+export class Deadlines extends WheelTimer {
   readonly #owner: DeadlinesOwner
   readonly #settings: StreamSettings
   readonly #outbox: Outbox
-  readonly #wheel: Wheel
+  readonly #wheel: TimerWheel
 
   // Moments by performance.now(); Infinity for never.
   #timeoutAt = Infinity
@@ -28,7 +28,7 @@ export class Deadlines extends Alarm {
   #endedAt = Infinity
   #running = false
 
-  constructor (owner: DeadlinesOwner, settings: StreamSettings, outbox: Outbox, wheel: Wheel) {
+  constructor (owner: DeadlinesOwner, settings: StreamSettings, outbox: Outbox, wheel: TimerWheel) {
     super()
     this.#owner = owner
     this.#settings = settings
@@ -74,7 +74,7 @@ export class Deadlines extends Alarm {
     this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(stallAt, this.#timeoutAt, this.#expiresAt, this.#beatAt) : stallAt)
   }
 
-  ring (now: number): void {
+  fire (now: number): void {
     const { fullSince } = this.#outbox
     if (now >= Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout) this.#owner.stall()
     else if (this.#endedAt === Infinity) {

@@ -14,7 +14,7 @@ import { sendSource } from './source.ts'
 import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 import type { Transport } from './transport.ts'
 import { SharedText } from '../wire/shared-text.ts'
-import type { Wheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 
 /** What an emitter asks of the HTTP response whose body it is. */
 export interface Connection {
@@ -75,7 +75,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
   #errorCallbacks: Callbacks<[unknown]> | undefined
   #completionCallbacks: Callbacks<[SseReason]> | undefined
 
-  constructor (connection: Connection, settings: StreamSettings, wheel: Wheel) {
+  constructor (connection: Connection, settings: StreamSettings, wheel: TimerWheel) {
     this.#connection = connection
     this.#settings = settings
     this.#outbox = new Outbox(this, settings.maxBuffered)

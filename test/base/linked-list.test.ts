@@ -1,7 +1,7 @@
 import t from 'tap'
-import { Chain, Link } from '../../plugin/base/linked-list.ts'
+import { LinkedList, ListNode } from '../../plugin/base/linked-list.ts'
 
-class Item extends Link {
+class Item extends ListNode {
   readonly name: string
 
   constructor (name: string) {
@@ -10,14 +10,14 @@ class Item extends Link {
   }
 }
 
-function chained (...names: string[]): { chain: Chain<Item>, items: Item[] } {
-  const chain = new Chain<Item>()
+function chained (...names: string[]): { chain: LinkedList<Item>, items: Item[] } {
+  const chain = new LinkedList<Item>()
   const items = names.map(name => new Item(name))
   for (const item of items) chain.add(item)
   return { chain, items }
 }
 
-const names = (chain: Chain<Item>): string[] => Array.from(chain, ({ name }) => name)
+const names = (chain: LinkedList<Item>): string[] => Array.from(chain, ({ name }) => name)
 
 t.test('a chain keeps the order in which its links came', async t => {
   const { chain, items: [, b] } = chained('a', 'b', 'c')

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { Alarm, Wheel } from '../../plugin/base/timer-wheel.ts'
+import { WheelTimer, TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { liveTimers, stillClock } from '../fixtures/clock.ts'
 
 /** Notes when it rings, and does what it is told then. */
-class Noted extends Alarm {
+class Noted extends WheelTimer {
   readonly rang: number[] = []
   readonly #then: (alarm: Noted, now: number) => void
 
@@ -12,7 +12,7 @@ class Noted extends Alarm {
     this.#then = then
   }
 
-  ring (now: number): void {
+  fire (now: number): void {
     this.rang.push(now)
     this.#then(this, now)
   }
@@ -22,8 +22,8 @@ const nextTurn = (): Promise<void> => new Promise(resolve => { realImmediate(res
 const realImmediate = setImmediate
 
 /** The wheel of one test, on a clock that stands still. */
-function still (t: Test): { wheel: Wheel } & ReturnType<typeof stillClock> {
-  return { wheel: new Wheel(), ...stillClock(t, 12_345) }
+function still (t: Test): { wheel: TimerWheel } & ReturnType<typeof stillClock> {
+  return { wheel: new TimerWheel(), ...stillClock(t, 12_345) }
 }
 
 t.test('an alarm rings once, never early and at most 100 ms late', async t => {
@@ -72,7 +72,7 @@ t.test('which is longer than a timer of Node takes', async t => {
   const warnings: Error[] = []
   const warned = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', warned)
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   const alarm = new Noted()
   wheel.set(alarm, performance.now() + 30 * 86_400_000)
   await new Promise(resolve => { setTimeout(resolve, 20) })
@@ -172,7 +172,7 @@ t.test('many alarms that are due at once ring in groups, and the event loop is f
 
 t.test('the wheel holds one timer, and none when nothing is set', async t => {
   const live = liveTimers(t)
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   const alarms = Array.from({ length: 50 }, () => new Noted())
   for (const [index, alarm] of alarms.entries()) {
     wheel.set(alarm, performance.now() + 60_000 - index * 1_000)

@@ -6,7 +6,7 @@ import type { Address } from '../../plugin/redis/node-redis.ts'
 import { connector } from '../../plugin/redis/connection-factory.ts'
 import { Locator, type LocatorOptions } from '../../plugin/redis/node-discovery.ts'
 import { resolveRedisOptions } from '../../plugin/redis/options.ts'
-import { Wheel } from '../../plugin/base/timer-wheel.ts'
+import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { eventually, freePort, RedisServer } from '../fixtures/redis.ts'
 
@@ -33,7 +33,7 @@ suiteWith(t, 'redis-server', 'who knows where Redis is', async (t, program) => {
     const asked: Address[] = []
     const locator = new Locator<string>({
       timeout,
-      wheel: new Wheel(),
+      wheel: new TimerWheel(),
       create: address => {
         asked.push(address)
         return connect(address)

@@ -4,7 +4,7 @@ import { Deferred } from '../../plugin/base/deferred.ts'
 import type { RedisConnection } from '../../plugin/redis/node-redis.ts'
 import { Line, type LineOptions } from '../../plugin/redis/reconnecting-client.ts'
 import { Script } from '../../plugin/redis/lua-scripts.ts'
-import { Wheel } from '../../plugin/base/timer-wheel.ts'
+import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { eventually } from '../fixtures/redis.ts'
 
 const UNAVAILABLE = 'SSE_ERR_BROKER_UNAVAILABLE'
@@ -33,7 +33,7 @@ class FakeConnection extends EventEmitter implements RedisConnection {
 function open (t: Test, options: Partial<LineOptions> = {}) {
   const connections: FakeConnection[] = []
   const errors: Error[] = []
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   const line = new Line({
     create: () => {
       const connection = new FakeConnection()

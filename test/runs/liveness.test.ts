@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
-import { BEAT, DOUBT, SILENCE, Vigil } from '../../plugin/runs/liveness.ts'
+import { BEAT, DOUBT, SILENCE, ProducerWatch } from '../../plugin/runs/liveness.ts'
 import type { SseRun } from '../../plugin/runs/run.ts'
-import { Wheel } from '../../plugin/base/timer-wheel.ts'
+import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { stillClock } from '../fixtures/clock.ts'
 import { byHand, runsOn } from '../fixtures/runs.ts'
 
@@ -162,7 +162,7 @@ t.test('where the loss cannot be told, it is looked at anew, and told then', asy
 t.test('where a beat may have been missed, the silence begins anew', async t => {
   const wait = clock(t)
   let lost = 0
-  const vigil = new Vigil({ broker: new Line(memoryBroker()), wheel: new Wheel() }, 'a', async () => { lost++ })
+  const vigil = new ProducerWatch({ broker: new Line(memoryBroker()), wheel: new TimerWheel() }, 'a', async () => { lost++ })
   vigil.begin()
   await wait(SILENCE + DOUBT - 1_000)
   vigil.onBreak()

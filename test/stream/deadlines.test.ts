@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { Deadlines } from '../../plugin/stream/deadlines.ts'
 import { STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../../plugin/stream/options.ts'
 import type { Outbox } from '../../plugin/stream/outbox.ts'
-import { Wheel } from '../../plugin/base/timer-wheel.ts'
+import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { stillClock } from '../fixtures/clock.ts'
 
 interface Scene {
@@ -10,7 +10,7 @@ interface Scene {
   /** What was due, in order. */
   due: string[]
   outbox: { lastWrite: number, fullSince: number }
-  wheel: Wheel
+  wheel: TimerWheel
   pass: (ms: number) => void
 }
 
@@ -18,7 +18,7 @@ function scene (t: Test, options: StreamOptions): Scene {
   const { pass } = stillClock(t)
   const due: string[] = []
   const outbox = { lastWrite: performance.now(), fullSince: Infinity }
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   const deadlines = new Deadlines({
     beat: () => {
       due.push('beat')

@@ -6,7 +6,7 @@ import { event } from '../../plugin/wire/event.ts'
 import { STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../../plugin/stream/options.ts'
 import type { Transport } from '../../plugin/stream/transport.ts'
 import { SharedText } from '../../plugin/wire/shared-text.ts'
-import { Wheel } from '../../plugin/base/timer-wheel.ts'
+import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { decode } from '../fixtures/client.ts'
 import { stillClock } from '../fixtures/clock.ts'
 
@@ -81,7 +81,7 @@ class FakeConnection implements Connection {
 interface Scene {
   emitter: Emitter
   connection: FakeConnection
-  wheel: Wheel
+  wheel: TimerWheel
   /** What the client has read. */
   read: () => string
   completions: SseReason[]
@@ -89,7 +89,7 @@ interface Scene {
 
 function scene (options: StreamOptions = {}): Scene {
   const connection = new FakeConnection()
-  const wheel = new Wheel()
+  const wheel = new TimerWheel()
   const emitter = new Emitter(connection, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, wheel)
   connection.emitter = emitter
   const completions: SseReason[] = []
@@ -480,7 +480,7 @@ t.test('callbacks', async t => {
     t.equal(ran[2], 'boom')
 
     const connection = new FakeConnection()
-    const unwatched = connection.emitter = new Emitter(connection, STREAM_DEFAULTS, new Wheel())
+    const unwatched = connection.emitter = new Emitter(connection, STREAM_DEFAULTS, new TimerWheel())
     unwatched.complete()
     await pass(10)
     unwatched.onCompletion(reason => { ran.push(reason) })
