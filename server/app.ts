@@ -13,7 +13,7 @@ import { chat } from './routes/chat.ts'
 import { health } from './routes/health.ts'
 import { llmChat } from './routes/llm-chat.ts'
 import { market } from './routes/market.ts'
-import { model } from './routes/openai-api.ts'
+import { openAIApi } from './routes/openai-api.ts'
 import { sseChat } from './routes/sse-chat.ts'
 import { uiChat } from './routes/ui-chat.ts'
 import { vendor } from './vendor.ts'
@@ -76,7 +76,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(chat, { answer })
     own.register(uiChat, { answer })
     own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
-    own.register(model, { pace: config.LLM_PACE_MS })
+    own.register(openAIApi, { pace: config.LLM_PACE_MS })
     own.register(health, { isReady: () => broker?.ready ?? true })
   })
 

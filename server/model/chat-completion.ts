@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { textOf, type Message } from './conversation.ts'
-import type { Piece } from './generation.ts'
+import type { GenerationPart } from './generation.ts'
 import { countTokens } from './tokens.ts'
 
-/** What is asked of the model. Fields that are not here are taken no notice of. */
-export interface ChatRequest {
+/** A request of the Chat Completions API. Fields that are not listed are ignored. */
+export interface ChatCompletionRequest {
   readonly model?: string | null
   readonly messages: readonly Message[]
   readonly stream?: boolean | null
@@ -14,12 +14,12 @@ export interface ChatRequest {
   readonly seed?: number | null
 }
 
-/** The model's name, where the request has no other. */
+/** Name of the model in answers to requests that name none. */
 export const MODEL = 'embedded'
 
 const FINGERPRINT = 'fp_fastify_sse_emitter'
-const AUTHOR = 'assistant'
-/** What a message has besides its text. */
+const ASSISTANT = 'assistant'
+/** Tokens of a message in addition to its text. */
 const TOKENS_PER_MESSAGE = 4
 
 const text = { type: 'object', required: ['type', 'text'], properties: { type: { const: 'text' }, text: { type: 'string' } } }
@@ -30,16 +30,16 @@ const message = {
   type: 'object',
   required: ['role'],
   properties: { role: { enum: ['system', 'developer', 'user', 'assistant', 'tool'] } },
-  // Only an answer may consist of something else, of calls of tools.
-  if: { properties: { role: { const: AUTHOR } } },
+  // Only a message of the assistant may lack content: it may consist of tool calls.
+  if: { properties: { role: { const: ASSISTANT } } },
   then: { properties: { content: content(true) } },
   else: { required: ['content'], properties: { content: content(false) } }
 }
 
 const count = { type: ['integer', 'null'], minimum: 1 }
 
-/** The schema of a {@link ChatRequest}. */
-export const chatRequest = {
+/** The schema of a {@link ChatCompletionRequest}. */
+export const chatCompletionRequest = {
   type: 'object',
   required: ['messages'],
   properties: {
@@ -54,8 +54,8 @@ export const chatRequest = {
   }
 }
 
-/** How many tokens a request has. Stops counting once there are more than `limit`. */
-export function countPrompt (messages: readonly Message[], limit: number): number {
+/** The number of tokens of a request. Counting stops once it exceeds `limit`. */
+export function countPromptTokens (messages: readonly Message[], limit: number): number {
   let count = 0
   for (const message of messages) {
     count += TOKENS_PER_MESSAGE + countTokens(textOf(message), limit)
@@ -64,62 +64,61 @@ export function countPrompt (messages: readonly Message[], limit: number): numbe
   return count
 }
 
-/** The usage of a generation. */
 function usage (prompt: number, completion: number): object {
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
 }
 
-/** What all chunks of an answer begin with, and an answer in one piece does. */
+/** The fields that a completion and all chunks of a streamed one begin with. */
 function head (object: string, model: string | null | undefined): object {
   return { id: `chatcmpl-${randomUUID()}`, object, created: Math.floor(Date.now() / 1_000), model: model ?? MODEL, system_fingerprint: FINGERPRINT }
 }
 
 /**
- * An answer as chunks: the role, a chunk a token, the reason why there are no more, the usage if it was asked for, and
- * `[DONE]`. A generation that breaks off has none of what comes after the tokens.
+ * A streamed completion: a chunk with the role, a chunk per token, one with the finish reason, one with the usage if it was
+ * requested, and `[DONE]`. If the generation is cut short, the chunks end with the last token.
  *
- * @param promptTokens how many tokens the request has
+ * @param promptTokens number of tokens of the request
  */
-export async function * chunks (pieces: AsyncIterable<Piece>, { model, stream_options: options }: ChatRequest, promptTokens: number): AsyncGenerator<object | string, void, undefined> {
-  const own = head('chat.completion.chunk', model)
-  const told = options?.include_usage === true
+export async function * completionChunks (parts: AsyncIterable<GenerationPart>, { model, stream_options: options }: ChatCompletionRequest, promptTokens: number): AsyncGenerator<object | string, void, undefined> {
+  const common = head('chat.completion.chunk', model)
+  const includeUsage = options?.include_usage === true
   const chunk = (delta: object, finish: string | null = null): object => ({
-    ...own,
+    ...common,
     choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
-    ...told && { usage: null }
+    ...includeUsage && { usage: null }
   })
   let count = 0
-  yield chunk({ role: AUTHOR, content: '' })
-  for await (const piece of pieces) {
-    if ('text' in piece) {
+  yield chunk({ role: ASSISTANT, content: '' })
+  for await (const part of parts) {
+    if ('text' in part) {
       count++
-      yield chunk({ content: piece.text })
+      yield chunk({ content: part.text })
     } else {
-      yield chunk({}, piece.finish)
-      if (told) yield { ...own, choices: [], usage: usage(promptTokens, count) }
+      yield chunk({}, part.finish)
+      if (includeUsage) yield { ...common, choices: [], usage: usage(promptTokens, count) }
       yield '[DONE]'
     }
   }
 }
 
 /**
- * An answer in one piece. One that breaks off has no reason to have finished.
+ * A completion in one piece. If the generation is cut short, its finish reason is null.
  *
- * @param promptTokens how many tokens the request has
+ * @param promptTokens number of tokens of the request
  */
-export async function whole (pieces: AsyncIterable<Piece>, { model }: ChatRequest, promptTokens: number): Promise<object> {
+export async function completion (parts: AsyncIterable<GenerationPart>, { model }: ChatCompletionRequest, promptTokens: number): Promise<object> {
   let content = ''
   let count = 0
   let finish: string | null = null
-  for await (const piece of pieces) {
-    if ('text' in piece) {
-      content += piece.text
+  for await (const part of parts) {
+    if ('text' in part) {
+      content += part.text
       count++
-    } else finish = piece.finish
+    } else finish = part.finish
   }
   return {
     ...head('chat.completion', model),
-    choices: [{ index: 0, message: { role: AUTHOR, content, refusal: null }, logprobs: null, finish_reason: finish }],
+    choices: [{ index: 0, message: { role: ASSISTANT, content, refusal: null }, logprobs: null, finish_reason: finish }],
     usage: usage(promptTokens, count)
   }
 }

@@ -1,15 +1,15 @@
-import type { Conversation } from '../conversation.ts'
 import type { SeededRandom } from '../../seeded-random.ts'
+import type { Conversation } from '../conversation.ts'
 
-/** What a reply is made from. */
-export interface Talk extends Conversation {
+/** The input of a reply. */
+export interface ReplyContext extends Conversation {
   readonly random: SeededRandom
 }
 
-/** What to say to messages that match. The pattern is shown the beginning of the message. */
-export type Rule = readonly [pattern: RegExp, reply: (talk: Talk, match: RegExpExecArray) => string]
+/** A reply to the messages whose beginning matches the pattern. */
+export type Rule = readonly [pattern: RegExp, reply: (context: ReplyContext, match: RegExpExecArray) => string]
 
-/** `, Anna` after a greeting, if we know the name. */
-export function addressed ({ name }: Talk): string {
+/** `, Anna` to append to a greeting, or nothing if the name is unknown. */
+export function commaName ({ name }: ReplyContext): string {
   return name === undefined ? '' : `, ${name}`
 }

@@ -1,44 +1,44 @@
 import t from 'tap'
 import { answer } from '../../../server/model/answer.ts'
 import { PAGES } from '../../../server/model/pages.ts'
-import { talk } from '../../fixtures/talk.ts'
+import { contextOf } from '../../fixtures/conversation.ts'
 
-const say = (...said: string[]): string => {
-  const { random, ...conversation } = talk(...said)
+const answerTo = (...messages: string[]): string => {
+  const { random, ...conversation } = contextOf(...messages)
   return answer(conversation, random)
 }
 
-t.test('the first rule that matches says what there is to say', async t => {
-  t.equal(say('Hello, I think SSE is nice'), PAGES.sse)
-  t.match(say('hello, how many messages is that?'), /\*\*1st\*\*/)
-  t.match(say('hello, I am tired'), /^Hello!/)
-  t.match(say('I am tired'), /tired\b.*\?$/)
-  t.match(say('the sea at night'), /I am a toy/)
+t.test('the first matching rule produces the answer', async t => {
+  t.equal(answerTo('Hello, I think SSE is nice'), PAGES.sse)
+  t.match(answerTo('hello, how many messages is that?'), /\*\*1st\*\*/)
+  t.match(answerTo('hello, I am tired'), /^Hello!/)
+  t.match(answerTo('I am tired'), /tired\b.*\?$/)
+  t.match(answerTo('the sea at night'), /I’m a toy/)
 })
 
-t.test('a fault is no part of the question', async t => {
-  t.equal(say('/slow count to 3'), '1, 2, 3.')
+t.test('a fault is not part of the question', async t => {
+  t.equal(answerTo('/slow count to 3'), '1, 2, 3.')
 })
 
-t.test('a fault without a question is spoken of', async t => {
-  t.match(say('/truncate'), /^You have said `\/truncate`, so this answer ends after a few tokens, /)
+t.test('a fault without a question is explained', async t => {
+  t.match(answerTo('/truncate'), /^You sent `\/truncate`, so this answer ends after a few tokens, /)
 })
 
-t.test('silence is answered, too', async t => {
-  t.match(say(), /^You have said nothing/)
-  t.match(say(' \n'), /^You have said nothing/)
+t.test('an empty message is answered', async t => {
+  t.match(answerTo(), /^Your message is empty/)
+  t.match(answerTo(' \n'), /^Your message is empty/)
 })
 
-t.test('only the beginning of a message is looked at, but all of it is repeated', async t => {
-  t.not(say(`${'la '.repeat(1_000)} markdown`), PAGES.markdown)
-  t.equal(say(`repeat: ${'la '.repeat(1_000)}end`), `${'la '.repeat(1_000)}end`)
+t.test('only the beginning of a message is matched, but all of it is repeated', async t => {
+  t.not(answerTo(`${'la '.repeat(1_000)} markdown`), PAGES.markdown)
+  t.equal(answerTo(`repeat: ${'la '.repeat(1_000)}end`), `${'la '.repeat(1_000)}end`)
 })
 
-t.test('no message keeps it busy', async t => {
+t.test('no message takes long to match', async t => {
   const hostile = ['count ', 'i am ', 'code example ', 'a story about ', '\t', 'my name is ', '/slow ', 'count from 1 ', '“', 'how many ']
   for (const part of hostile) {
     const start = process.cpuUsage()
-    say(part.repeat(Math.ceil(200_000 / part.length)))
+    answerTo(part.repeat(Math.ceil(200_000 / part.length)))
     t.ok(process.cpuUsage(start).user < 500_000, part)
   }
 })

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { chunks, countPrompt, MODEL, whole } from '../../../server/model/chat-completion.ts'
-import type { Piece } from '../../../server/model/generation.ts'
+import { completion, completionChunks, countPromptTokens, MODEL } from '../../../server/model/chat-completion.ts'
+import type { GenerationPart } from '../../../server/model/generation.ts'
 
-async function * say (...pieces: Piece[]): AsyncGenerator<Piece> {
-  yield * pieces
+async function * generation (...parts: GenerationPart[]): AsyncGenerator<GenerationPart> {
+  yield * parts
 }
 
-const HELLO: Piece[] = [{ text: 'Hel' }, { text: 'lo' }]
+const HELLO: GenerationPart[] = [{ text: 'Hel' }, { text: 'lo' }]
 const messages = [{ role: 'user', content: 'hello' }]
 
 async function list<T> (items: AsyncIterable<T>): Promise<T[]> {
@@ -15,9 +15,9 @@ async function list<T> (items: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
-/** What chunks have in common, and what they do not. */
-async function stream (request: object, ...pieces: Piece[]): Promise<{ heads: object[], bodies: unknown[] }> {
-  const all = await list(chunks(say(...pieces), { messages, ...request }, 5))
+/** The chunks of a completion, split into their common fields and the rest. */
+async function stream (request: object, ...parts: GenerationPart[]): Promise<{ heads: object[], bodies: unknown[] }> {
+  const all = await list(completionChunks(generation(...parts), { messages, ...request }, 5))
   const objects = all.filter(chunk => typeof chunk === 'object') as Array<{ choices: Array<{ delta: object, finish_reason: string | null }>, usage?: object }>
   return {
     heads: objects.map(({ choices, usage, ...head }) => head),
@@ -29,7 +29,7 @@ async function stream (request: object, ...pieces: Piece[]): Promise<{ heads: ob
   }
 }
 
-t.test('chunks are the role, the tokens, the reason, and the end', async t => {
+t.test('the chunks are the role, the tokens, the finish reason and [DONE]', async t => {
   const { bodies } = await stream({}, ...HELLO, { finish: 'length' })
   t.strictSame(bodies, [
     { choices: [[{ role: 'assistant', content: '' }, null]] },
@@ -40,7 +40,7 @@ t.test('chunks are the role, the tokens, the reason, and the end', async t => {
   ])
 })
 
-t.test('usage comes before the end, where it was asked for, and is null before', async t => {
+t.test('requested usage is null until the last chunk', async t => {
   const { bodies } = await stream({ stream_options: { include_usage: true } }, ...HELLO, { finish: 'stop' })
   t.strictSame(bodies.slice(-3), [
     { choices: [[{}, 'stop']], usage: null },
@@ -50,7 +50,7 @@ t.test('usage comes before the end, where it was asked for, and is null before',
   t.strictSame(bodies[0], { choices: [[{ role: 'assistant', content: '' }, null]], usage: null })
 })
 
-t.test('all chunks of an answer have one head, and another answer has another id', async t => {
+t.test('all chunks of a completion have the same id, and no other completion has it', async t => {
   const before = Math.floor(Date.now() / 1_000)
   const { heads } = await stream({ model: 'any', stream_options: { include_usage: true } }, ...HELLO, { finish: 'stop' })
   t.equal(heads.length, 5)
@@ -63,13 +63,13 @@ t.test('all chunks of an answer have one head, and another answer has another id
   t.not((others.heads[0] as { id: string }).id, (heads[0] as { id: string }).id)
 })
 
-t.test('an answer that breaks off has no end', async t => {
+t.test('a generation that is cut short has no finish reason', async t => {
   t.strictSame((await stream({ stream_options: { include_usage: true } }, ...HELLO)).bodies.at(-1), { choices: [[{ content: 'lo' }, null]], usage: null })
-  t.match(await whole(say(...HELLO), { messages }, 5), { choices: [{ message: { content: 'Hello' }, finish_reason: null }] })
+  t.match(await completion(generation(...HELLO), { messages }, 5), { choices: [{ message: { content: 'Hello' }, finish_reason: null }] })
 })
 
-t.test('an answer in one piece has it all', async t => {
-  t.match(await whole(say(...HELLO, { finish: 'stop' }), { messages }, 5), {
+t.test('a completion in one piece has the message, the finish reason and the usage', async t => {
+  t.match(await completion(generation(...HELLO, { finish: 'stop' }), { messages }, 5), {
     id: /^chatcmpl-/,
     object: 'chat.completion',
     model: MODEL,
@@ -78,10 +78,10 @@ t.test('an answer in one piece has it all', async t => {
   })
 })
 
-t.test('the tokens of a request are counted, and no further than somebody cares', async t => {
-  t.equal(countPrompt([...messages, { role: 'assistant', content: null }], 100), 9)
-  t.equal(countPrompt([{ role: 'user', content: [{ text: 'one' }, { text: ' two' }] }], 100), 6)
+t.test('counting the tokens of a request stops above the limit', async t => {
+  t.equal(countPromptTokens([...messages, { role: 'assistant', content: null }], 100), 9)
+  t.equal(countPromptTokens([{ role: 'user', content: [{ text: 'one' }, { text: ' two' }] }], 100), 6)
   const many = Array.from({ length: 1_000 }, () => messages[0]!)
-  t.equal(countPrompt(many, 5_000), 5_000)
-  t.equal(countPrompt(many, 12), 15, 'more than 12')
+  t.equal(countPromptTokens(many, 5_000), 5_000)
+  t.equal(countPromptTokens(many, 12), 15, 'more than 12')
 })

@@ -5,14 +5,14 @@ import t, { type Test } from 'tap'
 import { FAULTS } from '../../../server/model/faults.ts'
 import { PAGES } from '../../../server/model/pages.ts'
 
-/** The kinds of tokens of a text in Markdown, at any depth. */
+/** The types of all tokens in a Markdown text. */
 function kinds (markdown: string): Set<string> {
   const kinds = new Set<string>()
   marked.walkTokens(marked.lexer(markdown), token => { kinds.add(token.type === 'heading' ? `heading ${token.depth}` : token.type) })
   return kinds
 }
 
-t.test('the sampler has every element of Markdown', async t => {
+t.test('the Markdown page contains every element', async t => {
   t.strictSame(kinds(PAGES.markdown), new Set([
     'space', 'heading 1', 'heading 2', 'heading 3', 'heading 4', 'heading 5', 'heading 6', 'paragraph', 'text', 'strong', 'em', 'del', 'codespan', 'link', 'escape', 'br',
     'blockquote', 'list', 'list_item', 'checkbox', 'table', 'code', 'image', 'hr', 'html'
@@ -20,12 +20,12 @@ t.test('the sampler has every element of Markdown', async t => {
   const html = await marked.parse(PAGES.markdown)
   for (const tag of [
     '<h1>', '<h2>', '<h3>', '<h4>', '<h5>', '<h6>', '<p>', '<strong>', '<em>', '<em><strong>', '<del>', '<code>', '<a href="https://html.spec.whatwg.org">',
-    '<a href="https://developer.mozilla.org">', '<br>', '</p>\n<blockquote>\n<p>And one inside it.', '<ul>', '<ol>', '<input checked="" disabled="" type="checkbox">', '<table>', '<th align="center">',
+    '<a href="https://developer.mozilla.org">', '<br>', '</p>\n<blockquote>\n<p>A quotation inside a quotation.', '<ul>', '<ol>', '<input checked="" disabled="" type="checkbox">', '<table>', '<th align="center">',
     '<td align="right">', '<pre><code class="language-js">', '<pre><code>Code by indentation.', '<img src="/icon.svg"', '<hr>', '&lt;b&gt;not markup&lt;/b&gt;'
   ]) t.ok(html.includes(tag), tag)
 })
 
-t.test('the pages that explain have what makes a text easy to read', async t => {
+t.test('pages that explain something are structured', async t => {
   for (const page of [PAGES.sse, PAGES.project, PAGES.webSockets]) {
     for (const kind of ['table', 'strong']) t.ok(kinds(page).has(kind), kind)
   }
@@ -40,7 +40,7 @@ t.test('help names every fault', async t => {
   t.strictSame(rows, Object.keys(FAULTS).map(word => `\`${word}\``))
 })
 
-/** What the code of a page does. */
+/** Runs the code of a page. */
 async function run (page: string, around: Record<string, unknown>): Promise<unknown> {
   const blocks = marked.lexer(page).filter(({ type }) => type === 'code')
   const [code] = blocks.map(block => String((block as Tokens.Code).text).replaceAll(/^import .*$/gm, '').replace(/await app\.listen\(.*\)/, 'return app'))
@@ -48,7 +48,7 @@ async function run (page: string, around: Record<string, unknown>): Promise<unkn
   return await new AsyncFunction(...Object.keys(around), code!)(...Object.values(around))
 }
 
-t.test('the code for the server and that for the browser work, and go together', async (t: Test) => {
+t.test('the code for the server and the code for the browser work together', async (t: Test) => {
   const { default: sse } = await import('fastify-sse-emitter')
   const app = await run(PAGES.serverCode, { fastify, sse, sleep: async () => {} }) as FastifyInstance
   t.teardown(() => app.close())

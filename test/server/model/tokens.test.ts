@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import t from 'tap'
 import { countTokens, tokens } from '../../../server/model/tokens.ts'
 
-t.test('a text is cut where a language model would cut it, more or less', async t => {
+t.test('a text is split roughly as a language model would split it', async t => {
   t.strictSame([...tokens('Hello, world! It is 12345.')], ['Hello', ',', ' world', '!', ' It', ' is', ' 123', '45', '.'])
   t.strictSame([...tokens('conversation\n\n  - a **b**')], ['convers', 'ation', '\n\n  ', '-', ' a', ' **', 'b', '**'])
   t.strictSame([...tokens('')], [])
 })
 
-t.test('joined, tokens are the text, and none is empty, long, or half a character', async () => {
+t.test('tokens join to the text, and none is empty, too long or half a character', async () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 50 }), text => {
     const all = [...tokens(text)]
     return all.join('') === text && all.every(token => token !== '' && [...token].length <= 8 && !/^\p{Surrogate}|\p{Surrogate}$/u.test(token))
@@ -16,7 +16,7 @@ t.test('joined, tokens are the text, and none is empty, long, or half a characte
   fc.assert(fc.property(fc.array(fc.constantFrom('a', ' ', '\n', 'ü', '7', '!', '🎏', '\ud800', '語')), pieces => [...tokens(pieces.join(''))].join('') === pieces.join('')))
 })
 
-t.test('tokens are counted, and no further than somebody cares', async t => {
+t.test('counting tokens stops above the limit', async t => {
   t.equal(countTokens('one two three'), 3)
   t.equal(countTokens(''), 0)
   t.equal(countTokens('one two three', 3), 3)

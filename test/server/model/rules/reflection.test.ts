@@ -1,11 +1,11 @@
 import t from 'tap'
-import { REFLECTION } from '../../../../server/model/rules/reflection.ts'
-import { reply } from '../../../fixtures/talk.ts'
+import { REFLECTION_RULES } from '../../../../server/model/rules/reflection.ts'
+import { replyOf } from '../../../fixtures/conversation.ts'
 
-const say = (...said: string[]): string | undefined => reply(REFLECTION, ...said)
+const replyTo = (...messages: string[]): string | undefined => replyOf(REFLECTION_RULES, ...messages)
 
-t.test('it says back what it hears, from its own side', async t => {
-  for (const [message, heard] of [
+t.test('it repeats the words of the user from its own perspective', async t => {
+  for (const [message, words] of [
     ['I feel that you are tired of me', 'that I are tired of you'],
     ['I\'m afraid of my boss. Help!', 'afraid of your boss'],
     ['I want a house of my own', 'a house of your own'],
@@ -18,22 +18,22 @@ t.test('it says back what it hears, from its own side', async t => {
     ['Could you please bake a cake?', 'bake a cake'],
     ['You are clever', 'clever'],
     ['Why is the sky blue?', 'is the sky blue']
-  ] as const) t.ok(say(message)!.includes(heard), `${message} ${say(message)}`)
+  ] as const) t.ok(replyTo(message)!.includes(words), `${message} ${replyTo(message)}`)
 })
 
-t.test('names of what every object has are words as others', async t => {
-  t.match(say('I am constructor of toString'), /constructor of toString/)
+t.test('property names of Object.prototype are ordinary words', async t => {
+  t.match(replyTo('I am constructor of toString'), /constructor of toString/)
 })
 
-t.test('it does not say back more than a line', async t => {
-  t.ok(say(`I feel ${'very '.repeat(100)}`)!.length < 200)
-  t.notMatch(say('I feel fine\nand so on'), /so on/)
+t.test('it repeats at most one line', async t => {
+  t.ok(replyTo(`I feel ${'very '.repeat(100)}`)!.length < 200)
+  t.notMatch(replyTo('I feel fine\nand so on'), /so on/)
 })
 
-t.test('what is said back is no pattern', async t => {
-  t.match(say('I am $& and *'), /\$& and \*/)
+t.test('the repeated words are not a replacement pattern', async t => {
+  t.match(replyTo('I am $& and *'), /\$& and \*/)
 })
 
-t.test('it has nothing to say on anything else', async t => {
-  for (const message of ['the sea', 'what now?']) t.equal(say(message), undefined, message)
+t.test('other messages match no rule', async t => {
+  for (const message of ['the sea', 'what now?']) t.equal(replyTo(message), undefined, message)
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { SMALL_TALK } from '../../../../server/model/rules/small-talk.ts'
-import { reply } from '../../../fixtures/talk.ts'
+import { SMALL_TALK_RULES } from '../../../../server/model/rules/small-talk.ts'
+import { replyOf } from '../../../fixtures/conversation.ts'
 
-const say = (...said: string[]): string | undefined => reply(SMALL_TALK, ...said)
+const replyTo = (...messages: string[]): string | undefined => replyOf(SMALL_TALK_RULES, ...messages)
 
 t.test('it is polite', async t => {
   for (const [message, answer] of [
@@ -12,29 +12,29 @@ t.test('it is polite', async t => {
     ['my name is anna', /^Pleased to meet you, Anna!/],
     ['Hi, I\'m Bob.', /^Pleased to meet you, Bob!/],
     ['thanks a lot', /anything else\?$/],
-    ['bye', /forget all this/],
+    ['bye', /won’t remember/],
     ['sorry', /nothing to be sorry for/],
     ['ok.', /^Good\./],
     ['Nope', /^No\? /]
-  ] as const) t.match(say(message), answer, message)
+  ] as const) t.match(replyTo(message), answer, message)
 })
 
-t.test('it calls people by their name', async t => {
-  t.match(say('my name is Anna', 'hello'), /^Hello, Anna! /)
-  t.match(say('my name is Anna', 'thank you'), /, Anna\. Is there/)
-  t.match(say('my name is Anna', 'goodbye'), /, Anna\. I shall/)
+t.test('it addresses users by their name', async t => {
+  t.match(replyTo('my name is Anna', 'hello'), /^Hello, Anna! /)
+  t.match(replyTo('my name is Anna', 'thank you'), /, Anna\. Is there/)
+  t.match(replyTo('my name is Anna', 'goodbye'), /, Anna\. I won’t/)
 })
 
 t.test('it knows jokes and poems', async t => {
-  t.ok(say('tell me a joke')!.length > 40)
-  t.equal(say('a haiku, please')!.split('\n').length, 3)
+  t.ok(replyTo('tell me a joke')!.length > 40)
+  t.equal(replyTo('a haiku, please')!.split('\n').length, 3)
 })
 
-t.test('it says what it cannot know', async t => {
-  for (const message of ['what time is it?', 'what\'s the date', 'how is the weather', 'what\'s in the news?']) t.match(say(message), /^I cannot tell/, message)
-  t.match(say('what is the meaning of life?'), /^42\./)
+t.test('it admits what it cannot know', async t => {
+  for (const message of ['what time is it?', 'what\'s the date', 'how is the weather', 'what\'s in the news?']) t.match(replyTo(message), /^I can’t tell/, message)
+  t.match(replyTo('what is the meaning of life?'), /^42\./)
 })
 
-t.test('it has nothing to say on anything else', async t => {
-  for (const message of ['I think of it all the time', 'yes and no', 'history', 'call me back']) t.equal(say(message), undefined, message)
+t.test('other messages match no rule', async t => {
+  for (const message of ['I think of it all the time', 'yes and no', 'history', 'call me back']) t.equal(replyTo(message), undefined, message)
 })
