@@ -1,30 +1,31 @@
 /**
- * A place in a chain, which an object has by extending this class: to come and to go costs the same however many there
- * are. A chain is a circle headed by a link of its own; an empty one is a link to itself.
+ * A node of a doubly linked list. Objects extend this class, so adding and removing one takes constant time and allocates
+ * nothing. A list is a ring that starts at a head node; a node that is in no list links to itself.
  *
- * Where objects come and go by the thousand, a Set is no alternative: what it has outgrown keeps what was in it alive
- * until the next full garbage collection.
+ * A Set does not fit where thousands of items come and go: each hash table that it outgrows keeps removed items alive until
+ * the next full garbage collection.
  */
 export class ListNode {
-  before: ListNode = this
-  after: ListNode = this
+  previous: ListNode = this
+  next: ListNode = this
 
+  /** Removes this node from its list. */
   unlink (): void {
-    this.before.after = this.after
-    this.after.before = this.before
-    this.before = this.after = this
+    this.previous.next = this.next
+    this.next.previous = this.previous
+    this.previous = this.next = this
   }
 
-  /** Puts a link at the end of the chain that this one heads. */
-  append (link: ListNode): void {
-    link.before = this.before
-    link.after = this
-    this.before.after = link
-    this.before = link
+  /** Adds a node to the end of the list whose head is this node. */
+  append (node: ListNode): void {
+    node.previous = this.previous
+    node.next = this
+    this.previous.next = node
+    this.previous = node
   }
 }
 
-/** All of one kind, in the order in which they came. Whom a loop is at may go meanwhile. */
+/** Items in insertion order. The current item may be removed while iterating. */
 export class LinkedList<Item extends ListNode> {
   readonly #head = new ListNode()
   #size = 0
@@ -44,9 +45,9 @@ export class LinkedList<Item extends ListNode> {
   }
 
   * [Symbol.iterator] (): Generator<Item, void> {
-    for (let link = this.#head.after; link !== this.#head;) {
-      const item = link as Item
-      link = link.after
+    for (let node = this.#head.next; node !== this.#head;) {
+      const item = node as Item
+      node = node.next
       yield item
     }
   }

@@ -1,78 +1,84 @@
 import { setImmediate } from 'node:timers'
 import { ListNode } from './linked-list.ts'
+import { MAX_DELAY } from './option-checks.ts'
 
-/** Milliseconds of one slot; with the ring below, a round takes 25.6 s, so most heartbeats fit into one. */
+/** Milliseconds per slot. With 512 slots, one round takes 25.6 s, which is longer than most heartbeat intervals. */
 const SLOT = 50
 const SLOTS = 512
-/** Alarms that ring before the event loop gets a turn: one or two milliseconds of heartbeats. */
-const GROUP = 128
-
-/** The longest that `setTimeout` takes; after it the wheel looks what is left. */
-const LONGEST = 2 ** 31 - 1
+/** How many timers fire per turn of the event loop. If each of them sends a heartbeat, that takes 1 to 2 ms. */
+const BATCH = 128
 
 /**
- * Something the wheel can ring. It rings once; to ring again, it is set again. A base class and not a part, so that
- * an open stream needs no further object for its timers.
+ * A timer that fires once each time it is set. It is a base class, so that an open stream needs no extra object for its
+ * timers.
  */
 export abstract class WheelTimer extends ListNode {
-  /** When it rings, on the clock of `performance.now()`; Infinity while it is not set. Written by the wheel only. */
+  /** When the timer is due, on the clock of `performance.now()`; Infinity while it is not set. Only the wheel writes it. */
   dueAt = Infinity
 
+  /** Called when the timer is due. @param now the time of `performance.now()` */
   abstract fire (now: number): void
 }
 
 /**
- * One timer for all heartbeats and deadlines of all streams.
+ * One Node.js timer for the heartbeats and deadlines of all streams: a hashed timing wheel.
  *
- * Time is cut into slots of 50 ms that lie on a ring. An alarm hangs in the slot of its moment; one that is more than
- * a round away is passed over when its slot comes by. The timer sleeps until the next slot that holds any. Setting
- * and clearing cost the same however many alarms there are. No alarm rings early; it rings at most 100 ms late, unless
- * the process itself is busy. When very many are due at once they ring in groups, with the event loop free between.
+ * Time is divided into slots of 50 ms, which form a ring. A timer waits in the slot in which it is due. One that is due
+ * more than a round later is skipped until its round comes. The wheel sleeps until the next slot that contains a timer.
+ *
+ * Setting and clearing a timer takes constant time. A timer never fires early, and fires at most 100 ms late unless the
+ * event loop is blocked. When many timers are due at once, they fire in batches, and the event loop runs in between.
  */
 export class TimerWheel {
   readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())
-  /** Alarms that were found due and have not rung yet. */
+  /** Timers that are due and have not fired yet. */
   readonly #due = new ListNode()
   #size = 0
-  /** The first slot, counted from the clock's zero, whose time has not come. */
+  /** The first slot that is still in the future, counted from time 0. */
   #next = 0
   #timer: NodeJS.Timeout | undefined
-  /** When the timer wakes; Infinity without one. */
+  /** When the Node.js timer fires; Infinity while there is none. */
   #wakeAt = Infinity
 
-  /** How many alarms are set. */
+  /** The number of timers that are set. */
   get size (): number {
     return this.#size
   }
 
-  /** Has the alarm ring at `dueAt`, or soon where that has passed. An alarm that was set is moved. Infinity clears it. */
-  set (alarm: WheelTimer, dueAt: number): void {
-    this.clear(alarm)
+  /**
+   * Sets a timer, which may be set already.
+   *
+   * @param dueAt when it fires; if that time has passed, it fires soon, and Infinity clears it
+   */
+  set (timer: WheelTimer, dueAt: number): void {
+    this.clear(timer)
     if (dueAt === Infinity) return
-    // Nothing has turned the wheel while it was empty.
-    if (this.#size === 0) this.#next = slotAfter(performance.now())
-    const slot = Math.max(slotAfter(dueAt), this.#next)
-    alarm.dueAt = dueAt
-    this.#slots[slot % SLOTS]!.append(alarm)
+    // An empty wheel does not turn, so `#next` may be in the past.
+    if (this.#size === 0) this.#next = slotAt(performance.now())
+    const slot = Math.max(slotAt(dueAt), this.#next)
+    timer.dueAt = dueAt
+    this.#slots[slot % SLOTS]!.append(timer)
     this.#size++
-    this.#sleepUntil(slot * SLOT)
+    this.#wakeBy(slot * SLOT)
   }
 
-  /** Forgets the alarm, if it is set. */
-  clear (alarm: WheelTimer): void {
-    if (alarm.dueAt === Infinity) return
-    alarm.unlink()
-    alarm.dueAt = Infinity
+  /** Clears a timer, which may be cleared already. */
+  clear (timer: WheelTimer): void {
+    if (timer.dueAt === Infinity) return
+    timer.unlink()
+    timer.dueAt = Infinity
     this.#size--
     if (this.#size === 0) this.#stop()
   }
 
-  #sleepUntil (time: number): void {
+  /** Makes sure that the wheel turns at the given time or earlier. */
+  #wakeBy (time: number): void {
     if (time >= this.#wakeAt) return
     this.#stop()
     this.#wakeAt = time
-    const delay = Math.min(time - performance.now(), LONGEST)
-    // The process may exit when nothing else keeps it.
+    // A wheel that turns early waits for the remaining time.
+    const delay = Math.min(time - performance.now(), MAX_DELAY)
+    // The wheel does not keep the process alive.
     this.#timer = setTimeout(() => this.#turn(), delay).unref()
   }
 
@@ -84,43 +90,43 @@ export class TimerWheel {
   #turn (): void {
     this.#stop()
     const now = performance.now()
-    this.#collect(now)
-    for (let rung = 0; rung < GROUP && this.#due.after !== this.#due; rung++) {
-      const alarm = this.#due.after as WheelTimer
-      this.clear(alarm)
-      alarm.fire(now)
+    this.#collectDue(now)
+    for (let fired = 0; fired < BATCH && this.#due.next !== this.#due; fired++) {
+      const timer = this.#due.next as WheelTimer
+      this.clear(timer)
+      timer.fire(now)
     }
-    if (this.#due.after !== this.#due) setImmediate(() => this.#turn())
-    else this.#sleep()
+    if (this.#due.next !== this.#due) setImmediate(() => this.#turn())
+    else this.#wakeAtNextTimer()
   }
 
-  /** Moves what is due out of the slots whose time has come. */
-  #collect (now: number): void {
+  /** Moves timers that are due from the slots of the past to `#due`. */
+  #collectDue (now: number): void {
     const end = Math.floor(now / SLOT) + 1
-    // After a pause of more than a round, such as a machine's sleep, once around finds all.
+    // After a pause of more than a round, for example because the machine slept, one round visits every slot.
     for (let slot = Math.max(this.#next, end - SLOTS); slot < end; slot++) {
       const head = this.#slots[slot % SLOTS]!
-      for (let link = head.after; link !== head;) {
-        const alarm = link as WheelTimer
-        link = link.after
-        if (alarm.dueAt > now) continue
-        alarm.unlink()
-        this.#due.append(alarm)
+      for (let node = head.next; node !== head;) {
+        const timer = node as WheelTimer
+        node = node.next
+        if (timer.dueAt > now) continue
+        timer.unlink()
+        this.#due.append(timer)
       }
     }
     this.#next = Math.max(this.#next, end)
   }
 
-  /** Sets the timer for the next slot that holds any alarm. */
-  #sleep (): void {
+  /** Turns the wheel again at the next slot that contains a timer. */
+  #wakeAtNextTimer (): void {
     if (this.#size === 0) return
     let slot = this.#next
-    while (this.#slots[slot % SLOTS]!.after === this.#slots[slot % SLOTS]) slot++
-    this.#sleepUntil(slot * SLOT)
+    while (this.#slots[slot % SLOTS]!.next === this.#slots[slot % SLOTS]) slot++
+    this.#wakeBy(slot * SLOT)
   }
 }
 
-/** The first slot that begins at a time or after it: what hangs there is never early. */
-function slotAfter (time: number): number {
+/** The first slot that starts at or after a time: a timer in it never fires early. */
+function slotAt (time: number): number {
   return Math.ceil(time / SLOT)
 }

@@ -10,39 +10,47 @@ class Item extends ListNode {
   }
 }
 
-function chained (...names: string[]): { chain: LinkedList<Item>, items: Item[] } {
-  const chain = new LinkedList<Item>()
+function listOf (...names: string[]): { list: LinkedList<Item>, items: Item[] } {
+  const list = new LinkedList<Item>()
   const items = names.map(name => new Item(name))
-  for (const item of items) chain.add(item)
-  return { chain, items }
+  for (const item of items) list.add(item)
+  return { list, items }
 }
 
-const names = (chain: LinkedList<Item>): string[] => Array.from(chain, ({ name }) => name)
+const names = (list: LinkedList<Item>): string[] => Array.from(list, ({ name }) => name)
 
-t.test('a chain keeps the order in which its links came', async t => {
-  const { chain, items: [, b] } = chained('a', 'b', 'c')
-  t.strictSame(names(chain), ['a', 'b', 'c'])
-  chain.remove(b!)
-  t.strictSame(names(chain), ['a', 'c'])
-  chain.add(b!)
-  t.strictSame(names(chain), ['a', 'c', 'b'])
-  t.equal(chain.size, 3)
+t.test('a list keeps insertion order', async t => {
+  const { list, items: [, b] } = listOf('a', 'b', 'c')
+  t.strictSame(names(list), ['a', 'b', 'c'])
+  list.remove(b!)
+  t.strictSame(names(list), ['a', 'c'])
+  list.add(b!)
+  t.strictSame(names(list), ['a', 'c', 'b'])
+  t.equal(list.size, 3)
 })
 
-t.test('an empty chain has nothing', async t => {
-  const { chain, items: [a] } = chained('a')
-  chain.remove(a!)
-  t.strictSame(names(chain), [])
-  t.equal(chain.size, 0)
+t.test('a list is empty after its only item is removed', async t => {
+  const { list, items: [a] } = listOf('a')
+  list.remove(a!)
+  t.strictSame(names(list), [])
+  t.equal(list.size, 0)
 })
 
-t.test('whom a loop is at may go meanwhile', async t => {
-  const { chain } = chained('a', 'b', 'c')
+t.test('the current item may be removed while iterating', async t => {
+  const { list } = listOf('a', 'b', 'c')
   const seen: string[] = []
-  for (const item of chain) {
+  for (const item of list) {
     seen.push(item.name)
-    chain.remove(item)
+    list.remove(item)
   }
   t.strictSame(seen, ['a', 'b', 'c'])
-  t.equal(chain.size, 0)
+  t.equal(list.size, 0)
+})
+
+t.test('a removed item links only to itself', async t => {
+  const { list, items: [a, b] } = listOf('a', 'b')
+  list.remove(b!)
+  t.equal(b!.previous, b)
+  t.equal(b!.next, b)
+  t.not(a!.next, b)
 })

@@ -2,90 +2,92 @@ import t, { type Test } from 'tap'
 import { WheelTimer, TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { liveTimers, stillClock } from '../fixtures/clock.ts'
 
-/** Notes when it rings, and does what it is told then. */
-class Noted extends WheelTimer {
-  readonly rang: number[] = []
-  readonly #then: (alarm: Noted, now: number) => void
+/** Records when it fires, then calls a function. */
+class RecordingTimer extends WheelTimer {
+  readonly firedAt: number[] = []
+  readonly #onFire: (timer: RecordingTimer, now: number) => void
 
-  constructor (then: (alarm: Noted, now: number) => void = () => {}) {
+  constructor (onFire: (timer: RecordingTimer, now: number) => void = () => {}) {
     super()
-    this.#then = then
+    this.#onFire = onFire
   }
 
   fire (now: number): void {
-    this.rang.push(now)
-    this.#then(this, now)
+    this.firedAt.push(now)
+    this.#onFire(this, now)
   }
 }
 
-const nextTurn = (): Promise<void> => new Promise(resolve => { realImmediate(resolve) })
 const realImmediate = setImmediate
+const nextTurn = (): Promise<void> => new Promise(resolve => { realImmediate(resolve) })
 
-/** The wheel of one test, on a clock that stands still. */
-function still (t: Test): { wheel: TimerWheel } & ReturnType<typeof stillClock> {
+/** A wheel whose clock stands still until the test advances it. */
+function setup (t: Test): { wheel: TimerWheel } & ReturnType<typeof stillClock> {
   return { wheel: new TimerWheel(), ...stillClock(t, 12_345) }
 }
 
-t.test('an alarm rings once, never early and at most 100 ms late', async t => {
-  const { wheel, pass } = still(t)
+const timesFired = (...timers: RecordingTimer[]): number[] => timers.map(({ firedAt }) => firedAt.length)
+
+t.test('a timer fires once, never early, and at most 100 ms late', async t => {
+  const { wheel, pass } = setup(t)
   const start = performance.now()
-  const alarms = Array.from({ length: 400 }, (_, index) => {
-    const alarm = new Noted()
-    wheel.set(alarm, start + index * 7.3)
-    return alarm
+  const timers = Array.from({ length: 400 }, (_, index) => {
+    const timer = new RecordingTimer()
+    wheel.set(timer, start + index * 7.3)
+    return timer
   })
   t.equal(wheel.size, 400)
   pass(3_100)
-  for (const [index, { rang }] of alarms.entries()) {
-    const late = rang[0]! - (start + index * 7.3)
-    if (rang.length !== 1 || late < 0 || late > 100) t.fail(`alarm ${index} rang ${rang.length} times, ${late} ms late`)
+  for (const [index, { firedAt }] of timers.entries()) {
+    const late = firedAt[0]! - (start + index * 7.3)
+    if (firedAt.length !== 1 || late < 0 || late > 100) t.fail(`timer ${index} fired ${firedAt.length} times, ${late} ms late`)
   }
   t.equal(wheel.size, 0)
 })
 
-t.test('an alarm that is more than a round away waits for its round', async t => {
-  const { wheel, pass } = still(t)
+t.test('a timer that is due more than a round later waits for its round', async t => {
+  const { wheel, pass } = setup(t)
   const start = performance.now()
-  const alarm = new Noted()
-  const beat = new Noted((beat, now) => { wheel.set(beat, now + 1_000) })
-  wheel.set(alarm, start + 360_000)
-  wheel.set(beat, start + 1_000)
+  const timer = new RecordingTimer()
+  const heartbeat = new RecordingTimer((heartbeat, now) => { wheel.set(heartbeat, now + 1_000) })
+  wheel.set(timer, start + 360_000)
+  wheel.set(heartbeat, start + 1_000)
   pass(359_990)
-  t.strictSame(alarm.rang, [])
+  t.strictSame(timer.firedAt, [])
   pass(110)
-  t.equal(alarm.rang.length, 1)
-  t.ok(alarm.rang[0]! >= start + 360_000)
+  t.equal(timer.firedAt.length, 1)
+  t.ok(timer.firedAt[0]! >= start + 360_000)
 })
 
-t.test('an alarm may be months away', async t => {
-  const { wheel, clock } = still(t)
+t.test('a timer may be due in a month', async t => {
+  const { wheel, clock } = setup(t)
   const month = 30 * 86_400_000
-  const alarm = new Noted()
-  wheel.set(alarm, performance.now() + month)
+  const timer = new RecordingTimer()
+  wheel.set(timer, performance.now() + month)
   clock.advance(month - 1_000)
-  t.strictSame(alarm.rang, [])
+  t.strictSame(timer.firedAt, [])
   clock.advance(1_100)
-  t.equal(alarm.rang.length, 1)
+  t.equal(timer.firedAt.length, 1)
 })
 
-t.test('which is longer than a timer of Node takes', async t => {
+t.test('a delay longer than setTimeout supports causes no warning', async t => {
   const warnings: Error[] = []
-  const warned = (warning: Error): void => { warnings.push(warning) }
-  process.on('warning', warned)
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
   const wheel = new TimerWheel()
-  const alarm = new Noted()
-  wheel.set(alarm, performance.now() + 30 * 86_400_000)
+  const timer = new RecordingTimer()
+  wheel.set(timer, performance.now() + 30 * 86_400_000)
   await new Promise(resolve => { setTimeout(resolve, 20) })
-  wheel.clear(alarm)
-  process.off('warning', warned)
+  wheel.clear(timer)
+  process.off('warning', onWarning)
   t.strictSame(warnings, [])
-  t.strictSame(alarm.rang, [])
+  t.strictSame(timer.firedAt, [])
 })
 
-t.test('an alarm that is set again is moved, and one that is cleared does not ring', async t => {
-  const { wheel, pass } = still(t)
+t.test('setting a timer again moves it, and a cleared timer does not fire', async t => {
+  const { wheel, pass } = setup(t)
   const start = performance.now()
-  const [sooner, later, cleared, endless] = [new Noted(), new Noted(), new Noted(), new Noted()]
+  const [sooner, later, cleared, endless] = [new RecordingTimer(), new RecordingTimer(), new RecordingTimer(), new RecordingTimer()]
   wheel.set(sooner, start + 5_000)
   wheel.set(sooner, start + 200)
   wheel.set(later, start + 200)
@@ -97,88 +99,88 @@ t.test('an alarm that is set again is moved, and one that is cleared does not ri
   wheel.set(endless, Infinity)
   t.equal(wheel.size, 2)
   pass(1_000)
-  t.strictSame([sooner, later, cleared, endless].map(({ rang }) => rang.length), [1, 0, 0, 0])
+  t.strictSame(timesFired(sooner, later, cleared, endless), [1, 0, 0, 0])
   pass(4_100)
-  t.strictSame([sooner, later, cleared, endless].map(({ rang }) => rang.length), [1, 1, 0, 0])
+  t.strictSame(timesFired(sooner, later, cleared, endless), [1, 1, 0, 0])
 })
 
-t.test('an alarm in the past rings soon', async t => {
-  const { wheel, pass } = still(t)
-  const alarm = new Noted()
-  wheel.set(alarm, performance.now() - 10_000)
-  t.strictSame(alarm.rang, [], 'not at once')
+t.test('a timer that is set to a time in the past fires soon', async t => {
+  const { wheel, pass } = setup(t)
+  const timer = new RecordingTimer()
+  wheel.set(timer, performance.now() - 10_000)
+  t.strictSame(timer.firedAt, [], 'not synchronously')
   pass(100)
-  t.equal(alarm.rang.length, 1)
+  t.equal(timer.firedAt.length, 1)
 })
 
-t.test('an alarm may set itself again, and others, and clear others', async t => {
-  const { wheel, pass } = still(t)
+t.test('a timer may set itself and clear others when it fires', async t => {
+  const { wheel, pass } = setup(t)
   const start = performance.now()
-  const victim = new Noted()
-  const beat = new Noted((alarm, now) => { wheel.set(alarm, now + 1_000) })
-  const killer = new Noted(() => { wheel.clear(victim) })
-  wheel.set(beat, start + 1_000)
-  wheel.set(killer, start + 1_000)
-  wheel.set(victim, start + 1_000)
+  const cleared = new RecordingTimer()
+  const heartbeat = new RecordingTimer((timer, now) => { wheel.set(timer, now + 1_000) })
+  const clearing = new RecordingTimer(() => { wheel.clear(cleared) })
+  wheel.set(heartbeat, start + 1_000)
+  wheel.set(clearing, start + 1_000)
+  wheel.set(cleared, start + 1_000)
   pass(10_900)
-  t.strictSame(victim.rang, [], 'cleared in the turn in which it was due')
-  t.ok(beat.rang.length >= 9 && beat.rang.length <= 10, `${beat.rang.length} beats in 10.9 s`)
-  wheel.clear(beat)
+  t.strictSame(cleared.firedAt, [], 'cleared in the turn in which it was due')
+  t.ok(heartbeat.firedAt.length >= 9 && heartbeat.firedAt.length <= 10, `${heartbeat.firedAt.length} heartbeats in 10.9 s`)
+  wheel.clear(heartbeat)
 })
 
-t.test('an alarm that sets itself to a time that has passed does not stop the others', async t => {
-  const { wheel, pass } = still(t)
-  const hasty = new Noted((alarm, now) => { if (alarm.rang.length < 1_000) wheel.set(alarm, now - 1) })
-  const other = new Noted()
+t.test('a timer that keeps setting itself to a past time does not starve the others', async t => {
+  const { wheel, pass } = setup(t)
+  const hasty = new RecordingTimer((timer, now) => { if (timer.firedAt.length < 1_000) wheel.set(timer, now - 1) })
+  const other = new RecordingTimer()
   wheel.set(hasty, performance.now() + 100)
   wheel.set(other, performance.now() + 120)
   pass(300)
-  t.equal(other.rang.length, 1)
-  t.ok(hasty.rang.length < 10, 'it rings once a slot')
+  t.equal(other.firedAt.length, 1)
+  t.ok(hasty.firedAt.length < 10, 'it fires once per slot')
   wheel.clear(hasty)
 })
 
-t.test('after a long pause of the machine everything that was due rings once', async t => {
-  const { wheel, clock } = still(t)
+t.test('after the machine has slept, every overdue timer fires once', async t => {
+  const { wheel, clock } = setup(t)
   const start = performance.now()
-  const alarms = Array.from({ length: 100 }, (_, index) => {
-    const alarm = new Noted()
-    wheel.set(alarm, start + index * 1_000)
-    return alarm
+  const timers = Array.from({ length: 100 }, (_, index) => {
+    const timer = new RecordingTimer()
+    wheel.set(timer, start + index * 1_000)
+    return timer
   })
   clock.travel(clock.now() + 86_400_000)
   clock.advance(1)
-  t.ok(alarms.every(({ rang }) => rang.length === 1))
+  t.ok(timers.every(({ firedAt }) => firedAt.length === 1))
   t.equal(wheel.size, 0)
 })
 
-t.test('many alarms that are due at once ring in groups, and the event loop is free between them', async t => {
-  const { wheel, pass } = still(t)
+t.test('many timers that are due at once fire in batches, and the event loop runs in between', async t => {
+  const { wheel, pass } = setup(t)
   const start = performance.now()
-  const alarms = Array.from({ length: 1_000 }, () => {
-    const alarm = new Noted()
-    wheel.set(alarm, start + 100)
-    return alarm
+  const timers = Array.from({ length: 1_000 }, () => {
+    const timer = new RecordingTimer()
+    wheel.set(timer, start + 100)
+    return timer
   })
-  const rung = (): number => alarms.filter(({ rang }) => rang.length === 1).length
+  const fired = (): number => timers.filter(({ firedAt }) => firedAt.length === 1).length
   pass(160)
-  t.equal(rung(), 128)
+  t.equal(fired(), 128)
   await nextTurn()
-  t.equal(rung(), 256)
+  t.equal(fired(), 256)
   for (let turn = 0; turn < 8; turn++) await nextTurn()
-  t.equal(rung(), 1_000)
+  t.equal(fired(), 1_000)
   t.equal(wheel.size, 0)
 })
 
-t.test('the wheel holds one timer, and none when nothing is set', async t => {
+t.test('a wheel uses one Node.js timer, and none while it is empty', async t => {
   const live = liveTimers(t)
   const wheel = new TimerWheel()
-  const alarms = Array.from({ length: 50 }, () => new Noted())
-  for (const [index, alarm] of alarms.entries()) {
-    wheel.set(alarm, performance.now() + 60_000 - index * 1_000)
+  const timers = Array.from({ length: 50 }, () => new RecordingTimer())
+  for (const [index, timer] of timers.entries()) {
+    wheel.set(timer, performance.now() + 60_000 - index * 1_000)
     t.equal(live.size, 1)
   }
-  t.notOk((live.values().next().value as NodeJS.Timeout).hasRef(), 'which does not keep the process')
-  for (const alarm of alarms) wheel.clear(alarm)
+  t.notOk((live.values().next().value as NodeJS.Timeout).hasRef(), 'it does not keep the process alive')
+  for (const timer of timers) wheel.clear(timer)
   t.equal(live.size, 0)
 })
