@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -55,6 +56,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(server.stderr(), '')
   })
 }
+
+t.test('`npm start` runs the sources, without a build', async t => {
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const [command, ...args] = scripts.start.split(' ')
+  t.equal(command, 'node')
+  const server = start(t, {}, process.execPath, args)
+  t.equal((await fetch(new URL('/healthz', await listening(server)))).status, 200)
+  t.ok(args.includes('server/main.ts'))
+})
 
 t.test('a port that is in use is one clear line, and exit code 1', async t => {
   const taken = net.createServer()
