@@ -13,7 +13,7 @@ app.get('/subscribe', async (_request, reply) => {
   return emitter
 })
 app.post('/publish', async (request, reply) => {
-  await channel.publishOnce(request.body, request.headers['idempotency-key'])
+  await channel.publish(request.body, { idempotencyKey: request.headers['idempotency-key'] })
   return reply.code(204).send()
 })
 await app.listen({ port: 0, host: '127.0.0.1' })

@@ -1,10 +1,8 @@
-import { inspect } from 'node:util'
 import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
 import { channelName } from './channel-name.ts'
 import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
-import { SSE_ERR_EVENT } from '../base/errors.ts'
 import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
-import { payloadOf, type SsePublishFields } from './payload.ts'
+import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payload.ts'
 import type { Topics } from './topics.ts'
 
 /**
@@ -20,27 +18,21 @@ export interface SseChannel<Events = Record<string, unknown>> {
   readonly subscribers: number
 
   /**
-   * Publishes an event to all who follow the channel, in all processes that the broker reaches.
+   * Publishes an event to all subscribers of the channel, in every process that shares the broker.
    *
-   * @param data a string goes as it is, anything else through the plugin's `serializer`
-   * @returns the event's id, once the broker has it. Rejects with
-   *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE when the event cannot be written; nothing of it was published
-   *   - what the broker rejects with, SSE_ERR_BROKER_CLOSED after `app.close()`
-   */
-  publish<Name extends keyof Events & string> (data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<string>
-  publish (data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<string>
-  publish (data: Untyped<Events>, fields?: SsePublishFields): Promise<string>
-
-  /**
-   * Publishes an event unless that was done before with the same key, so that it may be repeated when it is not known
-   * what came of it. The memory broker remembers for ten minutes.
+   * With an `idempotencyKey`, publishing again does not publish twice: use it to retry when the result of the first attempt
+   * is unknown. The memory broker remembers keys for ten minutes.
    *
-   * @param idempotencyKey 1 to 255 characters
-   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for another event of this channel; and as `publish` does
+   * @param data a string is sent unchanged, anything else is serialized by the plugin option `serializer`
+   * @returns the event's id, and whether it was already published under the same idempotency key, once the broker has
+   *   accepted the event. It does not wait for clients. Rejects with
+   *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event or its idempotency key is invalid; nothing is published
+   *   - SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different event on this channel
+   *   - SSE_ERR_BROKER_CLOSED after `app.close()`, and the errors of the broker
    */
-  publishOnce<Name extends keyof Events & string> (idempotencyKey: string, data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<SsePublished>
-  publishOnce (idempotencyKey: string, data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<SsePublished>
-  publishOnce (idempotencyKey: string, data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
+  publish<Name extends keyof Events & string> (data: Events[Name], fields: SsePublishFields & { readonly event: Name }): Promise<SsePublished>
+  publish (data: Unnamed<Events>, fields?: SsePublishFields & { readonly event?: undefined }): Promise<SsePublished>
+  publish (data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
 
   /**
    * Reads the channel's history in this process.
@@ -77,17 +69,12 @@ export class Channel implements SseChannel {
     return this.#topics.sizeOf(this.name)
   }
 
-  async publish (data: unknown, fields?: SsePublishFields): Promise<string> {
-    const { id } = await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history: this.#settings.history })
-    return id
-  }
-
-  async publishOnce (idempotencyKey: string, data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
-    if (typeof idempotencyKey !== 'string' || idempotencyKey.length < 1 || idempotencyKey.length > 255) {
-      throw new SSE_ERR_EVENT(`has the idempotency key ${inspect(idempotencyKey, { depth: 0, maxStringLength: 80 })}: it must be a string of 1 to 255 characters`)
-    }
-    const { history } = this.#settings
-    return await this.#broker.publish(this.name, payloadOf(data, fields, this.#settings.serializer), { history, idempotencyKey })
+  async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
+    const { history, serializer } = this.#settings
+    if (fields === undefined || !('idempotencyKey' in fields)) return await this.#broker.publish(this.name, payloadOf(data, fields, serializer), { history })
+    const { idempotencyKey, ...payloadFields } = fields
+    assertIdempotencyKey(idempotencyKey)
+    return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer), { history, idempotencyKey })
   }
 
   async replay (options?: SseReplayOptions): Promise<SsePage> {

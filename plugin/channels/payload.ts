@@ -3,21 +3,35 @@ import type { SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
 
-/** The fields of a published event, beside its data. Its id is the broker's. */
-export interface SsePublishFields extends Omit<SseFields, 'id'> {
+/** The fields of a payload besides its data. */
+export interface PayloadFields extends Omit<SseFields, 'id'> {
   /**
-   * What this is the latest of: a slow subscriber whose stream has `overflow: 'latest'` is not sent an event that is
-   * followed by one of the same key. It does not go to clients. By default the event's type.
+   * Identifies the value that the event updates. A slow subscriber whose stream has `overflow: 'latest'` skips an event if a
+   * later one with the same key is available. The key is not sent to clients.
+   *
+   * @default the value of `event`
    */
   readonly key?: string | undefined
 }
 
+/** The fields of a published event besides its data. The broker assigns the id. */
+export interface SsePublishFields extends PayloadFields {
+  /** Identifies this publication, so that it can be retried without being published twice: 1 to 255 characters. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** @throws SSE_ERR_EVENT unless the key is undefined or a string of 1 to 255 characters */
+export function assertIdempotencyKey (key: unknown): void {
+  if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= 255)) return
+  throw new SSE_ERR_EVENT(`has the idempotency key ${inspect(key, { depth: 0, maxStringLength: 80 })}: it must be a string of 1 to 255 characters`)
+}
+
 /**
- * What is published of data and its fields.
+ * Serializes an event to the payload that a broker stores.
  *
- * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE for what could not be written to a client
+ * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event is invalid
  */
-export function payloadOf (data: unknown, fields: SsePublishFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
+export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
   const { key, event, retry, comment } = fields
   assertUnreserved(fields)
   if ('id' in fields) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
@@ -29,6 +43,6 @@ export function payloadOf (data: unknown, fields: SsePublishFields = {}, seriali
   return { data: text, event: event || undefined, retry, comment, key }
 }
 
-function withoutKey ({ key, ...fields }: SsePublishFields): SseFields {
+function withoutKey ({ key, ...fields }: PayloadFields): SseFields {
   return fields
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import createError from '@fastify/error'
-import type { SseChannel, SseHub, SsePublishFields } from 'fastify-sse-emitter'
+import type { SseChannel, SseHub, SsePublished, SsePublishFields } from 'fastify-sse-emitter'
 import type { Candle } from './candles.ts'
 import { DeliveryStatistics } from './delivery-statistics.ts'
 import type { Market, Quotes } from './market.ts'
@@ -20,8 +20,8 @@ export interface LatestQuotes extends Quotes {
 
 interface CandleChannel {
   readonly channel: SseChannel
-  /** Id of the event published last. */
-  lastId: Promise<string>
+  /** The result of publishing the last event. */
+  lastPublished: Promise<SsePublished>
 }
 
 const UNKNOWN_SYMBOL = createError<[string]>('UNKNOWN_SYMBOL', 'Unknown symbol %s; /market/symbols lists all symbols', 404)
@@ -57,7 +57,7 @@ export class Feed {
     this.#statisticsChannel = channelOf('statistics')
     this.#candleChannels = new Map(Array.from(market.listings, ([symbol, { candles }]) => {
       const channel = channelOf(`candles:${symbol}`)
-      return [symbol, { channel, lastId: this.#publishCandle(channel, candles.last) }]
+      return [symbol, { channel, lastPublished: this.#publishCandle(channel, candles.last) }]
     }))
   }
 
@@ -66,7 +66,7 @@ export class Feed {
     this.#market.advance(now)
     for (const [symbol, { candles }] of this.#market.listings) {
       const candleChannel = this.#candleChannels.get(symbol)!
-      candleChannel.lastId = this.#publishCandle(candleChannel.channel, candles.last)
+      candleChannel.lastPublished = this.#publishCandle(candleChannel.channel, candles.last)
     }
     this.#publish(this.#quotesChannel, this.#market.quotes, { event: 'quotes' })
     const sample = this.statistics.sample(now, this.#hub.size)
@@ -95,7 +95,8 @@ export class Feed {
     const candleChannel = this.#candleChannel(symbol)
     // Taken before the first await: a tick in between would add a trade that is newer than the id.
     const candles = this.#market.listings.get(symbol)!.candles.list()
-    return { market: this.id, candles, id: await candleChannel.lastId }
+    const { id } = await candleChannel.lastPublished
+    return { market: this.id, candles, id }
   }
 
   #candleChannel (symbol: string): CandleChannel {
@@ -104,16 +105,16 @@ export class Feed {
     return candleChannel
   }
 
-  #publishCandle (channel: SseChannel, candle: Candle): Promise<string> {
+  #publishCandle (channel: SseChannel, candle: Candle): Promise<SsePublished> {
     return this.#publish(channel, candle, { event: 'candle', key: String(candle.time) })
   }
 
-  #publish (channel: SseChannel, data: object, fields: SsePublishFields): Promise<string> {
+  #publish (channel: SseChannel, data: object, fields: SsePublishFields): Promise<SsePublished> {
     const text = JSON.stringify(data)
     this.statistics.count(channel.subscribers, Buffer.byteLength(text))
-    const id = channel.publish(text, fields)
+    const published = channel.publish(text, fields)
     // A failure is reported by history(), which awaits the id.
-    id.catch(() => {})
-    return id
+    published.catch(() => {})
+    return published
   }
 }

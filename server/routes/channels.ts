@@ -77,8 +77,7 @@ export const channels: FastifyPluginAsync<{ token: string, limit?: number }> = a
 
 async function publish (channel: SseChannel, { data, event }: Publish['Body'], key: string | undefined): Promise<{ id: string, repeated: boolean }> {
   try {
-    if (key !== undefined) return await channel.publishOnce(key, data, { event })
-    return { id: await channel.publish(data, { event }), repeated: false }
+    return await channel.publish(data, { event, idempotencyKey: key })
   } catch (error) {
     // It is the client who wrote the event.
     if (error instanceof errors.SSE_ERR_EVENT || error instanceof errors.SSE_ERR_SERIALIZE) Object.assign(error, { statusCode: 400 })

@@ -52,7 +52,7 @@ export const chat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app, 
   app.post<Ask>('/chat', { bodyLimit: BODY_LIMIT, schema: { headers, body } }, async ({ headers, body: { messages } }, reply) => {
     const key = headers['idempotency-key']
     const question = JSON.stringify(messages.map(({ role, content }) => [role, content]))
-    if (key !== undefined) await keys.publishOnce(key, digest(question))
+    if (key !== undefined) await keys.publish(digest(question), { idempotencyKey: key })
     const id = key === undefined ? randomUUID() : digest(`${key}\n${question}`)
     const { repeated } = await runs.start<AnswerEvents>(runOf(id), ({ signal }) => answer(messages, signal))
     const url = `/chat/${id}`

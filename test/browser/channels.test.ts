@@ -65,7 +65,7 @@ browserSuite(t, 'a browser that follows a channel', async (t, browser) => {
         const { got } = await follow(page, url)
         const channel = app.sse.channel('a')
         await until(() => channel.subscribers === 1, 'it follows')
-        const id = await channel.publish('not wanted')
+        const { id } = await channel.publish('not wanted')
         // The heartbeat that tells it.
         await new Promise(resolve => { setTimeout(resolve, 500) })
         app.sse.close()

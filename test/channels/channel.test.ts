@@ -1,7 +1,9 @@
 import t from 'tap'
+import type { SsePublished } from '../../plugin/channels/broker.ts'
 import { Channel } from '../../plugin/channels/channel.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { resolveChannelOptions } from '../../plugin/channels/options.ts'
+import type { SsePublishFields } from '../../plugin/channels/payload.ts'
 import { Topics } from '../../plugin/channels/topics.ts'
 import { FakeEmitter, turns } from '../fixtures/follower.ts'
 
@@ -18,13 +20,14 @@ t.test('what is published reaches who follows, with all its fields and the id it
   t.equal(prices.subscribers, 0)
   await emitter.follow('prices')
   t.equal(channel('prices').subscribers, 1, 'whichever object of that name is asked')
-  const id = await prices.publish({ price: 1 }, { event: 'tick', retry: 5, comment: 'c', key: 'X' })
+  const { id, repeated } = await prices.publish({ price: 1 }, { event: 'tick', retry: 5, comment: 'c', key: 'X' })
   await prices.publish('text')
   await prices.publish(null)
   await turns()
   const { events, comments, retries } = emitter.decoded()
   t.strictSame(events.slice(1).map(({ event, data }) => [event, data]), [['tick', '{"price":1}'], [undefined, 'text'], [undefined, 'null']])
   t.equal(events[1]!.id, id)
+  t.equal(repeated, false)
   t.strictSame([comments, retries], [['c'], [5]])
   t.notMatch(emitter.text, /X/, 'a key is not for clients')
 })
@@ -65,18 +68,27 @@ t.test('what could not be written is refused, and nothing of it is published', a
   t.strictSame(emitter.data(), [])
 })
 
-t.test('what is published once by a key is published once', async t => {
+t.test('an event is published once per idempotency key', async t => {
   const { channel, emitter } = scene()
   await emitter.follow('a')
   const a = channel('a')
-  const first = await a.publishOnce('key', { n: 1 }, { event: 'e' })
+  const publish = (n: number): Promise<SsePublished> => a.publish({ n }, { event: 'e', idempotencyKey: 'key' })
+  const first = await publish(1)
   t.equal(first.repeated, false)
-  t.strictSame(await a.publishOnce('key', { n: 1 }, { event: 'e' }), { id: first.id, repeated: true })
-  await t.rejects(a.publishOnce('key', { n: 2 }, { event: 'e' }), { code: 'SSE_ERR_IDEMPOTENCY_KEY', statusCode: 422 })
+  t.strictSame(await publish(1), { id: first.id, repeated: true })
+  await t.rejects(publish(2), { code: 'SSE_ERR_IDEMPOTENCY_KEY', statusCode: 422 })
   await turns()
   t.strictSame(emitter.data(), ['{"n":1}'])
-  for (const key of ['', 'x'.repeat(256), 7]) await t.rejects(a.publishOnce(key as string, 'x'), { code: 'SSE_ERR_EVENT', message: /has the idempotency key/ })
-  t.equal((await a.publishOnce('x'.repeat(255), 'x')).repeated, false)
+  t.notMatch(emitter.text, /key/, 'clients do not receive the key')
+})
+
+t.test('an idempotency key is a string of 1 to 255 characters, or undefined', async t => {
+  const { channel } = scene()
+  const a = channel('a')
+  for (const idempotencyKey of ['', 'x'.repeat(256), 7, null]) {
+    await t.rejects(a.publish('x', { idempotencyKey } as SsePublishFields), { code: 'SSE_ERR_EVENT', message: /has the idempotency key .*: it must be a string of 1 to 255 characters/ })
+  }
+  for (const idempotencyKey of ['x', 'x'.repeat(255), undefined, undefined]) t.equal((await a.publish('x', { idempotencyKey })).repeated, false)
 })
 
 t.test('a name is a text without control characters', async t => {
@@ -89,7 +101,7 @@ t.test('a name is a text without control characters', async t => {
 t.test('history is read in the process', async t => {
   const { channel } = scene()
   const a = channel('a')
-  const ids = [await a.publish('1'), await a.publish('2'), await a.publish('3')]
+  const ids = [(await a.publish('1')).id, (await a.publish('2')).id, (await a.publish('3')).id]
   const texts = async (options?: Parameters<typeof a.replay>[0]): Promise<unknown> => {
     const { entries, more, known } = await a.replay(options)
     return [entries.map(({ data }) => data), more, known]

@@ -71,7 +71,7 @@ t.test('a client says where it stands by the header, else by the query, else it 
   const { app, listen } = await build(t, { lastEventIdParameter: 'since' })
   follow(app, ['a'], { from: 'start' })
   const ids: string[] = []
-  for (const text of texts(1, 4)) ids.push(await app.sse.channel('a').publish(text))
+  for (const text of texts(1, 4)) ids.push((await app.sse.channel('a').publish(text)).id)
   const url = await listen()
   const rows: Array<[query: string, headers: Record<string, string>, expected: string[]]> = [
     ['', {}, ['1', '2', '3', '4']],
@@ -90,7 +90,7 @@ t.test('a client says where it stands by the header, else by the query, else it 
 
 t.test('an application may say where a client begins by an id of its own', async t => {
   const { app } = await build(t)
-  const first = await app.sse.channel('a').publish('1')
+  const { id: first } = await app.sse.channel('a').publish('1')
   await app.sse.channel('a').publish('2')
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
@@ -177,7 +177,7 @@ t.test('a heartbeat tells a subscriber where it stands, when that has moved', as
     const { request, response } = call(await listen())
     ;(await response).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
     await sleep(100)
-    const id = await app.sse.channel('a').publish('not wanted')
+    const { id } = await app.sse.channel('a').publish('not wanted')
     while (!text.includes(`id:${id}\n`)) await sleep(5)
     await sleep(100)
     const { events } = decode(text)
@@ -263,7 +263,7 @@ t.test('a client that stalls for too long is dropped, and is told when it comes 
   const stalled = net.connect(Number(url.port), '127.0.0.1').pause()
   stalled.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   while (emitters.length === 0) await sleep(2)
-  const id = await app.sse.channel('a').publish('first')
+  const { id } = await app.sse.channel('a').publish('first')
   const channel = app.sse.channel('a', { history: { count: 5 } })
   for (let count = 0; emitters[0]!.state !== 'closed'; count++) {
     await channel.publish('x'.repeat(100_000))

@@ -116,12 +116,14 @@ describe('a channel', () => {
   const typed = app.sse.channel<Events>('a', { history: { count: 10 } })
 
   test('checks the data of each type of event', () => {
-    expect(typed.publish({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<string>>()
+    expect(typed.publish({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<SsePublished>>()
     expect(typed.publish).type.toBeCallableWith('text', { key: 'k' })
     expect(typed.publish).type.not.toBeCallableWith({ tokens: 5 }, { event: 'delta' as const })
     expect(typed.publish).type.not.toBeCallableWith({ text: 'hi' })
-    expect(typed.publishOnce('key', 'text')).type.toBe<Promise<SsePublished>>()
-    expect(typed.publishOnce).type.not.toBeCallableWith('key', 5)
+    expect(typed.publish('text', { idempotencyKey: 'key' })).type.toBe<Promise<SsePublished>>()
+    expect(typed.publish).type.toBeCallableWith({ text: 'hi' }, { event: 'delta', idempotencyKey: 'key' as string | undefined })
+    expect(typed.publish).type.not.toBeCallableWith(5, { idempotencyKey: 'key' })
+    expect(typed.publish).type.not.toBeCallableWith('text', { idempotencyKey: 5 })
   })
 
   test('without an event map takes anything', () => {
