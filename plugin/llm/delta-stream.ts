@@ -1,89 +1,85 @@
-import type { ModelDelta } from './delta.ts'
+import type { ModelDelta } from './model-delta.ts'
 
 type Result = IteratorResult<ModelDelta, void>
 
-type Waiting = (result: Result | Promise<Result>) => void
+type ResolveRead = (result: Result | Promise<Result>) => void
 
 interface Failure {
   readonly error: unknown
 }
 
 /**
- * Deltas on their way from a model to whoever asks for them. Made by hand and not a generator function, because there
- * `return()` waits for a `next()` that is under way, and so for the model.
+ * A queue of deltas between a request to a model and the consumer that iterates over them. Not a generator function,
+ * because the `return()` of a generator waits for a pending `next()`, and so for the model.
  */
 export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> {
-  readonly #begin: (stream: DeltaStream) => void
+  readonly #onStart: (stream: DeltaStream) => void
   readonly #signal: AbortSignal | undefined
-  readonly #stopped = new AbortController()
-  readonly #deltas: ModelDelta[] = []
-  readonly #waiting: Waiting[] = []
-  #state: 'new' | 'open' | 'over' = 'new'
+  readonly #cancellation = new AbortController()
+  readonly #queue: ModelDelta[] = []
+  readonly #pendingReads: ResolveRead[] = []
+  #state: 'idle' | 'started' | 'ended' = 'idle'
   #failure: Failure | undefined
-  /** Whether there was a delta: from then on nothing may be asked again. */
-  begun = false
-  /** Called when somebody waits for a delta and there is none. */
-  onWanted: (() => void) | undefined
+  /** Whether any delta was pushed. If so, the request must not be retried. */
+  hasPushed = false
+  /** Called when the consumer waits for a delta and the queue is empty. */
+  onDemand: (() => void) | undefined
 
   /**
-   * @param signal its abortion fails the stream with its reason, at once
-   * @param begin called when the first delta is asked for
+   * @param signal when it aborts, the stream fails immediately with its reason
+   * @param onStart called when the first delta is requested
    */
-  constructor (signal: AbortSignal | undefined, begin: (stream: DeltaStream) => void) {
+  constructor (signal: AbortSignal | undefined, onStart: (stream: DeltaStream) => void) {
     this.#signal = signal
-    this.#begin = begin
+    this.#onStart = onStart
   }
 
-  /** Aborted when nobody wants any more deltas. */
-  get stopped (): AbortSignal {
-    return this.#stopped.signal
+  /** Aborted when the consumer wants no further deltas. */
+  get cancelled (): AbortSignal {
+    return this.#cancellation.signal
   }
 
-  /** Whether somebody waits for a delta. */
-  get waiting (): boolean {
-    return this.#waiting.length > 0
+  /** Whether the consumer is waiting for a delta. */
+  get hasDemand (): boolean {
+    return this.#pendingReads.length > 0
   }
-
-  // From the model
 
   push (delta: ModelDelta): void {
-    if (this.#state === 'over') return
-    this.begun = true
-    const waiting = this.#waiting.shift()
-    if (waiting === undefined) this.#deltas.push(delta)
-    else waiting({ done: false, value: delta })
+    if (this.#state === 'ended') return
+    this.hasPushed = true
+    const resolveRead = this.#pendingReads.shift()
+    if (resolveRead === undefined) this.#queue.push(delta)
+    else resolveRead({ done: false, value: delta })
   }
 
   end (): void {
-    if (this.#state !== 'over') this.#end(undefined)
+    if (this.#state !== 'ended') this.#end(undefined)
   }
 
-  /** Ends in an error, behind what there is. */
+  /** The consumer gets the deltas still in the queue, then the error. */
   fail (error: unknown): void {
-    if (this.#state !== 'over') this.#end({ error })
+    if (this.#state !== 'ended') this.#end({ error })
   }
-
-  // From who asks
 
   next (): Promise<Result> {
-    if (this.#state === 'new') this.#open()
-    // What ended before is not listened for any more.
-    else if (this.#deltas.length > 0 && this.#signal?.aborted === true) this.#onAbort()
-    const delta = this.#deltas.shift()
+    if (this.#state === 'idle') this.#start()
+    // After the end, there is no listener on the signal.
+    else if (this.#queue.length > 0 && this.#signal?.aborted === true) this.#onAbort()
+    const delta = this.#queue.shift()
     if (delta !== undefined) return Promise.resolve({ done: false, value: delta })
-    if (this.#state === 'over') return this.#ending()
-    const next = new Promise<Result>(resolve => { this.#waiting.push(resolve) })
-    this.onWanted?.()
-    return next
+    if (this.#state === 'ended') return this.#endResult()
+    const read = new Promise<Result>(resolve => { this.#pendingReads.push(resolve) })
+    this.onDemand?.()
+    return read
   }
 
   return (): Promise<Result> {
-    this.#stop(undefined)
-    return this.#ending()
+    this.#cancel(undefined)
+    return this.#endResult()
   }
 
   throw (error: unknown): Promise<Result> {
-    this.#stop(undefined)
+    this.#cancel(undefined)
     return Promise.reject(error)
   }
 
@@ -95,34 +91,34 @@ export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> 
     await this.return()
   }
 
-  #open (): void {
-    this.#state = 'open'
+  #start (): void {
+    this.#state = 'started'
     if (this.#signal?.aborted === true) return this.#onAbort()
     this.#signal?.addEventListener('abort', this.#onAbort)
-    this.#begin(this)
+    this.#onStart(this)
   }
 
   readonly #onAbort = (): void => {
-    this.#stop({ error: this.#signal!.reason })
+    this.#cancel({ error: this.#signal!.reason })
   }
 
-  /** Ends at once, without what there is. */
-  #stop (failure: Failure | undefined): void {
-    this.#deltas.length = 0
+  /** Ends immediately and discards the queue. */
+  #cancel (failure: Failure | undefined): void {
+    this.#queue.length = 0
     this.#end(failure)
-    this.#stopped.abort()
+    this.#cancellation.abort()
   }
 
   #end (failure: Failure | undefined): void {
-    this.#state = 'over'
+    this.#state = 'ended'
     this.#failure = failure
-    this.onWanted = undefined
+    this.onDemand = undefined
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    for (const waiting of this.#waiting.splice(0)) waiting(this.#ending())
+    for (const resolveRead of this.#pendingReads.splice(0)) resolveRead(this.#endResult())
   }
 
-  /** An error once, then the end, as a generator does it. */
-  #ending (): Promise<Result> {
+  /** Like a generator, rejects once with the error, and is done from then on. */
+  #endResult (): Promise<Result> {
     const failure = this.#failure
     this.#failure = undefined
     return failure === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(failure.error)

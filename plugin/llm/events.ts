@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser'
-import type { BodyReader } from './body.ts'
-import { ModelError } from './errors.ts'
+import type { BodyReader } from './response-body/body-reader.ts'
+import { ModelError } from './model-error.ts'
 
 /**
  * Reads an event stream.

@@ -1,12 +1,12 @@
-import { ask } from './ask.ts'
-import { chatCompletions } from './chat-completions.ts'
-import type { ModelDelta } from './delta.ts'
-import { messages } from './messages.ts'
-import { ollamaChat } from './ollama-chat.ts'
+import type { ModelDelta } from './model-delta.ts'
 import type { ModelOptions } from './options.ts'
-import { responses } from './responses.ts'
+import { anthropicMessages } from './protocols/anthropic-messages.ts'
+import { ollamaChat } from './protocols/ollama-chat.ts'
+import { openaiChatCompletions } from './protocols/openai-chat-completions.ts'
+import { openaiResponses } from './protocols/openai-responses.ts'
+import { streamModel } from './stream-model.ts'
 
-/** What is asked, in the protocol's words. Whatever else it says is sent as well. */
+/** A request body as the protocol defines it. Fields that are not listed here are sent unchanged. */
 type Body<Known extends object> = Known | (Known & Readonly<Record<string, unknown>>)
 
 export type ChatCompletionsBody = Body<{ readonly messages: readonly unknown[], readonly stream_options?: object | null | undefined }>
@@ -14,54 +14,56 @@ export type ResponsesBody = Body<{ readonly input?: unknown }>
 export type MessagesBody = Body<{ readonly messages: readonly unknown[], readonly max_tokens: number }>
 export type OllamaChatBody = Body<{ readonly model: string, readonly messages?: readonly unknown[] | undefined }>
 
-/** What a model says, piece by piece. Whoever stops asking, by `break` or `return()`, ends the request. */
+/** The answer of a model as a sequence of deltas. Leaving the loop, or calling `return()`, aborts the request. */
 export type ModelDeltas = AsyncGenerator<ModelDelta, void, undefined>
 
 /**
- * Asks a model that speaks OpenAI's Chat Completions, as many do, by `POST {baseURL}/chat/completions`. The request goes
- * out when the first delta is asked for. `stream` is always true, and `stream_options.include_usage` unless the body says
- * otherwise.
+ * Streams an answer over OpenAI's Chat Completions, which many other servers speak as well: `POST {baseURL}/chat/completions`.
+ * The request is sent when the first delta is requested. `stream` is always set to true; `stream_options.include_usage`
+ * is set to true unless the body sets it.
  *
- * An iteration that ends has had exactly one `finish`, as its last; an answer that was cut off rejects, behind what there
- * is of it. Nobody who asks for more means that nothing more is read. Of several choices (`n`), only the first counts.
+ * A complete answer ends with exactly one `finish` delta. If the answer is cut off, the iteration yields the deltas
+ * received so far and then rejects. While no delta is requested, reading from the model pauses. If the body requests
+ * several choices (`n`), only the first one is read.
  *
- * @param body with `model`, `messages` and what else there is
- * @throws SSE_ERR_OPTION at once, for an option that is none or has a value it cannot have
- * @throws ModelError while iterating; the reason of `options.signal`, once that is aborted
+ * @param body `model`, `messages` and any other fields of the protocol
+ * @throws SSE_ERR_OPTION immediately, for an unknown option or an invalid value
+ * @throws ModelError while iterating; if `options.signal` aborts, its reason instead
  */
 export function streamChatCompletions (body: ChatCompletionsBody, options: ModelOptions): ModelDeltas {
-  return ask(chatCompletions, body, options)
+  return streamModel(openaiChatCompletions, body, options)
 }
 
 /**
- * Asks a model that speaks OpenAI's Responses, by `POST {baseURL}/responses`; all else as with `streamChatCompletions`.
+ * Streams an answer over OpenAI's Responses: `POST {baseURL}/responses`. Behaves like `streamChatCompletions` otherwise.
  *
- * @param body with `model`, `input` and what else there is
+ * @param body `model`, `input` and any other fields of the protocol
  */
 export function streamResponses (body: ResponsesBody, options: ModelOptions): ModelDeltas {
-  return ask(responses, body, options)
+  return streamModel(openaiResponses, body, options)
 }
 
 /**
- * Asks a model of Anthropic, by `POST {baseURL}/messages`; all else as with `streamChatCompletions`. The base URL of
- * Anthropic is 'https://api.anthropic.com/v1'; `anthropic-version` is 2023-06-01, unless a header says otherwise.
+ * Streams an answer over Anthropic's Messages: `POST {baseURL}/messages`. Behaves like `streamChatCompletions` otherwise.
+ * Anthropic's base URL is 'https://api.anthropic.com/v1'. The header `anthropic-version` is 2023-06-01 unless
+ * `options.headers` sets it.
  *
- * @param body with `model`, `max_tokens`, `messages` and what else there is
+ * @param body `model`, `max_tokens`, `messages` and any other fields of the protocol
  */
 export function streamMessages (body: MessagesBody, options: ModelOptions): ModelDeltas {
-  return ask(messages, body, options)
+  return streamModel(anthropicMessages, body, options)
 }
 
 /**
- * Asks a model of Ollama in its own protocol, by `POST {baseURL}/api/chat`; all else as with `streamChatCompletions`.
- * The base URL is 'http://127.0.0.1:11434' where nobody has changed it.
+ * Streams an answer over Ollama's native protocol: `POST {baseURL}/api/chat`. Behaves like `streamChatCompletions`
+ * otherwise. Ollama's default base URL is 'http://127.0.0.1:11434'.
  *
- * @param body with `model`, `messages` and what else there is
+ * @param body `model`, `messages` and any other fields of the protocol
  */
 export function streamOllamaChat (body: OllamaChatBody, options: ModelOptions): ModelDeltas {
-  return ask(ollamaChat, body, options)
+  return streamModel(ollamaChat, body, options)
 }
 
-export type { FinishDelta, FinishReason, ModelDelta, ModelUsage, ToolCallDelta } from './delta.ts'
-export { MODEL_ERRORS, ModelError, type ModelErrorCode, type ModelErrorDetails, type ModelErrorMeaning } from './errors.ts'
+export type { FinishDelta, FinishReason, ModelDelta, ModelUsage, ToolCallDelta } from './model-delta.ts'
+export { MODEL_ERRORS, ModelError, type ModelErrorCode, type ModelErrorDetails, type ModelErrorMeaning } from './model-error.ts'
 export type { ModelOptions } from './options.ts'

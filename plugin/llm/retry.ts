@@ -1,4 +1,4 @@
-import { MODEL_ERRORS, type ModelError, type ModelErrorMeaning } from './errors.ts'
+import { MODEL_ERRORS, type ModelError, type ModelErrorMeaning } from './model-error.ts'
 import type { ModelSettings } from './options.ts'
 
 /** Milliseconds before the first repetition; twice as many before each further one. */

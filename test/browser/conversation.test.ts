@@ -8,7 +8,7 @@ import { readConfig } from '../../server/config.ts'
 import { PAGES } from '../../server/model/pages.ts'
 import { tokens } from '../../server/model/tokens.ts'
 import { browserSuite, until, visit, type VisitOptions } from '../fixtures/browser.ts'
-import { chat, DONE, sse, upstream, type Asked } from '../fixtures/upstream.ts'
+import { chatChunk, DONE, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 /** Milliseconds of the model for a token: as fast as it can, and so that there is time to do something. */
 const QUICK = 0
@@ -269,18 +269,18 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
   })
 
   test('advises by what has failed', async t => {
-    const failures: Array<[(asked: Asked) => void, RegExp]> = [
-      [asked => asked.answer(429, { 'x-should-retry': 'false' }, '{}'), /asked too much.*Try again in a little while\./],
-      [asked => asked.answer(429, {}, '{"error":{"code":"insufficient_quota"}}'), /used up.*who runs this server has to see to it\./],
-      [asked => { asked.stream('data: {broken\n\n').end() }, /cannot be understood.*The same would most likely fail again\. Put it in another way\./],
-      [asked => asked.answer(401, {}, '{}'), /refuses our credentials.*who runs this server has to see to it\./],
-      [asked => asked.answer(413, {}, '{}'), /too long for the model.*Say it in fewer words, or begin a new conversation\./],
-      [asked => asked.answer(400, {}, '{}'), /does not accept.*Begin a new conversation\./],
-      [asked => { asked.stream(chat({ content: 'Half' })).end() }, /not complete.*Try again; it may go well/],
-      [asked => { asked.stream(chat({ content: 'Half a' }), chat({}, 'length'), DONE).end() }, /has said as much as it may at once\. Ask it to go on\./],
-      [asked => { asked.stream(chat({ content: 'Half a' }), chat({}, 'content_filter'), DONE).end() }, /A filter of the model has cut this answer off\./]
+    const failures: Array<[(request: ReceivedRequest) => void, RegExp]> = [
+      [request => request.respond(429, { 'x-should-retry': 'false' }, '{}'), /too many requests.*Try again in a little while\./],
+      [request => request.respond(429, {}, '{"error":{"code":"insufficient_quota"}}'), /quota.*exhausted.*who runs this server has to see to it\./],
+      [request => { request.stream('data: {broken\n\n').end() }, /malformed.*The same would most likely fail again\. Put it in another way\./],
+      [request => request.respond(401, {}, '{}'), /rejected our credentials.*who runs this server has to see to it\./],
+      [request => request.respond(413, {}, '{}'), /too long for the model.*Say it in fewer words, or begin a new conversation\./],
+      [request => request.respond(400, {}, '{}'), /rejected the request.*Begin a new conversation\./],
+      [request => { request.stream(chatChunk({ content: 'Half' })).end() }, /incomplete.*Try again; it may go well/],
+      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'length'), DONE).end() }, /has said as much as it may at once\. Ask it to go on\./],
+      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'content_filter'), DONE).end() }, /A filter of the model has cut this answer off\./]
     ]
-    const { baseURL } = await upstream(t, (asked, number) => failures[number - 1]![0](asked))
+    const { baseURL } = await startUpstream(t, (request, number) => failures[number - 1]![0](request))
     const server = await serve(t, QUICK, { LLM_BASE_URL: baseURL })
     await open(t, server, async page => {
       const { answers } = parts(page)
@@ -292,8 +292,8 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
   })
 
   test('shows what a model thinks, apart from what it says', async t => {
-    const { baseURL } = await upstream(t, asked => {
-      asked.stream(chat({ reasoning_content: 'What may **this** be?' }), chat({ content: 'A table.' }), chat({}, 'stop'), sse({ choices: [], usage: { prompt_tokens: 1234, completion_tokens: 5, total_tokens: 1239 } }), DONE).end()
+    const { baseURL } = await startUpstream(t, request => {
+      request.stream(chatChunk({ reasoning_content: 'What may **this** be?' }), chatChunk({ content: 'A table.' }), chatChunk({}, 'stop'), sseEvent({ choices: [], usage: { prompt_tokens: 1234, completion_tokens: 5, total_tokens: 1239 } }), DONE).end()
     })
     const server = await serve(t, QUICK, { LLM_BASE_URL: baseURL })
     await open(t, server, async page => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ModelError } from '../../plugin/llm/errors.ts'
+import { ModelError } from '../../plugin/llm/model-error.ts'
 import { delayOf } from '../../plugin/llm/retry.ts'
 
 const LIMITS = { retries: 5, maxRetryDelay: 5_000 }

@@ -1,0 +1,107 @@
+import type { FinishReason, ModelDelta } from '../model-delta.ts'
+import { ModelError } from '../model-error.ts'
+
+interface ToolIdentity {
+  id: string | undefined
+  name: string | undefined
+}
+
+interface ToolCall extends ToolIdentity {
+  readonly index: number
+}
+
+/** Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty strings. */
+export class DeltaWriter {
+  readonly #push: (delta: ModelDelta) => void
+  /** By the protocol's own key for a call. */
+  readonly #toolCalls = new Map<unknown, ToolCall>()
+  #toolCallCount = 0
+  readonly #callsWithoutArguments = new Set<number>()
+  #finishReason: FinishReason | undefined
+  #inputTokens: number | undefined
+  #outputTokens: number | undefined
+  /** Whether no delta was written yet. */
+  empty = true
+  /** Whether the finish delta was written. */
+  ended = false
+
+  constructor (push: (delta: ModelDelta) => void) {
+    this.#push = delta => {
+      this.empty = false
+      push(delta)
+    }
+  }
+
+  text (text: unknown): void {
+    if (isNonEmpty(text)) this.#push({ type: 'text', text })
+  }
+
+  reasoning (text: unknown): void {
+    if (isNonEmpty(text)) this.#push({ type: 'reasoning', text })
+  }
+
+  refusal (text: unknown): void {
+    if (isNonEmpty(text)) this.#push({ type: 'refusal', text })
+  }
+
+  /** @param key identifies the call; the same for all of its fragments */
+  toolCall (key: unknown, id: unknown, name: unknown, args: unknown): void {
+    const fragment = { id: isNonEmpty(id) ? id : undefined, name: isNonEmpty(name) ? name : undefined, arguments: isNonEmpty(args) ? args : '' }
+    let call = this.#toolCalls.get(key)
+    if (call === undefined || startsAnotherCall(fragment, call)) {
+      call = { index: this.#toolCallCount++, id: undefined, name: undefined }
+      this.#toolCalls.set(key, call)
+      this.#callsWithoutArguments.add(call.index)
+    }
+    const { index } = call
+    if (fragment.arguments !== '') this.#callsWithoutArguments.delete(index)
+    // Some servers repeat the id and the name with every fragment.
+    this.#push({ type: 'tool-call', index, ...fragment, id: call.id === undefined ? fragment.id : undefined, name: call.name === undefined ? fragment.name : undefined })
+    call.id ??= fragment.id
+    call.name ??= fragment.name
+  }
+
+  /** Ignored if the call was not started: its arguments are for a tool that the server runs itself. */
+  toolArguments (key: unknown, args: unknown): void {
+    if (isNonEmpty(args) && this.#toolCalls.has(key)) this.toolCall(key, undefined, undefined, args)
+  }
+
+  finishReason (reason: FinishReason): void {
+    // Some protocols report `stop` even if the model calls tools.
+    this.#finishReason = reason === 'stop' && this.#toolCallCount > 0 ? 'tool-calls' : reason
+  }
+
+  /** Token counts so far; a value that is not a number leaves the previous count. */
+  usage (inputTokens: unknown, outputTokens: unknown): void {
+    if (typeof inputTokens === 'number') this.#inputTokens = inputTokens
+    if (typeof outputTokens === 'number') this.#outputTokens = outputTokens
+  }
+
+  /** Writes the finish delta. */
+  end (): void {
+    this.ended = true
+    const [inputTokens, outputTokens] = [this.#inputTokens, this.#outputTokens]
+    const usage = inputTokens === undefined || outputTokens === undefined ? undefined : { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens }
+    // With any other reason the answer was cut short, and the arguments may be missing.
+    if (this.#finishReason === 'tool-calls') for (const index of this.#callsWithoutArguments) this.#push({ type: 'tool-call', index, id: undefined, name: undefined, arguments: '{}' })
+    this.#push({ type: 'finish', reason: this.#finishReason ?? 'other', usage })
+  }
+
+  /** Ends the answer if the model has given its finish reason. @returns whether the answer has ended */
+  endIfFinished (): boolean {
+    if (!this.ended && this.#finishReason !== undefined) this.end()
+    return this.ended
+  }
+}
+
+/** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */
+function startsAnotherCall ({ id, name }: ToolIdentity, call: ToolIdentity): boolean {
+  return name !== undefined && id !== undefined && call.id !== undefined && id !== call.id
+}
+
+/** @throws ModelError bad_chunk for a value that is neither a string nor absent */
+function isNonEmpty (text: unknown): text is string {
+  if (text === null || text === undefined || text === '') return false
+  if (typeof text !== 'string') throw new ModelError('bad_chunk')
+  return true
+}

@@ -1,0 +1,37 @@
+import { ModelError } from '../model-error.ts'
+import type { DeltaWriter } from './delta-writer.ts'
+
+/** A protocol for talking to models: how a request is made, and how the answer is read. */
+export interface Protocol {
+  /** Appended to the base URL. */
+  readonly path: string
+  /** Content type of a streamed answer. */
+  readonly contentType: 'text/event-stream' | 'application/x-ndjson'
+  /** Whether a 429 without Retry-After means that a spending limit was reached, so that retrying does not help. */
+  readonly limitsSpending?: boolean
+  /** Headers sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** The headers that carry the API key. */
+  authHeaders (apiKey: string): Readonly<Record<string, string>>
+  /** Adds the fields that make the model stream its answer. */
+  streamingBody (body: object): object
+  /**
+   * Reads the data of one event, or one line of NDJSON.
+   *
+   * @throws ModelError if the model reports a failure
+   * @throws an error of any type if the data is malformed
+   */
+  readEvent (data: string, writer: DeltaWriter): void
+  /** Reads an answer that was not streamed. Throws like `readEvent`. */
+  readWholeAnswer (data: string, writer: DeltaWriter): void
+}
+
+/** @throws ModelError bad_chunk if the data is not a JSON object */
+export function parseObject<Shape extends object> (data: string): Shape {
+  let value: unknown
+  try {
+    value = JSON.parse(data)
+  } catch {}
+  if (typeof value !== 'object' || value === null) throw new ModelError('bad_chunk')
+  return value as Shape
+}

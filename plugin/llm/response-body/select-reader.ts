@@ -1,0 +1,27 @@
+import { errorFromAnswer, parseError } from '../error-mapping.ts'
+import { readEvents } from '../events.ts'
+import { header, type Headers } from '../headers.ts'
+import type { DeltaWriter } from '../protocols/delta-writer.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import type { BodyReader } from './body-reader.ts'
+import { ndjsonReader } from './ndjson-reader.ts'
+import { textReader } from './text-reader.ts'
+
+/**
+ * Selects the reader for a response by its Content-Type.
+ *
+ * @returns undefined if the response is not an answer in this protocol
+ */
+export function selectReader (headers: Headers, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
+  if ((header(headers, 'content-encoding') ?? 'identity') !== 'identity') return undefined
+  const type = header(headers, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase()
+  // Some servers ignore `stream: true`.
+  if (type === 'application/json') return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
+  if (type !== protocol.contentType) return undefined
+  const onEvent = (data: string, eventType?: string): void => {
+    if (writer.ended) return
+    if (eventType === 'error') throw errorFromAnswer(parseError(data))
+    protocol.readEvent(data, writer)
+  }
+  return type === 'text/event-stream' ? readEvents(maxEventBytes, onEvent) : ndjsonReader(maxEventBytes, onEvent)
+}

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildRequest, type ModelRequest } from './build-request.ts'
+import { DeltaStream } from './delta-stream.ts'
+import type { ModelDelta } from './model-delta.ts'
+import type { ModelError } from './model-error.ts'
+import { resolveModelOptions, type ModelOptions, type ModelSettings } from './options.ts'
+import type { Protocol } from './protocols/protocol.ts'
+import { delayOf } from './retry.ts'
+import { UpstreamRequest } from './upstream-request.ts'
+
+/** Validates immediately, and sends the request when the first delta is requested. @throws SSE_ERR_OPTION */
+export function streamModel (protocol: Protocol, body: object, options: ModelOptions): AsyncGenerator<ModelDelta, void, undefined> {
+  const settings = resolveModelOptions(options)
+  const request = buildRequest(protocol, settings, body)
+  return new DeltaStream(settings.signal, stream => { sendWithRetries(protocol, request, settings, stream) })
+}
+
+async function sendWithRetries (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream): Promise<void> {
+  for (let retries = 0; ; retries++) {
+    try {
+      await new UpstreamRequest(protocol, request, settings, stream).settled
+      return stream.end()
+    } catch (error) {
+      const delay = stream.hasPushed ? undefined : delayOf(error as ModelError, retries, settings)
+      if (delay === undefined) return stream.fail(error)
+      await sleep(delay, undefined, { signal: stream.cancelled }).catch(() => {})
+      if (stream.cancelled.aborted) return
+    }
+  }
+}

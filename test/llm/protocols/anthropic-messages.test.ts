@@ -1,0 +1,81 @@
+import t from 'tap'
+import { anthropicMessages } from '../../../plugin/llm/protocols/anthropic-messages.ts'
+import { readEvents, readWholeAnswer } from '../../fixtures/read-protocol.ts'
+
+const finish = (reason: string, usage?: object): object => ({ type: 'finish', reason, usage })
+const blockStart = (index: number, block: object): object => ({ type: 'content_block_start', index, content_block: block })
+const blockDelta = (index: number, delta: object): object => ({ type: 'content_block_delta', index, delta })
+const stop = (reason: string | null, usage?: object): object[] => [{ type: 'message_delta', delta: { stop_reason: reason, stop_sequence: null }, usage }, { type: 'message_stop' }]
+
+t.test('the body requests a stream, and the key is sent as x-api-key', t => {
+  t.strictSame(anthropicMessages.streamingBody({ model: 'm', max_tokens: 5 }), { model: 'm', max_tokens: 5, stream: true })
+  t.strictSame(anthropicMessages.authHeaders('k'), { 'x-api-key': 'k' })
+  t.end()
+})
+
+t.test('reasoning, text and usage are read; cached tokens are input tokens', t => {
+  const { deltas, ended } = readEvents(anthropicMessages,
+    { type: 'message_start', message: { usage: { input_tokens: 3, cache_creation_input_tokens: 10, cache_read_input_tokens: 100, output_tokens: 1 } } },
+    blockStart(0, { type: 'thinking', thinking: '' }), blockDelta(0, { type: 'thinking_delta', thinking: 'hm' }), blockDelta(0, { type: 'signature_delta', signature: 'x' }), { type: 'content_block_stop', index: 0 },
+    { type: 'ping' },
+    blockStart(1, { type: 'text', text: '' }), blockDelta(1, { type: 'text_delta', text: 'Hi' }), blockDelta(1, { type: 'citations_delta', citation: {} }),
+    { type: 'unknown_event' },
+    ...stop('end_turn', { output_tokens: 7 }))
+  t.strictSame(deltas, [{ type: 'reasoning', text: 'hm' }, { type: 'text', text: 'Hi' }, finish('stop', { inputTokens: 113, outputTokens: 7, totalTokens: 120 })])
+  t.ok(ended)
+  t.end()
+})
+
+t.test('tool calls are read in fragments; tools of the server are ignored', t => {
+  const { deltas } = readEvents(anthropicMessages,
+    blockStart(0, { type: 'server_tool_use', id: 's', name: 'web_search', input: {} }), blockDelta(0, { type: 'input_json_delta', partial_json: '{"query":"x"}' }),
+    blockStart(1, { type: 'web_search_tool_result', content: [] }),
+    blockStart(2, { type: 'tool_use', id: 'a', name: 'add', input: {} }), blockDelta(2, { type: 'input_json_delta', partial_json: '' }), blockDelta(2, { type: 'input_json_delta', partial_json: '{}' }),
+    ...stop('tool_use'))
+  t.strictSame(deltas, [
+    { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '' },
+    { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: '{}' },
+    finish('tool-calls')
+  ])
+  t.end()
+})
+
+t.test('every stop reason is mapped', t => {
+  for (const [reason, expected] of [['end_turn', 'stop'], ['stop_sequence', 'stop'], ['max_tokens', 'length'], ['model_context_window_exceeded', 'length'], ['refusal', 'content-filter'], ['pause_turn', 'other'], ['constructor', 'other']] as const) {
+    t.strictSame(readEvents(anthropicMessages, ...stop(reason)).deltas, [finish(expected)], reason)
+  }
+  t.strictSame(readEvents(anthropicMessages, ...stop(null)).deltas, [finish('other')], 'no reason')
+  t.end()
+})
+
+t.test('an error throws', t => {
+  t.throws(() => readEvents(anthropicMessages, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }), { code: 'upstream_overloaded', retryable: true })
+  t.throws(() => readEvents(anthropicMessages, ...stop('end_turn').slice(0, 1), { error: { type: 'rate_limit_error' } }), { code: 'upstream_rate_limit' }, 'without a type')
+  t.throws(() => readEvents(anthropicMessages, { type: 'error', message: 'Overloaded' }), { code: 'upstream_failed' }, 'without an error object')
+  t.throws(() => readWholeAnswer(anthropicMessages, { type: 'error', error: { type: 'api_error' } }), { code: 'upstream_failed' })
+  t.throws(() => readEvents(anthropicMessages, { type: 'error' }), { code: 'upstream_failed' }, 'without any details')
+  t.end()
+})
+
+t.test('malformed data throws', t => {
+  for (const malformed of ['{', { type: 'content_block_delta' }, blockDelta(0, { type: 'text_delta', text: 5 }), { type: 'message_delta' }]) t.throws(() => readEvents(anthropicMessages, malformed))
+  t.throws(() => readWholeAnswer(anthropicMessages, {}), { code: 'bad_chunk' })
+  t.end()
+})
+
+t.test('an answer that was not streamed is read', t => {
+  const { deltas, ended } = readWholeAnswer(anthropicMessages, {
+    type: 'message',
+    content: [{ type: 'thinking', thinking: 'hm' }, { type: 'text', text: 'Hi' }, { type: 'tool_use', id: 'a', name: 'add', input: { x: 1 } }],
+    stop_reason: 'tool_use',
+    usage: { input_tokens: 3, output_tokens: 2 }
+  })
+  t.strictSame(deltas, [
+    { type: 'reasoning', text: 'hm' },
+    { type: 'text', text: 'Hi' },
+    { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '{"x":1}' },
+    finish('tool-calls', { inputTokens: 3, outputTokens: 2, totalTokens: 5 })
+  ])
+  t.ok(ended)
+  t.end()
+})

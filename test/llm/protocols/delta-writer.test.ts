@@ -1,0 +1,141 @@
+import t from 'tap'
+import type { ModelDelta } from '../../../plugin/llm/index.ts'
+import { DeltaWriter } from '../../../plugin/llm/protocols/delta-writer.ts'
+
+function setup (): { writer: DeltaWriter, deltas: ModelDelta[] } {
+  const deltas: ModelDelta[] = []
+  return { deltas, writer: new DeltaWriter(delta => { deltas.push(delta) }) }
+}
+
+t.test('text is written as deltas, and empty text is ignored', t => {
+  const { writer, deltas } = setup()
+  for (const empty of [null, undefined, '']) {
+    writer.text(empty)
+    writer.reasoning(empty)
+    writer.refusal(empty)
+  }
+  t.ok(writer.empty)
+  writer.reasoning('hm')
+  t.notOk(writer.empty)
+  writer.text('yes')
+  writer.refusal('no')
+  t.strictSame(deltas, [{ type: 'reasoning', text: 'hm' }, { type: 'text', text: 'yes' }, { type: 'refusal', text: 'no' }])
+  t.end()
+})
+
+t.test('a value that is not a string is a malformed chunk', t => {
+  const { writer, deltas } = setup()
+  for (const invalid of [5, {}, true]) {
+    t.throws(() => { writer.text(invalid) }, { code: 'bad_chunk' })
+    t.throws(() => { writer.toolCall(0, 'a', 'b', invalid) }, { code: 'bad_chunk' })
+  }
+  t.strictSame(deltas, [])
+  t.end()
+})
+
+t.test('tool calls are numbered from 0, whatever their keys', t => {
+  const { writer, deltas } = setup()
+  writer.toolCall(3, 'a', 'add', '')
+  writer.toolArguments(3, '{"x"')
+  writer.toolCall(7, 'b', 'sub', undefined)
+  writer.toolArguments(3, ':1}')
+  writer.toolArguments(7, '{}')
+  writer.toolArguments(7, '')
+  writer.toolArguments(5, '{"call":"not started"}')
+  const unnamed = { id: undefined, name: undefined }
+  t.strictSame(deltas, [
+    { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '' },
+    { type: 'tool-call', index: 0, ...unnamed, arguments: '{"x"' },
+    { type: 'tool-call', index: 1, id: 'b', name: 'sub', arguments: '' },
+    { type: 'tool-call', index: 0, ...unnamed, arguments: ':1}' },
+    { type: 'tool-call', index: 1, ...unnamed, arguments: '{}' }
+  ])
+  t.end()
+})
+
+t.test('the id and the name of a tool call are written once, with the first fragment that has them', t => {
+  const { writer, deltas } = setup()
+  for (const args of ['{"x"', ':1}']) writer.toolCall(0, 'a', 'add', args)
+  writer.toolCall(1, undefined, 'sub', '')
+  writer.toolCall(1, 'b', 'sub', '{}')
+  t.strictSame(deltas, [
+    { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '{"x"' },
+    { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: ':1}' },
+    { type: 'tool-call', index: 1, id: undefined, name: 'sub', arguments: '' },
+    { type: 'tool-call', index: 1, id: 'b', name: undefined, arguments: '{}' }
+  ])
+  t.end()
+})
+
+t.test('a fragment with another id and a name starts another call under the same key', t => {
+  const { writer, deltas } = setup()
+  writer.toolCall(0, 'a', 'add', '{}')
+  writer.toolCall(0, 'b', 'add', '{"x"')
+  writer.toolArguments(0, ':1')
+  writer.toolCall(0, 'c', undefined, '}')
+  t.match(deltas, [
+    { index: 0, id: 'a', name: 'add', arguments: '{}' },
+    { index: 1, id: 'b', name: 'add', arguments: '{"x"' },
+    { index: 1, id: undefined, arguments: ':1' },
+    { index: 1, id: undefined, arguments: '}' }
+  ], 'but one without a name does not')
+  t.equal(deltas.length, 4)
+  t.end()
+})
+
+t.test('a complete tool call without arguments gets an empty JSON object', t => {
+  const noArguments = { type: 'tool-call', index: 1, id: undefined, name: undefined, arguments: '{}' }
+  for (const [reason, expected] of [['tool-calls', [noArguments]], ['stop', [noArguments]], ['length', []]] as const) {
+    const { writer, deltas } = setup()
+    writer.toolCall(0, 'a', 'add', '{"x":1}')
+    writer.toolCall(1, 'b', 'now', '')
+    writer.finishReason(reason)
+    writer.end()
+    t.strictSame(deltas.slice(2, -1), expected, reason)
+  }
+  t.end()
+})
+
+t.test('the finish delta has the reason and the latest usage', t => {
+  const { writer, deltas } = setup()
+  writer.usage(3, undefined)
+  writer.usage(undefined, 1)
+  writer.usage('many', 4)
+  writer.finishReason('length')
+  t.notOk(writer.ended)
+  writer.end()
+  t.ok(writer.ended)
+  t.strictSame(deltas, [{ type: 'finish', reason: 'length', usage: { inputTokens: 3, outputTokens: 4, totalTokens: 7 } }])
+  t.end()
+})
+
+t.test('without a reason it is other, and without both counts there is no usage', t => {
+  for (const [input, output] of [[1, undefined], [undefined, 1]]) {
+    const { writer, deltas } = setup()
+    writer.usage(input, output)
+    writer.end()
+    t.strictSame(deltas, [{ type: 'finish', reason: 'other', usage: undefined }])
+  }
+  t.end()
+})
+
+t.test('stop after a tool call becomes tool-calls', t => {
+  for (const [reason, expected] of [['stop', 'tool-calls'], ['length', 'length']] as const) {
+    const { writer, deltas } = setup()
+    writer.toolCall(0, 'a', 'b', '')
+    writer.finishReason(reason)
+    writer.end()
+    t.match(deltas.at(-1), { reason: expected })
+  }
+  t.end()
+})
+
+t.test('endIfFinished() ends the answer once, after the finish reason is known', t => {
+  const { writer, deltas } = setup()
+  t.equal(writer.endIfFinished(), false)
+  writer.finishReason('stop')
+  t.equal(writer.endIfFinished(), true)
+  t.equal(writer.endIfFinished(), true)
+  t.equal(deltas.length, 1)
+  t.end()
+})
