@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 import type { ModelSettings } from './options.ts'
 import type { Protocol } from './protocols/protocol.ts'
 
@@ -38,10 +39,10 @@ function buildHeaders (protocol: Protocol, { baseURL, apiKey, headers }: Request
 }
 
 function serializeBody (protocol: Protocol, body: unknown): string {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION('body', 'must be an object', body === null ? 'null' : typeof body)
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION(`The body of a model request must be an object; received ${describe(body)}`)
   try {
     return JSON.stringify(protocol.streamingBody(body))
-  } catch {
-    throw new SSE_ERR_OPTION('body', 'must be serializable as JSON', typeof body)
+  } catch (cause) {
+    throw Object.assign(new SSE_ERR_OPTION('The body of a model request must be serializable as JSON'), { cause })
   }
 }

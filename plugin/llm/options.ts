@@ -1,99 +1,99 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { abortSignal, describe, integer, MAX_DELAY, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
-import { resolveOptions } from '../base/options.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { abortSignal, integer, MAX_DELAY, must, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
+import { resolveOptions } from '../base/options.ts'
 
-/** Where a model is, and how long it is waited for. */
+/** The address of a model, and the limits of a request. */
 export interface ModelOptions {
   /**
-   * What is before the protocol's path: 'https://api.openai.com/v1', with or without a slash at its end. A query stays.
-   * User and password, where there are any, are sent as basic authorization.
+   * The URL before the protocol's path: 'https://api.openai.com/v1', with or without a trailing slash. Its query is kept.
+   * Its user and password are sent as basic authentication.
    */
   readonly baseURL: string | URL
 
   /**
-   * Sent as the protocol wants it: as a bearer, or to Anthropic as `x-api-key`.
+   * The API key, sent as a bearer token, or to Anthropic as `x-api-key`.
    *
    * @default undefined (none)
    */
   readonly apiKey?: string | undefined
 
   /**
-   * More request headers; they win over ours. Those that frame the message are refused.
+   * Additional request headers, which replace the default ones. Headers that control message framing are refused.
    *
    * @default {}
    */
   readonly headers?: Readonly<Record<string, string>> | undefined
 
   /**
-   * Its abortion closes the connection to the model, whatever that is doing, and rejects the iteration with its reason.
+   * Aborts the request: the connection closes, and the iteration rejects with the signal's reason.
    *
    * @default undefined
    */
   readonly signal?: AbortSignal | undefined
 
   /**
-   * Milliseconds until a connection is there. 0: no limit. Without `dispatcher`, 60 s is the most.
+   * Milliseconds to wait for a connection. 0 sets no limit; without `dispatcher`, the limit is then 60 s.
    *
    * @default 10000
    */
   readonly connectTimeout?: number | undefined
 
   /**
-   * Milliseconds from there until the response begins with its headers. 0: no limit.
+   * Milliseconds from the connection to the response headers. 0 sets no limit.
    *
    * @default 60000
    */
   readonly firstByteTimeout?: number | undefined
 
   /**
-   * Milliseconds from there until the first delta. Comments and pings are none. 0: no limit.
+   * Milliseconds from the response headers to the first delta. Comments and pings do not count as deltas. 0 sets no limit.
    *
    * @default 60000
    */
   readonly firstTokenTimeout?: number | undefined
 
   /**
-   * Milliseconds from one delta to the next. Comments and pings are none, and the time does not count in which nobody
-   * asks for a delta. 0: no limit.
+   * Milliseconds from one delta to the next, counted only while a delta is requested. Comments and pings do not count as
+   * deltas. 0 sets no limit.
    *
    * @default 60000
    */
   readonly idleTimeout?: number | undefined
 
   /**
-   * Bytes of one event, of one line, or of an answer that is not streamed.
+   * The maximum size in bytes of one event, of one line of NDJSON, or of an answer that is not streamed.
    *
    * @default 1048576
    */
   readonly maxEventBytes?: number | undefined
 
   /**
-   * How often a request is repeated that has failed in a way that may pass. Only as long as there was no delta. A model
-   * that cannot be reached is tried once more at most; one that lets us wait too long is not.
+   * The maximum number of retries after a failure that may be temporary. A request is never retried after the first delta
+   * or after a timeout, and at most once if no connection can be established.
    *
    * @default 2
    */
   readonly retries?: number | undefined
 
   /**
-   * Milliseconds that may lie between two requests. A model that asks for more is not asked again; the error says so in
-   * `retryAfter`.
+   * The maximum delay before a retry in milliseconds. If the model requests a longer one, the request fails instead, and
+   * the error carries that delay as `retryAfter`.
    *
    * @default 5000
    */
   readonly maxRetryDelay?: number | undefined
 
   /**
-   * A dispatcher of undici 7, for a pool of your own, a proxy, or a mock.
+   * A dispatcher of undici 7, for a separate connection pool, a proxy or a mock.
    *
-   * @default one agent for all
+   * @default an agent shared by all requests
    */
   readonly dispatcher?: Dispatcher | undefined
 }
 
-/** Every option, checked, defaults filled in. */
+/** Checked options with every default filled in. */
 export type ModelSettings = Resolved<ModelOptions, 'apiKey' | 'signal' | 'dispatcher'> & { readonly baseURL: URL }
 
 const DEFAULTS: Omit<ModelSettings, 'baseURL'> & { readonly baseURL: URL | undefined } = {
@@ -127,40 +127,27 @@ const CHECKS: Checks<ModelOptions> = {
   maxEventBytes: integer(1, 'bytes'),
   retries: integer(0),
   maxRetryDelay: (value, option) => Math.min(anyDelay(value, option) as number, MAX_DELAY),
-  dispatcher: (value, option) => typeof (value as Dispatcher | null)?.dispatch === 'function' ? value : option.invalid('must be a dispatcher of undici', typeof value)
+  dispatcher: must('a dispatcher of undici', value => typeof (value as Dispatcher | null)?.dispatch === 'function')
 }
 
-/** @throws SSE_ERR_OPTION */
+/** @throws SSE_ERR_OPTION if a name is unknown, a value is invalid, or `baseURL` is missing */
 export function resolveModelOptions (options: ModelOptions): ModelSettings {
-  const settings = resolveOptions('a model request', options ?? null, DEFAULTS, CHECKS)
+  const settings = resolveOptions('a model request', options, DEFAULTS, CHECKS)
   if (settings.baseURL === undefined) throw new SSE_ERR_OPTION('Option `baseURL` is required')
   return settings as ModelSettings
 }
 
-/**
- * Serializes the body of a request.
- *
- * @throws SSE_ERR_OPTION for a body that is not an object or that JSON cannot express
- */
-export function stringifyBody (body: unknown, complete: (body: object) => object): string {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION(`The body of a model request must be an object; received ${describe(body)}`)
-  try {
-    return JSON.stringify(complete(body as object))
-  } catch (cause) {
-    throw Object.assign(new SSE_ERR_OPTION('The body of a model request must be serializable as JSON'), { cause })
-  }
-}
-
-// Messages show no values below: keys and passwords may be in any of them.
+// These checks show only the type of an invalid value, which may contain a key or a password.
 
 function httpUrl (value: unknown, option: Option): URL {
-  const url = URL.canParse(String(value)) ? new URL(String(value)) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return option.invalid('must be a URL that begins with http: or https:', typeof value)
+  const text = typeof value === 'string' || value instanceof URL ? value.toString() : ''
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return option.invalid('must be an absolute URL with the scheme http or https', typeOf(value))
   try {
     decodeURIComponent(url.username + url.password)
     return url
   } catch {
-    return option.invalid('must have a percent-encoded user and password', typeof value)
+    return option.invalid('must have a percent-encoded user and password', typeOf(value))
   }
 }
 
@@ -171,24 +158,28 @@ function headerValue (value: unknown, option: Option): string {
       return value
     }
   } catch {}
-  return option.invalid('must be a non-empty string that is valid in a header', typeof value)
+  return option.invalid('must be a non-empty string without characters that are invalid in a header', typeOf(value))
 }
 
-/** Headers that frame the message, which is the client's job. */
-const FRAMING = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'expect', 'te'])
+/** Headers that control message framing, which undici sets. */
+const FRAMING_HEADERS = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'expect', 'te'])
 
 function requestHeaders (value: unknown, option: Option): Record<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', typeof value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', typeOf(value))
   const headers: Record<string, string> = {}
-  for (const [key, text] of Object.entries(value)) {
+  for (const [key, headerText] of Object.entries(value)) {
     const name = key.toLowerCase()
     try {
       validateHeaderName(name)
     } catch {
-      option.invalid('must have valid header names', typeof value)
+      option.invalid('must have valid header names', 'an invalid one')
     }
-    if (FRAMING.has(name)) option.entry(name).invalid('must be left to the client, which frames the message', typeof text)
-    headers[name] = headerValue(text, option.entry(name))
+    if (FRAMING_HEADERS.has(name)) option.entry(name).invalid('must be omitted: it is set by the HTTP client', typeOf(headerText))
+    headers[name] = headerValue(headerText, option.entry(name))
   }
   return headers
+}
+
+function typeOf (value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
 }

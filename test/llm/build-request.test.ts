@@ -49,9 +49,9 @@ t.test('the headers option adds headers and replaces the defaults', t => {
   t.end()
 })
 
-t.test('a body that is not a JSON object is refused', t => {
+t.test('a body that is not a JSON object throws', t => {
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
-  for (const body of [null, undefined, 'text', [], circular, { n: 1n }]) t.throws(() => buildRequest(ollamaChat, resolveModelOptions({ baseURL }), body as object), { code: 'SSE_ERR_OPTION', message: /^Option `body`/ })
+  for (const body of [null, undefined, 'text', [], circular, { n: 1n }]) t.throws(() => buildRequest(ollamaChat, resolveModelOptions({ baseURL }), body as object), { code: 'SSE_ERR_OPTION', message: /^The body of a model request must be / })
   t.end()
 })

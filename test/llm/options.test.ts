@@ -1,12 +1,12 @@
 import { inspect } from 'node:util'
 import t from 'tap'
 import { Agent } from 'undici'
-import { resolveModelOptions, stringifyBody, type ModelOptions } from '../../plugin/llm/options.ts'
+import { resolveModelOptions, type ModelOptions } from '../../plugin/llm/options.ts'
 
-const resolve = (options: object): ReturnType<typeof resolveModelOptions> => resolveModelOptions(options as ModelOptions)
+const resolve = (options: unknown): ReturnType<typeof resolveModelOptions> => resolveModelOptions(options as ModelOptions)
 const baseURL = 'https://models.example/v1'
 
-t.test('every option has a default but one', t => {
+t.test('every option but baseURL has a default', t => {
   t.strictSame(resolve({ baseURL, apiKey: undefined, idleTimeout: undefined }), {
     baseURL: new URL(baseURL),
     apiKey: undefined,
@@ -21,32 +21,33 @@ t.test('every option has a default but one', t => {
     maxRetryDelay: 5_000,
     dispatcher: undefined
   })
-  t.throws(() => resolve({}), { code: 'SSE_ERR_OPTION', message: /baseURL/ })
+  for (const options of [undefined, {}]) t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', message: 'Option `baseURL` is required' })
   t.end()
 })
 
-t.test('every option may be given', t => {
+t.test('every option can be set', t => {
   const { signal } = new AbortController()
   const dispatcher = new Agent()
-  const given = { baseURL: new URL(baseURL), apiKey: 'k', headers: { 'X-One': '1' }, signal, connectTimeout: 1, firstByteTimeout: 2, firstTokenTimeout: 3, idleTimeout: 4, maxEventBytes: 5, retries: 0, maxRetryDelay: 0, dispatcher }
-  const settings = resolve(given)
-  t.strictSame({ ...settings, dispatcher: undefined }, { ...given, headers: { 'x-one': '1' }, dispatcher: undefined }, 'names of headers in lower case')
+  const options = { baseURL: new URL(baseURL), apiKey: 'k', headers: { 'X-One': '1' }, signal, connectTimeout: 1, firstByteTimeout: 2, firstTokenTimeout: 3, idleTimeout: 4, maxEventBytes: 5, retries: 0, maxRetryDelay: 0, dispatcher }
+  const settings = resolve(options)
+  t.strictSame({ ...settings, dispatcher: undefined }, { ...options, headers: { 'x-one': '1' }, dispatcher: undefined }, 'header names are lower-cased')
   t.equal(settings.dispatcher, dispatcher)
   t.end()
 })
 
-t.test('no limit is as long as a timer can wait', t => {
+t.test('delays without a limit, or above the longest one of a timer, become that one', t => {
+  const longest = 2 ** 31 - 1
   for (const ms of [0, 2 ** 31, Number.MAX_SAFE_INTEGER]) {
-    t.match(resolve({ baseURL, connectTimeout: ms, firstByteTimeout: ms, firstTokenTimeout: ms, idleTimeout: ms }), { connectTimeout: 2 ** 31 - 1, firstByteTimeout: 2 ** 31 - 1, firstTokenTimeout: 2 ** 31 - 1, idleTimeout: 2 ** 31 - 1 })
+    t.match(resolve({ baseURL, connectTimeout: ms, firstByteTimeout: ms, firstTokenTimeout: ms, idleTimeout: ms }), { connectTimeout: longest, firstByteTimeout: longest, firstTokenTimeout: longest, idleTimeout: longest })
   }
-  t.equal(resolve({ baseURL, maxRetryDelay: 2 ** 31 }).maxRetryDelay, 2 ** 31 - 1)
+  t.equal(resolve({ baseURL, maxRetryDelay: 2 ** 31 }).maxRetryDelay, longest)
   t.end()
 })
 
-t.test('what an option cannot be is refused, and not shown', t => {
+t.test('an invalid value or an unknown name throws, and secrets are not shown', t => {
   const secret = 'sk-5ecret'
-  const wrong: Record<string, unknown[]> = {
-    baseURL: ['', 'models.example', `ftp://user:${secret}@models.example`, `https://user:${secret}%@models.example`, `https://${secret}%zz@models.example`, 5, null],
+  const invalid: Record<string, unknown[]> = {
+    baseURL: ['', 'models.example', `ftp://user:${secret}@models.example`, `https://user:${secret}%@models.example`, `https://${secret}%zz@models.example`, 5, null, Object.create(null)],
     apiKey: ['', `${secret}\n`, 5, null],
     headers: [null, 'x', [secret], { 'a b': secret }, { a: `${secret}\n` }, { a: 5 }, { 'Content-Length': secret }],
     signal: [null, { aborted: false }],
@@ -61,20 +62,30 @@ t.test('what an option cannot be is refused, and not shown', t => {
     api_key: [secret],
     constructor: [secret]
   }
-  for (const [name, values] of Object.entries(wrong)) {
+  for (const [name, values] of Object.entries(invalid)) {
     for (const value of values) {
       const error = t.throws(() => resolve({ baseURL, [name]: value }), { code: 'SSE_ERR_OPTION', message: new RegExp(`ption \`${name}`) }, inspect({ [name]: value }))
       t.notMatch(inspect(error, { depth: Infinity, showHidden: true }), /5ecret/)
     }
   }
+  t.throws(() => resolve(Object.create({ baseURL, retry: 1 })), { code: 'SSE_ERR_OPTION', message: /^Unknown option `retry`/ }, 'inherited')
   t.end()
 })
 
-t.test('a body is an object that JSON can express', t => {
-  const complete = (body: object): object => ({ ...body, stream: true })
-  t.equal(stringifyBody({ model: 'm' }, complete), '{"model":"m","stream":true}')
-  const circle: Record<string, unknown> = {}
-  circle['self'] = circle
-  for (const body of [null, undefined, 'text', [], circle, { n: 1n }]) t.throws(() => stringifyBody(body, complete), { code: 'SSE_ERR_OPTION', message: /^The body of a model request must be / })
+t.test('messages name the option, the rule and what was received', t => {
+  const messages: Array<[options: object, message: string]> = [
+    [{ baseURL: null }, 'Option `baseURL` must be an absolute URL with the scheme http or https; received null'],
+    [{ apiKey: 5 }, 'Option `apiKey` must be a non-empty string without characters that are invalid in a header; received a value of type number'],
+    [{ headers: ['x'] }, 'Option `headers` must be an object of header names and values; received an array'],
+    [{ headers: { TE: 'trailers' } }, 'Option `headers.te` must be omitted: it is set by the HTTP client; received a value of type string'],
+    [{ idleTimeout: -1 }, 'Option `idleTimeout` must be a non-negative integer of milliseconds (0 sets no limit); received -1'],
+    [{ dispatcher: {} }, 'Option `dispatcher` must be a dispatcher of undici; received an object']
+  ]
+  for (const [options, message] of messages) t.throws(() => resolve({ baseURL, ...options }), { message })
+  t.end()
+})
+
+t.test('options that are not an object throw', t => {
+  for (const options of [null, 'https://models.example', []]) t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', message: /^The options of a model request must be an object; received / }, inspect(options))
   t.end()
 })
