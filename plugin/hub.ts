@@ -20,6 +20,7 @@ import type { PluginSettings } from './hub-options.ts'
 import { resolveStreamOptions, type SseStreamOptions } from './reply/options.ts'
 import { payloadOf } from './channels/payload.ts'
 import { Runs, type SseRuns } from './runs/runs.ts'
+import { RunRegistry } from './runs/run-registry.ts'
 import type { SseStream } from './stream/sse-emitter.ts'
 import { Topics } from './channels/topics.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
@@ -61,6 +62,7 @@ export class Hub implements SseHub, ReplyStreamOwner {
   readonly wheel = new TimerWheel()
   readonly topics: Topics
   readonly runs: Runs
+  readonly #runRegistry: RunRegistry
   readonly #broker: SseBroker
   readonly #settings: PluginSettings
   readonly #joints = new LinkedList<ReplyStream>()
@@ -75,7 +77,8 @@ export class Hub implements SseHub, ReplyStreamOwner {
     this.#settings = settings
     this.#broker = broker
     this.topics = new Topics(broker)
-    this.runs = new Runs({ broker, wheel: this.wheel, log, payload, maxRuns: settings.maxRuns })
+    this.#runRegistry = new RunRegistry({ broker, wheel: this.wheel, log, toPayload: payload, maxRuns: settings.maxRuns })
+    this.runs = new Runs(this.#runRegistry)
   }
 
   get lastEventIdParameter (): string {
@@ -147,7 +150,7 @@ export class Hub implements SseHub, ReplyStreamOwner {
     }
     const { shutdownGrace } = this.#settings
     // Whoever watches a run shall see how it ends, unless that takes the broker too long.
-    await Promise.race([this.runs.close(), sleep(shutdownGrace, undefined, { ref: false })])
+    await Promise.race([this.#runRegistry.close(), sleep(shutdownGrace, undefined, { ref: false })])
     for (const { emitter } of this.#joints) {
       if (shutdownGrace > 0) emitter.shutDown(this.#retry)
       else emitter.cut('shutdown')

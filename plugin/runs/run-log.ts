@@ -5,54 +5,60 @@ import type { SseEntry, SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_ID } from '../base/errors.ts'
 
 /**
- * The log of a run: a channel of its own, which begins with an entry that no client notices, goes on with what the
- * producer yields, and is over with the first entry of one of three types. What may come after that is read by nobody.
+ * The log of a run is a channel of the broker. Its first entry is a comment that clients ignore, its last one is the first
+ * event of the type `done`, `failed` or `aborted`. Entries after that one are ignored.
  *
- * The broker settles who is first: both the beginning and the end are published under an idempotency key.
+ * The first and the last entry are published with an idempotency key, so the broker decides which process was first.
  */
 
-/** How a run has ended. */
+/** How a run ended. */
 export type SseRunEnd = 'done' | 'failed' | 'aborted'
 
-const ENDS: ReadonlySet<unknown> = new Set<SseRunEnd>(['done', 'failed', 'aborted'])
-/** The comment of the first entry, with which the name of its process follows, where that can be lost. */
-const BEGINNING = 'run'
-/** All of a run is kept while it lasts. Its own limits bound it. */
-export const WHOLE: SseHistory = { count: Number.MAX_SAFE_INTEGER, age: 0, bytes: Number.MAX_SAFE_INTEGER }
-/** Entries that are read at once. */
-const PAGE = 256
+const END_TYPES: ReadonlySet<unknown> = new Set<SseRunEnd>(['done', 'failed', 'aborted'])
 
-/** The channel of a run. @throws SSE_ERR_RUN_ID for what is no id */
+/** The comment of the first entry. The id of the producing process follows if the broker is shared. */
+const START_COMMENT = 'run'
+
+/** Keeps every entry. The limits of the run bound the size of its log. */
+export const KEEP_ALL: SseHistory = { count: Number.MAX_SAFE_INTEGER, age: 0, bytes: Number.MAX_SAFE_INTEGER }
+
+/** Entries per request to the broker. */
+const PAGE_SIZE = 256
+
+/** Returns the channel of a run. @throws SSE_ERR_RUN_ID */
 export function runChannel (id: unknown): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof id === 'string' && /^[^\0-\x1f\x7f]{1,200}$/.test(id)) return `run:${id}`
   throw new SSE_ERR_RUN_ID(inspect(id, { depth: 0, maxStringLength: 80 }))
 }
 
-/** Whether an event of this type is the end of a run. */
+/** Whether events of this type end a run. */
 export function isEndType (type: unknown): type is SseRunEnd {
-  return ENDS.has(type)
+  return END_TYPES.has(type)
 }
 
-/** Whether an entry is the end of its run. */
+/** Whether this entry ends its run. */
 export function isEnd ({ event }: SseEntry): boolean {
   return isEndType(event)
 }
 
-/** What became of an attempt to begin a run: it begins, another one with its id was begun, or was and is forgotten. */
-export type Beginning = 'begun' | 'exists' | 'forgotten'
+/**
+ * The result of starting a log: it was started, it exists already, or it existed a short time ago and its entries have
+ * been deleted.
+ */
+export type LogStart = 'started' | 'exists' | 'deleted'
 
-/** @param process the name of the process that produces it, where another one may want to know */
-export async function beginRun (broker: SseBroker, channel: string, process?: string): Promise<Beginning> {
+/** @param processId the process that produces the run, if other processes need to know */
+export async function startLog (broker: SseBroker, channel: string, processId?: string): Promise<LogStart> {
   const exists = async (): Promise<boolean> => (await broker.replay(channel, undefined, 1)).entries.length > 0
-  // The key is forgotten before a long run has ended.
+  // The idempotency key alone is not enough, because a run can outlive it.
   if (await exists()) return 'exists'
-  const comment = process === undefined ? BEGINNING : `${BEGINNING} ${process}`
-  if (await publishOnce(broker, channel, { comment }, WHOLE, 'begin')) return 'begun'
-  return await exists() ? 'exists' : 'forgotten'
+  const comment = processId === undefined ? START_COMMENT : `${START_COMMENT} ${processId}`
+  if (await publishOnce(broker, channel, { comment }, KEEP_ALL, 'begin')) return 'started'
+  return await exists() ? 'exists' : 'deleted'
 }
 
-/** @returns whether it is the first with its key, whatever others have published under that */
+/** Returns whether this was the first publication with the key, even if an earlier one had a different payload. */
 async function publishOnce (broker: SseBroker, channel: string, payload: SsePayload, history: SseHistory, idempotencyKey: string): Promise<boolean> {
   try {
     const { repeated } = await broker.publish(channel, payload, { history, idempotencyKey })
@@ -64,62 +70,62 @@ async function publishOnce (broker: SseBroker, channel: string, payload: SsePayl
 }
 
 /**
- * Ends a run, unless it has ended.
+ * Publishes the end of a run, unless the run has ended.
  *
- * @param age milliseconds since an event of it was published, after which that is forgotten
+ * @param age milliseconds after which an entry of the log is deleted
  */
-export async function endRun (broker: SseBroker, channel: string, event: SseRunEnd, data: string, age: number): Promise<void> {
-  await publishOnce(broker, channel, { event, data }, { ...WHOLE, age }, 'end')
+export async function endLog (broker: SseBroker, channel: string, event: SseRunEnd, data: string, age: number): Promise<void> {
+  await publishOnce(broker, channel, { event, data }, { ...KEEP_ALL, age }, 'end')
 }
 
-/** The state of a log. */
-export interface RunState {
-  /** The name of the process that produces it, if that may be lost. */
-  readonly process: string | undefined
+export interface LogSummary {
+  /** The process that produces the run; undefined if the broker is not shared. */
+  readonly processId: string | undefined
+  /** The last event; undefined while the run is in progress. */
   readonly end: SseEntry | undefined
 }
 
-/** @returns undefined where there is no run, or not all of it any more */
-export async function inspectRun (broker: SseBroker, channel: string): Promise<RunState | undefined> {
+/** Returns undefined if there is no log, or if its beginning has been deleted. */
+export async function summarizeLog (broker: SseBroker, channel: string): Promise<LogSummary | undefined> {
   let after: string | undefined
-  let process: string | undefined
+  let processId: string | undefined
   for (;;) {
-    const { entries, more } = await broker.replay(channel, after, PAGE)
+    const { entries, more } = await broker.replay(channel, after, PAGE_SIZE)
     if (after === undefined) {
-      const [word, name] = entries[0]?.comment?.split(' ') ?? []
-      if (word !== BEGINNING) return undefined
-      process = name
+      const [word, id] = entries[0]?.comment?.split(' ') ?? []
+      if (word !== START_COMMENT) return undefined
+      processId = id
     }
     const end = entries.find(isEnd)
-    if (end !== undefined || !more) return { process, end }
+    if (end !== undefined || !more) return { processId, end }
     after = entries.at(-1)!.id
   }
 }
 
 /**
- * Reads a log from after an id, or from its beginning, and goes on with what is published until it is left, or `signal`
- * is aborted.
+ * Yields the entries of a log, and new entries as they are published. It never ends by itself.
  *
- * @throws the signal's reason
+ * @param after the id of the entry before the first one to yield; `undefined` starts at the beginning
+ * @throws the signal's reason when the signal is aborted
  */
 export async function * readLog (broker: SseBroker, channel: string, after: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<SseEntry, void, undefined> {
-  let news = new Deferred<void>()
-  const wake = (): void => news.resolve()
+  let published = new Deferred<void>()
+  const wake = (): void => published.resolve()
   signal?.throwIfAborted()
   const subscription = await broker.subscribe(channel, { onEntry: wake, onBreak: wake })
   signal?.addEventListener('abort', wake)
   try {
     for (;;) {
-      // From here on whatever comes is news, also where the page below has it already.
-      news = new Deferred()
-      const { entries, more } = await broker.replay(channel, after, PAGE)
+      // Before reading, so that an entry published during the read is never missed.
+      published = new Deferred()
+      const { entries, more } = await broker.replay(channel, after, PAGE_SIZE)
       for (const entry of entries) {
         signal?.throwIfAborted()
         yield entry
         after = entry.id
       }
       signal?.throwIfAborted()
-      if (!more) await news.promise
+      if (!more) await published.promise
     }
   } finally {
     signal?.removeEventListener('abort', wake)

@@ -1,84 +1,89 @@
 import type { SseBroker } from '../channels/broker.ts'
 import type { Emitter } from '../stream/emitter.ts'
 import type { SseEntry } from '../wire/entry.ts'
-import { compareIds, epochOf } from '../wire/event-id.ts'
 import { resolveReadOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from './options.ts'
-import { isEnd, readLog, runChannel, type SseRunEnd } from './run-log.ts'
+import { isEnd, readLog, type SseRunEnd } from './run-log.ts'
+import type { RunState } from './run-state.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
-/** An emitter, whatever its events. */
+/** An emitter with any types of events. */
 export type WatchingEmitter = Pick<SseEmitter, 'subscribe' | 'onCompletion' | 'lastEventId'>
 
-/** A producer that outlives its viewers: what it yields is kept in a log, which ends with exactly one event that says how. */
+/**
+ * A run: the events of a producer that continues without its viewers. The events are kept in a log. The last one is of
+ * the type `done`, `failed` or `aborted`.
+ */
 export interface SseRun {
   readonly id: string
 
-  /** `running`, or how it has ended: as this process knows it. */
+  /** `running`, or how the run ended, as far as this process knows. */
   readonly state: 'running' | SseRunEnd
 
-  /** How many watch or read it here. */
+  /** The number of clients in this process that watch the run, plus the calls of `read()` in progress. */
   readonly viewers: number
 
   /**
-   * Has a client watch the run: from its beginning, or from the client's Last-Event-ID on, and to its end, after which
-   * the stream ends, too. A client that comes back and has seen the end gets 204, so that a browser's EventSource stops.
-   * What a client does, or its leaving, is nothing to the run, unless the run has an `orphanTimeout`.
+   * Sends the events of the run to a client: all of them, or those after the client's Last-Event-ID. The stream ends
+   * after the last event of the run. A client that reconnects after it has received that event gets 204, which stops a
+   * browser's EventSource.
    *
-   * @param emitter one that nothing was sent to yet
-   * @param options.markers as in `emitter.subscribe`
-   * @returns and rejects as `emitter.subscribe` does
+   * Slow clients and disconnects don't affect the run, unless its option `orphanTimeout` is set.
+   *
+   * @param emitter an emitter returned by `reply.sse()` that nothing has been sent to
+   * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
    */
   watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void>
 
   /**
-   * Reads the run in this process, to store it or to turn it into another protocol: each event, as text, up to and with
-   * its end. Counts as a viewer. Reads no faster than it is asked to.
+   * Reads the events of the run in this process, up to and including the last one, for example to store them or to
+   * translate them to another protocol. The data of each event is text. It counts as a viewer.
    *
-   * @throws the signal's reason
+   * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`
    */
   read (options?: SseReadOptions): AsyncIterable<SseEntry>
 
-  /** Ends the run as `aborted`, wherever its producer is, unless it has ended. @returns when that is in its log */
+  /**
+   * Ends the run as `aborted`, regardless of the process that produces it. Does nothing if the run has ended.
+   *
+   * @returns a promise that resolves when the end is in the log
+   */
   cancel (): Promise<void>
 }
 
-/** See {@link SseRun}. */
+/** The object that applications receive for a run. */
 export class Run implements SseRun {
-  readonly id: string
-  readonly channel: string
+  readonly #state: RunState
   readonly #broker: SseBroker
   readonly #cancel: () => Promise<void>
-  /** The last event of its log, once there is one. */
-  end: SseEntry | undefined
-  viewers = 0
-  /** Since when nobody has viewed it, by `performance.now()`; Infinity while somebody does. */
-  orphanedSince = performance.now()
-  /** Called when there is a first viewer, and when the last one has left. */
-  onViewed = (): void => {}
-  onOrphaned = (): void => {}
 
-  constructor (id: string, broker: SseBroker, cancel: () => Promise<void>, end?: SseEntry) {
-    this.id = id
-    this.channel = runChannel(id)
+  constructor (state: RunState, broker: SseBroker, cancel: () => Promise<void>) {
+    this.#state = state
     this.#broker = broker
     this.#cancel = cancel
-    this.end = end
+  }
+
+  get id (): string {
+    return this.#state.id
   }
 
   get state (): 'running' | SseRunEnd {
-    return this.end === undefined ? 'running' : this.end.event as SseRunEnd
+    return this.#state.status
+  }
+
+  get viewers (): number {
+    return this.#state.viewers
   }
 
   async watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void> {
     const { markers } = resolveWatchOptions(options)
     const viewer = emitter as Emitter
-    if (this.#hasSeenEnd(viewer.lastEventId)) {
+    if (this.#state.isCompleteFor(viewer.lastEventId)) {
       viewer.decline()
       return
     }
-    this.#arrive()
-    viewer.onCompletion(() => this.#leave())
-    await viewer.subscribe({ name: this.channel }, { from: 'start', until: isEnd, markers })
+    this.#state.addViewer()
+    viewer.onCompletion(() => this.#state.removeViewer())
+    await viewer.subscribe({ name: this.#state.channel }, { from: 'start', until: isEnd, markers })
   }
 
   read (options?: SseReadOptions): AsyncGenerator<SseEntry, void, undefined> {
@@ -87,34 +92,18 @@ export class Run implements SseRun {
   }
 
   async * #read (after: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<SseEntry, void, undefined> {
-    this.#arrive()
+    this.#state.addViewer()
     try {
-      for await (const entry of readLog(this.#broker, this.channel, after, signal)) {
+      for await (const entry of readLog(this.#broker, this.#state.channel, after, signal)) {
         if (entry.data !== undefined) yield entry
         if (isEnd(entry)) break
       }
     } finally {
-      this.#leave()
+      this.#state.removeViewer()
     }
   }
 
   async cancel (): Promise<void> {
-    if (this.end === undefined) await this.#cancel()
-  }
-
-  #hasSeenEnd (id: string | undefined): boolean {
-    if (this.end === undefined || id === undefined) return false
-    return epochOf(id) === epochOf(this.end.id) && compareIds(id, this.end.id) >= 0
-  }
-
-  #arrive (): void {
-    if (this.viewers++ === 0) this.onViewed()
-    this.orphanedSince = Infinity
-  }
-
-  #leave (): void {
-    if (--this.viewers > 0) return
-    this.orphanedSince = performance.now()
-    this.onOrphaned()
+    if (this.#state.end === undefined) await this.#cancel()
   }
 }

@@ -268,7 +268,7 @@ t.test('a closed broker leaves no timer, even when somebody unsubscribes late', 
 })
 
 t.test('100,000 channels that everybody has left leave nothing behind', { timeout: 120_000 }, async t => {
-  const { before, full, expired, forgotten } = await apart<Record<'before' | 'full' | 'expired' | 'forgotten', number>>('abandoned-main.ts')
+  const { before, full, expired, forgotten } = await apart<Record<'before' | 'full' | 'expired' | 'forgotten', number>>('idle-channels-main.ts')
   t.ok(full - expired > 50_000_000, `time alone has freed ${full - expired} bytes of histories`)
   t.ok(forgotten - before < 1_000_000, `the heap has grown by ${forgotten - before} bytes`)
 })

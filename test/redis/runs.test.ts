@@ -9,7 +9,7 @@ import { suiteWith } from '../fixtures/programs.ts'
 import { brokerOn, eventually, RedisServer } from '../fixtures/redis.ts'
 
 const PRODUCER = fileURLToPath(new URL('../fixtures/producer-main.ts', import.meta.url))
-const LOST = { code: 'producer_lost', message: 'The server that gave it is gone', retryable: true }
+const LOST = { code: 'producer_lost', message: 'The server stopped unexpectedly', retryable: true }
 
 /** Another process that produces a run. */
 async function produce (t: Test, { url }: RedisServer, id: string): Promise<ChildProcess> {

@@ -4,25 +4,23 @@ import { event } from '../../plugin/wire/event.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
 import type { SseBroker, SseBrokerListener } from '../../plugin/channels/broker.ts'
-import { WHOLE } from '../../plugin/runs/run-log.ts'
+import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { stillClock } from '../fixtures/clock.ts'
-import { byHand, runsOn, type RunsScene } from '../fixtures/runs.ts'
+import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 
-const turns = async (count = 20): Promise<void> => { for (let turn = 0; turn < count; turn++) await nextTurn() }
-
-/** A run, some turns later. */
-async function started (producer: SseRunProducer | (() => unknown), options?: SseRunOptions, scene = runsOn()): Promise<RunsScene> {
-  await scene.runs.start('a', producer as SseRunProducer, options)
-  await turns()
-  return scene
+/** Starts the run `a`, and lets it execute as far as it can. */
+async function startRun (producer: SseRunProducer | (() => unknown), options?: SseRunOptions, testRuns = createRuns()): Promise<TestRuns> {
+  await testRuns.runs.start('a', producer as SseRunProducer, options)
+  await settle()
+  return testRuns
 }
 
-t.test('what a producer yields is the run, and what it returns its end', async t => {
-  let given: AbortSignal | undefined
-  const { log, runs, notes } = await started(async function * ({ signal }) {
-    given = signal
+t.test('the items of a producer become the events of the run, and its return value the data of `done`', async t => {
+  let producerSignal: AbortSignal | undefined
+  const { eventsOf, runs, logLines } = await startRun(async function * ({ signal }) {
+    producerSignal = signal
     yield 'text'
     yield { n: 1 }
     yield event({ text: 'Hi' }, { event: 'delta', comment: 'c' })
@@ -30,20 +28,20 @@ t.test('what a producer yields is the run, and what it returns its end', async t
     yield new Uint8Array([0xa9])
     return { finishReason: 'stop' }
   })
-  t.strictSame(await log('a'), [[undefined, 'text'], [undefined, { n: 1 }], ['delta', { text: 'Hi' }], [undefined, 'é'], ['done', { finishReason: 'stop' }]])
+  t.strictSame(await eventsOf('a'), [[undefined, 'text'], [undefined, { n: 1 }], ['delta', { text: 'Hi' }], [undefined, 'é'], ['done', { finishReason: 'stop' }]])
   t.match(runs.list(), [{ id: 'a', state: 'done', viewers: 0, events: 4, age: Number }])
-  t.strictSame(notes, [])
-  t.equal(given!.aborted, false, 'there was nothing to be stopped')
+  t.strictSame(logLines, [])
+  t.equal(producerSignal!.aborted, false)
 })
 
-t.test('an iterable that returns nothing ends with nothing to say', async t => {
+t.test('without a return value, the data of `done` is an empty object', async t => {
   for (const producer of [() => ['x'], async () => ['x'], () => new Set(['x'])]) {
-    const { log } = await started(producer)
-    t.strictSame(await log('a'), [[undefined, 'x'], ['done', {}]])
+    const { eventsOf } = await startRun(producer)
+    t.strictSame(await eventsOf('a'), [[undefined, 'x'], ['done', {}]])
   }
 })
 
-t.test('a producer that fails, fails its run, and tells clients nothing of the inside', async t => {
+t.test('a producer that throws fails its run, and clients receive no internals of the error', async t => {
   const failed = { code: 'producer_failed', message: 'It failed on the server', retryable: false }
   const rows: Array<[producer: () => unknown, data: Array<string | undefined>, failure: object]> = [
     [async function * () { yield 'x'; throw new Error('secret') }, ['x'], failed],
@@ -58,159 +56,159 @@ t.test('a producer that fails, fails its run, and tells clients nothing of the i
     [async function * () { yield event('x', { event: 'done' }) }, [], { ...failed, code: 'SSE_ERR_EVENT' }]
   ]
   for (const [producer, data, failure] of rows) {
-    const { log, runs, notes } = await started(producer)
-    t.strictSame(await log('a'), [...data.map(text => [undefined, text]), ['failed', failure]])
+    const { eventsOf, runs, logLines } = await startRun(producer)
+    t.strictSame(await eventsOf('a'), [...data.map(text => [undefined, text]), ['failed', failure]])
     t.equal(runs.list()[0]!.state, 'failed')
-    t.match(notes, [{ level: 'error', text: 'a run failed', fields: { run: 'a', err: Error } }])
+    t.match(logLines, [{ level: 'error', text: 'run failed', fields: { run: 'a', err: Error } }])
   }
 })
 
-t.test('a run that is cancelled ends at once, whatever its producer does', async t => {
-  const hand = byHand()
+t.test('a run that is cancelled ends immediately, even if its producer is waiting', async t => {
+  const producer = manualProducer()
   const signals: AbortSignal[] = []
-  const scene = await started(({ signal }: { signal: AbortSignal }) => {
+  const testRuns = await startRun(({ signal }: { signal: AbortSignal }) => {
     signals.push(signal)
-    return hand.produce({ signal })
+    return producer.produce({ signal })
   })
-  hand.give('x')
-  await turns()
-  t.equal(await scene.runs.cancel('a'), true)
-  t.equal(await scene.runs.cancel('a'), true, 'again')
+  producer.yield('x')
+  await settle()
+  t.equal(await testRuns.runs.cancel('a'), true)
+  t.equal(await testRuns.runs.cancel('a'), true, 'a second time')
   t.match(signals[0], { aborted: true, reason: { code: 'SSE_ERR_RUN_OVER', message: /aborted/ } })
-  await turns()
-  t.strictSame(await scene.log('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
-  t.equal(hand.ended(), true, 'its generator was ended')
-  t.strictSame(scene.notes, [])
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
+  t.equal(producer.hasEnded(), true)
+  t.strictSame(testRuns.logLines, [])
 })
 
-t.test('what goes wrong in a producer after its end is logged', async t => {
-  const scene = await started(() => ({
-    [Symbol.asyncIterator]: () => ({ next: async () => await new Promise<never>(() => {}), return: async () => { throw new Error('cannot') } })
+t.test('an error of a producer after the end of its run is logged', async t => {
+  const testRuns = await startRun(() => ({
+    [Symbol.asyncIterator]: () => ({ next: async () => await new Promise<never>(() => {}), return: async () => { throw new Error('cleanup failed') } })
   }))
-  await scene.runs.cancel('a')
-  await turns()
-  t.match(scene.notes, [{ level: 'error', text: 'the producer of a run failed after it was ended', fields: { err: { message: 'cannot' } } }])
+  await testRuns.runs.cancel('a')
+  await settle()
+  t.match(testRuns.logLines, [{ level: 'error', text: 'the producer failed after its run had ended', fields: { err: { message: 'cleanup failed' } } }])
 })
 
 t.test('limits', async t => {
-  const clocked = async (t: Test, options: SseRunOptions): Promise<RunsScene & { hand: ReturnType<typeof byHand>, pass: (ms: number) => Promise<void> }> => {
+  const startWithFakeTime = async (t: Test, options: SseRunOptions): Promise<TestRuns & { producer: ManualProducer, pass: (ms: number) => Promise<void> }> => {
     const { pass } = stillClock(t)
-    const hand = byHand()
-    const scene = await started(hand.produce, options)
+    const producer = manualProducer()
+    const testRuns = await startRun(producer.produce, options)
     return {
-      ...scene,
-      hand,
+      ...testRuns,
+      producer,
       pass: async ms => {
         pass(ms)
-        await turns()
+        await settle()
       }
     }
   }
 
-  t.test('a run that takes too long fails', async t => {
-    const { log, hand, pass, notes } = await clocked(t, { timeout: 1_000, idleTimeout: 600 })
-    hand.give('1')
+  t.test('a run fails after `timeout`', async t => {
+    const { eventsOf, producer, pass, logLines } = await startWithFakeTime(t, { timeout: 1_000, idleTimeout: 600 })
+    producer.yield('1')
     await pass(500)
-    hand.give('2')
+    producer.yield('2')
     await pass(400)
-    t.strictSame(await log('a'), [[undefined, 1], [undefined, 2]])
+    t.strictSame(await eventsOf('a'), [[undefined, 1], [undefined, 2]])
     await pass(200)
-    t.strictSame((await log('a'))[2], ['failed', { code: 'timeout', message: 'It took too long', retryable: true }])
-    t.match(notes, [{ level: 'warn', text: 'a run has reached a limit', fields: { run: 'a', failure: { code: 'timeout' } } }])
+    t.strictSame((await eventsOf('a'))[2], ['failed', { code: 'timeout', message: 'The operation took too long', retryable: true }])
+    t.match(logLines, [{ level: 'warn', text: 'run reached a limit', fields: { run: 'a', failure: { code: 'timeout' } } }])
   })
 
-  t.test('and so does one whose producer says nothing for too long', async t => {
-    const { log, hand, pass } = await clocked(t, { idleTimeout: 600 })
+  t.test('a run fails if its producer yields nothing for `idleTimeout`', async t => {
+    const { eventsOf, producer, pass } = await startWithFakeTime(t, { idleTimeout: 600 })
     await pass(500)
-    hand.give('1')
+    producer.yield('1')
     await pass(1)
     await pass(500)
-    t.strictSame(await log('a'), [[undefined, 1]])
+    t.strictSame(await eventsOf('a'), [[undefined, 1]])
     await pass(250)
-    t.strictSame((await log('a'))[1], ['failed', { code: 'idle_timeout', message: 'It was silent for too long', retryable: true }])
+    t.strictSame((await eventsOf('a'))[1], ['failed', { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }])
   })
 
-  t.test('without them it goes on', async t => {
-    const { runs, wheel, pass } = await clocked(t, { timeout: 0, idleTimeout: 0 })
+  t.test('a run without timeouts continues', async t => {
+    const { runs, wheel, pass } = await startWithFakeTime(t, { timeout: 0, idleTimeout: 0 })
     await pass(60_000)
     t.equal(runs.list()[0]!.state, 'running')
     t.equal(wheel.size, 0)
   })
 
-  t.test('a run is kept for a while after its end, all of it', async t => {
-    const { runs, log, hand, pass, wheel } = await clocked(t, { retention: 1_000 })
-    hand.give('1')
+  t.test('the whole run is kept for `retention` after its end', async t => {
+    const { runs, eventsOf, producer, pass, wheel } = await startWithFakeTime(t, { retention: 1_000 })
+    producer.yield('1')
     await pass(5_000)
-    hand.end()
-    await turns()
+    producer.return()
+    await settle()
     await pass(900)
-    t.equal((await log('a')).length, 2)
+    t.equal((await eventsOf('a')).length, 2)
     t.equal(runs.size, 1)
     await pass(200)
     t.equal(runs.size, 0)
     t.equal(wheel.size, 0)
     await pass(6_000)
-    t.strictSame(await log('a'), [])
+    t.strictSame(await eventsOf('a'), [])
     t.equal(await runs.get('a'), undefined)
-    await t.rejects(runs.start('a', hand.produce), { code: 'SSE_ERR_RUN_FORGOTTEN', statusCode: 410 })
+    await t.rejects(runs.start('a', producer.produce), { code: 'SSE_ERR_RUN_FORGOTTEN', statusCode: 410 })
   })
 
-  t.test('a producer that yields for ever is stopped, and lets others work', async t => {
+  t.test('an endless producer is stopped at a limit and does not block the event loop', async t => {
     for (const options of [{ maxEvents: 1_000 }, { maxBytes: 40_000 }]) {
       let ticks = 0
       const ticking = setInterval(() => { ticks++ }, 0)
       t.teardown(() => clearInterval(ticking))
-      const scene = runsOn()
-      await scene.runs.start('a', function * () { for (;;) yield 'x'.repeat(40) }, options)
-      while (scene.runs.list()[0]!.state === 'running') await nextTurn()
-      const events = await scene.log('a')
+      const testRuns = createRuns()
+      await testRuns.runs.start('a', function * () { for (;;) yield 'x'.repeat(40) }, options)
+      while (testRuns.runs.list()[0]!.state === 'running') await nextTurn()
+      const events = await testRuns.eventsOf('a')
       t.equal(events.length, 1_001)
-      t.strictSame(events.at(-1), ['failed', { code: 'too_large', message: 'It became too large', retryable: false }])
-      t.not(ticks, 0, 'the event loop went round meanwhile')
+      t.strictSame(events.at(-1), ['failed', { code: 'too_large', message: 'The result is too large', retryable: false }])
+      t.not(ticks, 0, 'timers fired in the meantime')
     }
   })
 
-  t.test('a run that nobody watches may be ended', async t => {
-    const { runs, log, pass } = await clocked(t, { orphanTimeout: 1_000 })
+  t.test('a run is aborted after `orphanTimeout` without viewers', async t => {
+    const { runs, eventsOf, pass } = await startWithFakeTime(t, { orphanTimeout: 1_000 })
     const run = (await runs.get('a'))!
     await pass(900)
     const controller = new AbortController()
     const reading = run.read({ signal: controller.signal })[Symbol.asyncIterator]().next()
     reading.catch(() => {})
-    await turns()
+    await settle()
     t.equal(run.viewers, 1)
     await pass(5_000)
     t.equal(run.state, 'running')
-    controller.abort(new Error('enough'))
-    await t.rejects(reading, { message: 'enough' })
+    controller.abort(new Error('viewer left'))
+    await t.rejects(reading, { message: 'viewer left' })
     t.equal(run.viewers, 0)
     await pass(900)
     t.equal(run.state, 'running')
     await pass(200)
     t.equal(run.state, 'aborted')
-    t.strictSame(await log('a'), [['aborted', { reason: 'orphaned' }]])
+    t.strictSame(await eventsOf('a'), [['aborted', { reason: 'orphaned' }]])
   })
 })
 
-t.test('a run that was ended by another process stops here', async t => {
+t.test('the producer stops when another process ends the run', async t => {
   const broker = memoryBroker()
-  const hand = byHand()
-  const here = await started(hand.produce, undefined, runsOn(broker))
-  const there = runsOn(broker)
-  hand.give('x')
-  await turns()
-  t.equal(await there.runs.cancel('a'), true)
-  await turns()
-  t.equal(hand.ended(), true)
-  t.equal(here.runs.list()[0]!.state, 'aborted')
-  t.strictSame(await here.log('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
+  const producer = manualProducer()
+  const first = await startRun(producer.produce, undefined, createRuns(broker))
+  const second = createRuns(broker)
+  producer.yield('x')
+  await settle()
+  t.equal(await second.runs.cancel('a'), true)
+  await settle()
+  t.equal(producer.hasEnded(), true)
+  t.equal(first.runs.list()[0]!.state, 'aborted')
+  t.strictSame(await first.eventsOf('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
 })
 
-/** A broker whose publications fail as long as it is told to, and which may miss what it should tell. */
-function unreliable () {
+/** Creates a broker whose methods fail while `state.error` is set, and which delivers no entries while `state.isDeaf`. */
+function unreliableBroker () {
   const broker = memoryBroker()
   const listeners: SseBrokerListener[] = []
-  const state: { error: Error | undefined, deaf: boolean, listeners: SseBrokerListener[], attempts: number } = { error: undefined, deaf: false, listeners, attempts: 0 }
+  const state: { error: Error | undefined, isDeaf: boolean, listeners: SseBrokerListener[], attempts: number } = { error: undefined, isDeaf: false, listeners, attempts: 0 }
   const faulty: SseBroker = {
     publish: async (...args) => {
       state.attempts++
@@ -219,7 +217,7 @@ function unreliable () {
     },
     subscribe: async (channel, listener) => {
       listeners.push(listener)
-      return await broker.subscribe(channel, { onBreak: () => {}, onEntry: entry => { if (!state.deaf) listener.onEntry(entry) } })
+      return await broker.subscribe(channel, { onBreak: () => {}, onEntry: entry => { if (!state.isDeaf) listener.onEntry(entry) } })
     },
     replay: async (...args) => {
       if (state.error !== undefined) throw state.error
@@ -230,76 +228,76 @@ function unreliable () {
   return { state, broker, faulty }
 }
 
-t.test('what the broker does not take fails the run, and its end is tried again', async t => {
+t.test('a run fails if the broker rejects an event, and publishing the end is retried', async t => {
   const { pass } = stillClock(t)
-  const { state, faulty } = unreliable()
-  const hand = byHand()
-  const scene = await started(hand.produce, undefined, runsOn(faulty))
-  state.error = Object.assign(new Error('away'), { code: 'AWAY' })
-  hand.give('x')
-  await turns()
-  t.equal(scene.runs.list()[0]!.state, 'running')
+  const { state, faulty } = unreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
+  state.error = Object.assign(new Error('unavailable'), { code: 'UNAVAILABLE' })
+  producer.yield('x')
+  await settle()
+  t.equal(testRuns.runs.list()[0]!.state, 'running')
   pass(2_500)
   state.error = undefined
   pass(1_000)
-  await turns()
-  t.strictSame(await scene.log('a'), [['failed', { code: 'AWAY', message: 'It failed on the server', retryable: false }]])
-  t.equal(scene.runs.list()[0]!.state, 'failed')
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'UNAVAILABLE', message: 'It failed on the server', retryable: false }]])
+  t.equal(testRuns.runs.list()[0]!.state, 'failed')
 })
 
-t.test('an end that the broker never takes is given up', async t => {
-  for (const [error, attempts] of [[new Error('away'), 60], [new SSE_ERR_BROKER_CLOSED(), 1]] as const) {
+t.test('publishing the end is abandoned if the broker stays unavailable', async t => {
+  for (const [error, attempts] of [[new Error('unavailable'), 60], [new SSE_ERR_BROKER_CLOSED(), 1]] as const) {
     t.test(error.message, async t => {
       const { pass } = stillClock(t)
-      const { state, faulty } = unreliable()
-      const hand = byHand()
-      const scene = await started(hand.produce, { retention: 1_000 }, runsOn(faulty))
+      const { state, faulty } = unreliableBroker()
+      const producer = manualProducer()
+      const testRuns = await startRun(producer.produce, { retention: 1_000 }, createRuns(faulty))
       state.error = error
       state.attempts = 0
-      const ended = scene.runs.cancel('a')
+      const cancelling = testRuns.runs.cancel('a')
       for (let second = 0; second < 60; second++) {
-        await turns(3)
+        await settle(3)
         pass(1_000)
       }
-      await ended
+      await cancelling
       t.equal(state.attempts, attempts)
-      t.match(scene.notes, [{ level: 'error', text: 'the end of a run was not published' }])
+      t.match(testRuns.logLines, [{ level: 'error', text: 'publishing the end of a run failed' }])
       pass(1_200)
-      t.equal(scene.runs.size, 0, 'and the run is forgotten')
+      t.equal(testRuns.runs.size, 0)
     })
   }
 })
 
-t.test('an end that was missed is looked for', async t => {
-  const { state, broker, faulty } = unreliable()
-  const hand = byHand()
-  const scene = await started(hand.produce, undefined, runsOn(faulty))
+t.test('after a break in the subscription, the log is searched for the end', async t => {
+  const { state, broker, faulty } = unreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
   state.listeners[0]!.onBreak()
-  await turns()
-  t.equal(scene.runs.list()[0]!.state, 'running', 'nothing was')
-  state.deaf = true
-  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: WHOLE })
-  state.error = new Error('away')
+  await settle()
+  t.equal(testRuns.runs.list()[0]!.state, 'running', 'no end in the log')
+  state.isDeaf = true
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL })
+  state.error = new Error('unavailable')
   state.listeners[0]!.onBreak()
-  await turns()
-  t.match(scene.notes, [{ level: 'error', text: 'the log of a run was not read', fields: { err: { message: 'away' } } }])
+  await settle()
+  t.match(testRuns.logLines, [{ level: 'error', text: 'reading the log of a run failed', fields: { err: { message: 'unavailable' } } }])
   state.error = undefined
   state.listeners[0]!.onBreak()
   state.listeners[0]!.onBreak()
-  await turns()
-  t.equal(scene.runs.list()[0]!.state, 'aborted')
-  t.equal(hand.ended(), true)
+  await settle()
+  t.equal(testRuns.runs.list()[0]!.state, 'aborted')
+  t.equal(producer.hasEnded(), true)
 })
 
-t.test('a broker that cannot be followed fails the run', async t => {
-  const { broker, faulty } = unreliable()
-  const scene = runsOn({ ...faulty, subscribe: async () => { throw new Error('deaf') } })
+t.test('a run fails if the broker rejects the subscription', async t => {
+  const { broker, faulty } = unreliableBroker()
+  const testRuns = createRuns({ ...faulty, subscribe: async () => { throw new Error('not subscribed') } })
   let called = false
-  await scene.runs.start('a', () => {
+  await testRuns.runs.start('a', () => {
     called = true
     return []
   })
-  await turns()
+  await settle()
   t.equal(called, false)
   t.equal((await broker.replay('run:a', undefined, 9)).entries.at(-1)!.event, 'failed')
 })

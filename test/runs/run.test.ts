@@ -5,10 +5,11 @@ import t from 'tap'
 import { event, memoryBroker, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
 import { build, WARN } from '../fixtures/app.ts'
 import { call, decode, type Decoded } from '../fixtures/client.ts'
-import { byHand } from '../fixtures/runs.ts'
+import { membersOf } from '../fixtures/members.ts'
+import { manualProducer } from '../fixtures/runs.ts'
 
-/** A route that lets clients watch any run. */
-function watch (app: FastifyInstance, options: { markers?: boolean } = {}, stream: SseStreamOptions = {}): void {
+/** Adds a route on which clients can watch any run. */
+function addWatchRoute (app: FastifyInstance, options: { markers?: boolean } = {}, stream: SseStreamOptions = {}): void {
   app.get<{ Params: { id: string } }>('/:id', async ({ params }, reply) => {
     const run = await app.sse.runs.get(params.id)
     if (run === undefined) return reply.code(404).send()
@@ -23,54 +24,54 @@ const read = async (url: URL | string, headers: Record<string, string> = {}): Pr
   return { status, ...decode(body) }
 }
 
-const pairs = ({ events }: Decoded): Array<[string | undefined, string]> => events.map(({ event, data }) => [event, data])
+const eventsAndData = ({ events }: Decoded): Array<[string | undefined, string]> => events.map(({ event, data }) => [event, data])
 
-const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await new Promise(resolve => { setImmediate(resolve) }) }
+const until = async (condition: () => boolean): Promise<void> => { while (!condition()) await new Promise(resolve => { setImmediate(resolve) }) }
 
-t.test('a run is seen whole by everybody, and then the stream ends', async t => {
+t.test('every viewer receives the whole run, and then its stream ends', async t => {
   const { app, logs, listen } = await build(t)
-  watch(app)
+  addWatchRoute(app)
   const url = await listen()
-  const hand = byHand()
-  const { run } = await app.sse.runs.start('a', hand.produce)
-  hand.give(event({ text: 'Hel' }, { event: 'delta' }))
-  const early = read(new URL('a', url))
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce)
+  producer.yield(event({ text: 'Hel' }, { event: 'delta' }))
+  const earlyViewer = read(new URL('a', url))
   await until(() => run.viewers === 1)
-  hand.give(event({ text: 'lo' }, { event: 'delta' }))
-  hand.end({ finishReason: 'stop' })
-  const whole = [['sse-ready', '{}'], ['delta', '{"text":"Hel"}'], ['delta', '{"text":"lo"}'], ['done', '{"finishReason":"stop"}']]
-  t.strictSame(pairs(await early), whole)
-  t.strictSame(pairs(await read(new URL('a', url))), whole, 'also by who comes when it is over')
+  producer.yield(event({ text: 'lo' }, { event: 'delta' }))
+  producer.return({ finishReason: 'stop' })
+  const all = [['sse-ready', '{}'], ['delta', '{"text":"Hel"}'], ['delta', '{"text":"lo"}'], ['done', '{"finishReason":"stop"}']]
+  t.strictSame(eventsAndData(await earlyViewer), all)
+  t.strictSame(eventsAndData(await read(new URL('a', url))), all, 'a viewer that joins after the end')
   await until(() => run.viewers === 0)
   t.equal(run.state, 'done')
   t.equal((await read(new URL('b', url))).status, 404)
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('who comes back goes on, and who has seen the end is told to stop', async t => {
+t.test('a client that reconnects receives the rest, and after the end it gets 204', async t => {
   const { app, listen } = await build(t)
-  watch(app)
+  addWatchRoute(app)
   const url = new URL('a', await listen())
   await app.sse.runs.start('a', () => ['1', '2', '3'])
   const { events } = await read(url)
   const from = async (index: number): Promise<unknown> => {
     const answer = await read(url, { 'last-event-id': events[index]!.id! })
-    return answer.status === 200 ? pairs(answer).slice(1).map(([, data]) => data) : answer.status
+    return answer.status === 200 ? eventsAndData(answer).slice(1).map(([, data]) => data) : answer.status
   }
   t.strictSame(await from(0), ['1', '2', '3', '{}'])
   t.strictSame(await from(2), ['3', '{}'])
   t.strictSame(await from(3), ['{}'])
   t.equal(await from(4), 204)
   const foreign = await read(url, { 'last-event-id': 'another.1-0' })
-  t.strictSame(pairs(foreign), [['sse-reset', '{}'], [undefined, '1'], [undefined, '2'], [undefined, '3'], ['done', '{}']])
+  t.strictSame(eventsAndData(foreign), [['sse-reset', '{}'], [undefined, '1'], [undefined, '2'], [undefined, '3'], ['done', '{}']])
 })
 
-t.test('an EventSource gets it all, once, and stops', async t => {
+t.test('an EventSource that reconnects receives every event once, and stops after the end', async t => {
   const { app, listen } = await build(t, { retry: 10 })
-  watch(app)
+  addWatchRoute(app)
   const url = new URL('a', await listen())
-  const hand = byHand()
-  const { run } = await app.sse.runs.start('a', hand.produce)
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce)
   const statuses: number[] = []
   const source = new EventSource(url, {
     fetch: async (input, init) => {
@@ -83,11 +84,11 @@ t.test('an EventSource gets it all, once, and stops', async t => {
   const texts: string[] = []
   source.addEventListener('message', ({ data }) => { texts.push(data) })
   for (let index = 0; index < 50; index++) {
-    hand.give(String(index))
+    producer.yield(String(index))
     await until(() => run.viewers > 0 && texts.length === index + 1)
     if (index % 10 === 9) app.sse.close()
   }
-  hand.end()
+  producer.return()
   while (source.readyState !== EventSource.CLOSED) await once(source, 'error')
   t.strictSame(texts, Array.from({ length: 50 }, (_, index) => String(index)))
   t.equal(statuses.at(-1), 204)
@@ -95,33 +96,33 @@ t.test('an EventSource gets it all, once, and stops', async t => {
 
 t.test('a viewer that reads nothing slows neither the producer nor another viewer', async t => {
   const { app, listen } = await build(t, { stallTimeout: 60_000, maxBuffered: 1_024 })
-  watch(app)
+  addWatchRoute(app)
   const url = new URL('a', await listen())
   const big = 'x'.repeat(10_000)
-  const hand = byHand()
-  const { run } = await app.sse.runs.start('a', hand.produce, { maxBytes: 100_000_000 })
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce, { maxBytes: 100_000_000 })
   const stalled = call(url)
   const message = await stalled.response
   message.pause()
-  const other = read(url)
+  const fastViewer = read(url)
   await until(() => run.viewers === 2)
-  for (let count = 0; count < 1_500; count++) hand.give(big)
-  hand.end()
-  const { events } = await other
+  for (let count = 0; count < 1_500; count++) producer.yield(big)
+  producer.return()
+  const { events } = await fastViewer
   t.equal(events.length, 1_502)
   t.equal(run.state, 'done')
-  // It has lost nothing either.
+  // The stalled viewer has not lost an event.
   let body = ''
   for await (const chunk of message.setEncoding('utf8')) body += chunk
   t.strictSame(decode(body).events.map(({ data }) => data), events.map(({ data }) => data))
 })
 
-t.test('viewers come and go', async t => {
+t.test('a run counts its viewers, and continues when they leave', async t => {
   const { app, listen } = await build(t)
-  watch(app, { markers: false })
+  addWatchRoute(app, { markers: false })
   const url = new URL('a', await listen())
-  const hand = byHand()
-  const { run } = await app.sse.runs.start('a', hand.produce)
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce)
   t.equal(run.viewers, 0)
   const [first, second] = [call(url), call(url)]
   await Promise.all([first.response, second.response])
@@ -129,11 +130,11 @@ t.test('viewers come and go', async t => {
   first.request.destroy()
   await until(() => run.viewers === 1)
   t.equal(run.state, 'running')
-  hand.end()
-  t.strictSame(pairs(decode((await second.answer()).body)), [['done', '{}']], 'without markers there is nothing else')
+  producer.return()
+  t.strictSame(eventsAndData(decode((await second.answer()).body)), [['done', '{}']], 'without markers')
 })
 
-t.test('a run is read in the process as clients see it', async t => {
+t.test('read() yields the events that clients receive', async t => {
   const { app } = await build(t)
   const { run } = await app.sse.runs.start('a', () => ['1', '2'])
   const texts = async (run: SseRun, after?: string): Promise<string[]> => {
@@ -143,44 +144,54 @@ t.test('a run is read in the process as clients see it', async t => {
   }
   t.strictSame(await texts(run), [' 1 true', ' 2 true', 'done {} true'])
   const reading = run.read()[Symbol.asyncIterator]()
-  const { value } = await reading.next()
+  const { value: first } = await reading.next()
   t.equal(run.viewers, 1)
-  t.strictSame(await texts(run, value.id), [' 2 true', 'done {} true'])
+  t.strictSame(await texts(run, first.id), [' 2 true', 'done {} true'])
   await reading.return!()
   t.equal(run.viewers, 0)
 })
 
-t.test('a run is watched and cancelled from another process', async t => {
+t.test('a run can be watched and cancelled in another process', async t => {
   const broker = memoryBroker()
-  const [here, there] = [await build(t, { broker }), await build(t, { broker })]
-  watch(there.app)
-  const url = new URL('a', await there.listen())
-  const hand = byHand()
-  const { run } = await here.app.sse.runs.start('a', hand.produce)
-  hand.give('x')
-  const viewer = read(url)
-  await until(() => there.app.sse.size === 1)
-  t.equal(await there.app.sse.runs.cancel('a'), true)
-  t.strictSame(pairs(await viewer), [['sse-ready', '{}'], [undefined, 'x'], ['aborted', '{"reason":"cancelled"}']])
-  await until(() => hand.ended())
+  const [first, second] = [await build(t, { broker }), await build(t, { broker })]
+  addWatchRoute(second.app)
+  const url = new URL('a', await second.listen())
+  const producer = manualProducer()
+  const { run } = await first.app.sse.runs.start('a', producer.produce)
+  producer.yield('x')
+  const watching = read(url)
+  await until(() => second.app.sse.size === 1)
+  t.equal(await second.app.sse.runs.cancel('a'), true)
+  t.strictSame(eventsAndData(await watching), [['sse-ready', '{}'], [undefined, 'x'], ['aborted', '{"reason":"cancelled"}']])
+  await until(() => producer.hasEnded())
   t.equal(run.state, 'aborted')
   const { events } = await read(url)
   t.equal((await read(url, { 'last-event-id': events.at(-1)!.id! })).status, 204)
 })
 
-t.test('when the server stops, viewers see why', async t => {
+t.test('when the server shuts down, viewers receive the reason', async t => {
   const { app, listen } = await build(t)
-  watch(app)
+  addWatchRoute(app)
   const url = new URL('a', await listen())
-  const hand = byHand()
-  await app.sse.runs.start('a', hand.produce)
-  hand.give('x')
+  const producer = manualProducer()
+  await app.sse.runs.start('a', producer.produce)
+  producer.yield('x')
   const message = await call(url).response
   let text = ''
   message.setEncoding('utf8').on('data', chunk => { text += chunk })
   await until(() => decode(text).events.length === 2)
   await app.close()
   await until(() => message.readableEnded)
-  t.strictSame(pairs(decode(text)).slice(1), [[undefined, 'x'], ['failed', '{"code":"shutdown","message":"The server has stopped","retryable":true}']])
-  t.equal(hand.ended(), true)
+  t.strictSame(eventsAndData(decode(text)).slice(1), [[undefined, 'x'], ['failed', '{"code":"shutdown","message":"The server was shut down","retryable":true}']])
+  t.equal(producer.hasEnded(), true)
+})
+
+t.test('a run has the documented members and no others', async t => {
+  const { app } = await build(t)
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce)
+  // The compiler checks that these are the members of the interface.
+  const documented: Record<keyof SseRun, true> = { id: true, state: true, viewers: true, watch: true, read: true, cancel: true }
+  t.strictSame(membersOf(run), Object.keys(documented).sort())
+  t.strictSame(membersOf((await app.sse.runs.get('a'))!), Object.keys(documented).sort())
 })

@@ -1,0 +1,50 @@
+import type { SseEntry } from '../wire/entry.ts'
+import { compareIds, epochOf } from '../wire/event-id.ts'
+import { runChannel, type SseRunEnd } from './run-log.ts'
+
+/** What this process knows about a run: how it ended, and its viewers in this process. */
+export class RunState {
+  readonly id: string
+  readonly channel: string
+  /** The last event of the run; undefined while the run is in progress. */
+  end: SseEntry | undefined
+  /** When the run last had a viewer, or was created, by `performance.now()`; Infinity while it has viewers. */
+  orphanedSince = performance.now()
+  /** Called when the first viewer joins. */
+  onViewed = (): void => {}
+  /** Called when the last viewer leaves. */
+  onOrphaned = (): void => {}
+  #viewers = 0
+
+  /** @throws SSE_ERR_RUN_ID */
+  constructor (id: string, end?: SseEntry) {
+    this.id = id
+    this.channel = runChannel(id)
+    this.end = end
+  }
+
+  get status (): 'running' | SseRunEnd {
+    return this.end === undefined ? 'running' : this.end.event as SseRunEnd
+  }
+
+  get viewers (): number {
+    return this.#viewers
+  }
+
+  addViewer (): void {
+    if (this.#viewers++ === 0) this.onViewed()
+    this.orphanedSince = Infinity
+  }
+
+  removeViewer (): void {
+    if (--this.#viewers > 0) return
+    this.orphanedSince = performance.now()
+    this.onOrphaned()
+  }
+
+  /** Whether a client with this Last-Event-ID has received the end of the run. */
+  isCompleteFor (lastEventId: string | undefined): boolean {
+    if (this.end === undefined || lastEventId === undefined) return false
+    return epochOf(lastEventId) === epochOf(this.end.id) && compareIds(lastEventId, this.end.id) >= 0
+  }
+}
