@@ -29,36 +29,35 @@ const HEADERS: FastifyHelmetOptions = {
       scriptSrc: ["'self'"],
       styleSrc: ["'self'"],
       imgSrc: ["'self'"],
-      // The page may be told to use a server on another port of this machine: `/?server=http://127.0.0.1:4000`.
+      // The page can use a server on another port of this machine: `/?server=http://127.0.0.1:4000`.
       connectSrc: ["'self'", 'http://127.0.0.1:*', 'http://localhost:*'],
       baseUri: ["'none'"],
       formAction: ["'none'"],
       frameAncestors: ["'none'"]
     }
   },
-  // This server speaks plain HTTP.
+  // This server uses plain HTTP.
   strictTransportSecurity: false
 }
 
-/** What a request says is taken as it is, or refused. By default, Fastify drops and converts what does not fit. */
+/** Refuses invalid requests. By default, Fastify removes unknown properties and converts values of the wrong type. */
 const AJV = { customOptions: { removeAdditional: false, coerceTypes: false } } as const
 
-/** What is too long for a parameter is for its schema to say; a router that did would find no route. */
+/** Leaves the length of a parameter to its schema, which produces a clear error. The router's own limit leads to a 404. */
 const ROUTER = { maxParamLength: 16_384 }
 
 /** The demo server, ready to listen. */
 export async function buildApp (config: Config, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
-  // A browser keeps connections at hand on which it has asked for nothing; without this, closing waits for them. The
-  // streams have ended by then.
+  // Browsers keep idle connections, which close() would otherwise wait for. All streams have ended by the time they are cut.
   const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...options })
-  const broker = await redis(config, app.log)
+  const broker = await connectRedis(config, app.log)
   await app.register(sse, { broker })
   const answer = languageModel(app, config)
 
-  // Several processes may answer at one address.
+  // Several processes may share one address.
   app.addHook('onRequest', async (_request, reply) => { reply.header('x-node', process.pid) })
 
-  // As in the seed, any page may read what is under /learn.
+  // Pages of any origin may use /learn.
   app.register(async learn => {
     learn.register(cors, { origin: '*' })
     learn.register(sseChat, { interval: config.CHAT_INTERVAL_MS })
@@ -83,9 +82,9 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   return await app
 }
 
-/** The broker in Redis, if there is to be one. Only then is the package `redis` needed. */
-async function redis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Promise<RedisBroker | undefined> {
+/** The Redis broker, if one is configured. The package `redis` is only loaded in that case. */
+async function connectRedis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Promise<RedisBroker | undefined> {
   if (REDIS_URL === '') return undefined
   const { redisBroker } = await import('fastify-sse-emitter/redis')
-  return redisBroker({ url: REDIS_URL, onError: err => { log.warn({ err }, 'a connection to Redis is gone, and is made again') } })
+  return redisBroker({ url: REDIS_URL, onError: err => { log.warn({ err }, 'lost a connection to Redis; reconnecting') } })
 }

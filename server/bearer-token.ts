@@ -2,23 +2,23 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import createError from '@fastify/error'
 import type { onRequestHookHandler } from 'fastify'
 
-const TOKEN_REQUIRED = createError('TOKEN_REQUIRED', 'This takes the token of PUBLISH_TOKEN, in the header authorization: Bearer …', 401)
+const TOKEN_REQUIRED = createError('TOKEN_REQUIRED', 'Publishing requires the bearer token set by PUBLISH_TOKEN', 401)
 
 /**
- * Refuses who does not show a token. Hashes are compared, in constant time, so that how long it takes tells nothing of
- * the token.
+ * A hook that refuses requests without the bearer token. Hashes of equal length are compared in constant time, so that the
+ * response time reveals nothing about the token.
  *
- * @param token empty: nobody is refused
+ * @param token an empty string admits every request
  */
 export function requireToken (token: string): onRequestHookHandler {
-  const required = digest(token)
+  const expected = sha256(token)
   return ({ headers: { authorization = '' } }, _reply, done) => {
-    const shown = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? ''
-    if (token === '' || timingSafeEqual(digest(shown), required)) done()
+    const presented = /^Bearer +(.+)$/i.exec(authorization)?.[1] ?? ''
+    if (token === '' || timingSafeEqual(sha256(presented), expected)) done()
     else done(Object.assign(new TOKEN_REQUIRED(), { headers: { 'www-authenticate': 'Bearer' } }))
   }
 }
 
-function digest (text: string): Buffer {
+function sha256 (text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

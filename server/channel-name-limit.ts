@@ -1,61 +1,61 @@
 import createError from '@fastify/error'
 
-const TOO_MANY_CHANNELS = createError<[number]>('TOO_MANY_CHANNELS', 'All %d channels that there may be are in use, try again later', 503)
-/** Seconds until it is worth another try: a name may get free at any moment, and none has to. */
+const TOO_MANY_CHANNELS = createError<[number]>('TOO_MANY_CHANNELS', 'All %d channels are in use; try again later', 503)
+/** Seconds before a client should retry. Nobody can know when a name will become free. */
 const RETRY_AFTER = '60'
 
-interface Use {
-  /** How many have taken the name and not given it back. */
-  takers: number
-  /** Until when it is in use all the same, by `performance.now()`. */
-  until: number
+interface Usage {
+  /** Calls of `acquire` without a matching `release`. */
+  holders: number
+  /** Time until which the name stays reserved without holders, by `performance.now()`. */
+  reservedUntil: number
 }
 
 /**
- * The names that are in use, so many at once and no more: those that somebody has taken, and those that were given back
- * to stay in use for a while. Whose time is up is looked for when there is no room for another.
+ * Limits how many channel names are in use at once. A name is in use while it has holders, and for as long afterwards as
+ * requested at its release. Expired names are only searched for when the limit is reached.
  */
-export class Names {
+export class ChannelNameLimit {
   readonly #limit: number
-  readonly #uses = new Map<string, Use>()
+  readonly #usages = new Map<string, Usage>()
 
   constructor (limit: number) {
     this.#limit = limit
   }
 
   /**
-   * Takes a name, which any number may do at once. Each has to give it back.
+   * Adds a holder to a name. Every call must be followed by a call of `release`.
    *
-   * @throws TOO_MANY_CHANNELS (503) if it would be one name more than there may be
+   * @throws TOO_MANY_CHANNELS (503) if the name is not in use and the limit is reached
    */
-  take (name: string): void {
-    const use = this.#uses.get(name) ?? this.#add(name)
-    use.takers++
+  acquire (name: string): void {
+    const usage = this.#usages.get(name) ?? this.#add(name)
+    usage.holders++
   }
 
-  /** @param lasting milliseconds for which the name stays in use */
-  giveBack (name: string, lasting = 0): void {
+  /** @param reserve milliseconds for which the name stays in use */
+  release (name: string, reserve = 0): void {
     const now = performance.now()
-    const use = this.#uses.get(name)!
-    use.takers--
-    use.until = Math.max(use.until, now + lasting)
-    this.#freeIfUnused(name, use, now)
+    const usage = this.#usages.get(name)!
+    usage.holders--
+    usage.reservedUntil = Math.max(usage.reservedUntil, now + reserve)
+    this.#deleteIfUnused(name, usage, now)
   }
 
-  #add (name: string): Use {
-    if (this.#uses.size >= this.#limit) this.#freeUnused()
-    if (this.#uses.size >= this.#limit) throw Object.assign(new TOO_MANY_CHANNELS(this.#limit), { headers: { 'retry-after': RETRY_AFTER } })
-    const use = { takers: 0, until: 0 }
-    this.#uses.set(name, use)
-    return use
+  #add (name: string): Usage {
+    if (this.#usages.size >= this.#limit) this.#deleteUnused()
+    if (this.#usages.size >= this.#limit) throw Object.assign(new TOO_MANY_CHANNELS(this.#limit), { headers: { 'retry-after': RETRY_AFTER } })
+    const usage = { holders: 0, reservedUntil: 0 }
+    this.#usages.set(name, usage)
+    return usage
   }
 
-  #freeUnused (): void {
+  #deleteUnused (): void {
     const now = performance.now()
-    for (const [name, use] of this.#uses) this.#freeIfUnused(name, use, now)
+    for (const [name, usage] of this.#usages) this.#deleteIfUnused(name, usage, now)
   }
 
-  #freeIfUnused (name: string, { takers, until }: Use, now: number): void {
-    if (takers === 0 && until <= now) this.#uses.delete(name)
+  #deleteIfUnused (name: string, { holders, reservedUntil }: Usage, now: number): void {
+    if (holders === 0 && reservedUntil <= now) this.#usages.delete(name)
   }
 }

@@ -7,80 +7,103 @@ import closeWithGrace from 'close-with-grace'
 
 /** Nodes that share the port. */
 const NODES = 3
-/** Milliseconds until another node takes the place of one that is gone. */
-const PAUSE = 1_000
-/** Milliseconds in which the nodes have ended: each takes ten seconds at most. */
-const PATIENCE = 15_000
+/** Milliseconds before a node that exited is replaced. */
+const RESTART_DELAY = 1_000
+/** Milliseconds until all nodes have exited: each takes ten seconds at most. */
+const CLOSE_TIMEOUT = 15_000
 
-// The nodes accept connections themselves. One that is handed on by the leader, which is the default, is lost without a
-// word where the node that shall have it is being killed: its client would wait for ever.
+// The nodes accept connections themselves. By default the primary accepts them, and a connection that it hands to a node
+// that is being killed is lost silently, so that its client would wait forever.
 cluster.schedulingPolicy = cluster.SCHED_NONE
 
-if (cluster.isWorker) await import('./main.ts')
-else await lead()
+/** The node processes. Once they are listening, a node that exits is replaced. */
+class Nodes {
+  readonly #env: NodeJS.ProcessEnv
+  readonly #workers = new Set<Worker>()
+  readonly #restarts = new Set<NodeJS.Timeout>()
+  #listening = false
+  #closing = false
 
-/** Has several demo servers answer on one port, with one Redis, to show that nothing is lost when one of them is. */
-async function lead (): Promise<void> {
-  const { REDIS_URL = '' } = process.env
-  const env = { REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL }
-  const nodes = new Set<Worker>()
-  const timers = new Set<NodeJS.Timeout>()
-  let [up, ending] = [false, false]
+  constructor (env: NodeJS.ProcessEnv) {
+    this.#env = env
+  }
 
-  const start = (): void => {
-    const node = cluster.fork(env)
-    nodes.add(node)
-    node.once('exit', (code, signal) => {
-      nodes.delete(node)
-      if (ending) return
-      // What is wrong it has said itself, and others would say the same.
-      if (!up) process.exit(1)
-      say(`Node ${node.process.pid} is gone (${[signal, code].join('')}), and another one comes`)
-      const timer = setTimeout(() => {
-        timers.delete(timer)
-        start()
-      }, PAUSE)
-      timers.add(timer)
+  get pids (): Array<number | undefined> {
+    return Array.from(this.#workers, ({ process }) => process.pid)
+  }
+
+  /** Starts one node, and the others once it is listening. @returns the port */
+  async listen (): Promise<number> {
+    this.#start()
+    const [, { port }] = await once(cluster, 'listening') as [Worker, AddressInfo]
+    this.#listening = true
+    while (this.#workers.size < NODES) this.#start()
+    return port
+  }
+
+  async close (): Promise<void> {
+    this.#closing = true
+    this.#restarts.forEach(clearTimeout)
+    const exits = Array.from(this.#workers, worker => once(worker, 'exit'))
+    for (const worker of this.#workers) worker.process.kill('SIGTERM')
+    await Promise.all(exits)
+  }
+
+  #start (): void {
+    const worker = cluster.fork(this.#env)
+    this.#workers.add(worker)
+    worker.once('exit', (code, signal) => {
+      this.#workers.delete(worker)
+      if (this.#closing) return
+      // The node has printed its error, and other nodes would fail for the same reason.
+      if (!this.#listening) process.exit(1)
+      print(`Node ${worker.process.pid} exited (${[signal, code].join('')}); starting another`)
+      this.#restart()
     })
   }
 
-  closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: PATIENCE }, async () => {
-    ending = true
-    timers.forEach(clearTimeout)
-    const ends = Array.from(nodes, node => once(node, 'exit'))
-    for (const node of nodes) node.process.kill('SIGTERM')
-    await Promise.all(ends)
-  })
-
-  start()
-  const [node, { port }] = await once(cluster, 'listening') as [Worker, AddressInfo]
-  up = true
-  while (nodes.size < NODES) start()
-  const origin = `http://localhost:${port}`
-  say(`${NODES} nodes answer at ${origin}: ${Array.from(nodes, ({ process }) => process.pid).join(', ')}. The header x-node says which one has.`)
-  say(`Talk at ${origin}/conversation.html, and meanwhile: kill -9 ${node.process.pid}`)
-  say('Pages come back to another node and go on. What the killed one was writing itself ends as lost, within 15 seconds.')
+  #restart (): void {
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer)
+      this.#start()
+    }, RESTART_DELAY)
+    this.#restarts.add(timer)
+  }
 }
 
-/** Starts a Redis that keeps nothing on its disk, and ends with this process. @returns where it is */
+if (cluster.isWorker) await import('./main.ts')
+else await runPrimary()
+
+/** Runs several demo servers on one port and one Redis, to show that clients survive the loss of a server. */
+async function runPrimary (): Promise<void> {
+  const { REDIS_URL = '' } = process.env
+  const nodes = new Nodes({ REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL })
+  closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: CLOSE_TIMEOUT }, async () => { await nodes.close() })
+  const origin = `http://localhost:${await nodes.listen()}`
+  print(`${NODES} nodes listening at ${origin}: ${nodes.pids.join(', ')}. The response header x-node identifies the node.`)
+  print(`Start a conversation at ${origin}/conversation.html, then run: kill -9 ${nodes.pids[0]}`)
+  print('Pages reconnect to another node and resume. An answer that the killed node was generating is reported as lost within 15 seconds.')
+}
+
+/** Starts a Redis that stores nothing on disk and exits with this process. @returns its URL */
 async function startRedis (): Promise<string> {
-  const port = String(await freePort())
-  // In a group of its own: a terminal interrupts all of a group at once, and nodes need Redis until they have ended.
+  const port = String(await findFreePort())
+  // Detached, because a terminal interrupts a whole process group, and the nodes need Redis until they have closed.
   const redis = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', ''], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
-  redis.once('error', ({ message }) => fail(`This takes a Redis: install redis-server, or say by REDIS_URL where there is one (${message})`))
+  redis.once('error', ({ message }) => fail(`Cannot start redis-server (${message}): install Redis, or set REDIS_URL to a running one`))
   process.once('exit', () => redis.kill('SIGKILL'))
-  let said = ''
-  redis.once('close', (code, signal) => fail(`Redis has ended (${signal ?? code}): ${said}`))
+  let lastLine = ''
+  redis.once('close', (code, signal) => fail(`redis-server exited (${signal ?? code}): ${lastLine}`))
   await new Promise<void>(resolve => {
     createInterface(redis.stdout).on('line', line => {
-      said = line
+      lastLine = line
       if (line.includes('Ready to accept connections')) resolve()
     })
   })
   return `redis://127.0.0.1:${port}`
 }
 
-async function freePort (): Promise<number> {
+async function findFreePort (): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -88,11 +111,11 @@ async function freePort (): Promise<number> {
   return port
 }
 
-function say (text: string): void {
+function print (text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** Ends at once. So do the nodes, when nobody leads them. */
+/** Exits immediately. The nodes exit as well when their primary is gone. */
 function fail (message: string): never {
   process.stderr.write(`${message}\n`)
   process.exit(1)

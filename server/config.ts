@@ -1,38 +1,36 @@
 import { envSchema } from 'env-schema'
 import { MAX_INSTRUMENTS } from './market/instruments.ts'
 
-/** What the environment may set. */
+/** The environment variables. */
 export interface Config {
-  /** The address to listen on; 0.0.0.0 for all. */
+  /** Address to listen on; 0.0.0.0 for all. */
   readonly HOST: string
-  /** The port to listen on; 0 for any that is free. */
+  /** Port to listen on; 0 for any free port. */
   readonly PORT: number
-  /** Origins, besides its own, whose pages may use the whole server, divided by commas. `/learn` is open to all pages. */
+  /** Comma-separated origins whose pages may use the whole server, in addition to its own. `/learn` is open to all pages. */
   readonly CORS_ORIGIN: string
-  /** Milliseconds between two lines of the chat. */
+  /** Milliseconds between two lines of `/learn/sseChat`. */
   readonly CHAT_INTERVAL_MS: number
-  /** What publishing to a channel takes, as a bearer token; empty for nothing. */
+  /** Bearer token required to publish to a channel; if empty, anyone may publish. */
   readonly PUBLISH_TOKEN: string
   /**
-   * The Redis that channels and runs are kept in, shared by all processes on it: `redis://user:password@host:6379/0`.
-   * Empty: this process keeps them.
+   * Redis that stores channels and runs, shared by all processes that use it: `redis://user:password@host:6379/0`. If empty,
+   * this process keeps them in memory.
    */
   readonly REDIS_URL: string
-  /**
-   * Where the language model is, up to and with its version: https://api.openai.com/v1. Empty: the one that is built
-   * into this server.
-   */
+  /** Base URL of the language model, including the version: https://api.openai.com/v1. If empty, the built-in model is used. */
   readonly LLM_BASE_URL: string
-  /** What the language model wants for a key; empty for none. */
+  /** API key of the language model; empty for none. */
   readonly LLM_API_KEY: string
+  /** Name of the language model. */
   readonly LLM_MODEL: string
-  /** Milliseconds that the built-in model takes for a token. */
+  /** Average milliseconds that the built-in model takes per token. */
   readonly LLM_PACE_MS: number
-  /** How many instruments the market has. */
+  /** Number of instruments of the market. */
   readonly MARKET_SYMBOLS: number
   /** Milliseconds between two prices of an instrument. */
   readonly MARKET_INTERVAL_MS: number
-  /** The same seed makes the same market. */
+  /** The same seed produces the same market. */
   readonly MARKET_SEED: number
   readonly LOG_LEVEL: string
 }
@@ -47,7 +45,7 @@ const schema = {
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
-    REDIS_URL: { type: 'string', format: 'redis', default: '' },
+    REDIS_URL: { type: 'string', format: 'redis-url', default: '' },
     LLM_BASE_URL: { type: 'string', pattern: '^(https?://[^\\s]+)?$', default: '' },
     LLM_API_KEY: { type: 'string', pattern: '^[!-~]*$', default: '' },
     LLM_MODEL: { type: 'string', minLength: 1, default: 'embedded' },
@@ -59,42 +57,44 @@ const schema = {
   }
 }
 
-/** What a person can do about a rule that was broken, where the rule itself does not say it. */
-const HINTS: Record<string, string> = {
-  CORS_ORIGIN: 'must be origins such as https://example.com, divided by commas',
-  PUBLISH_TOKEN: 'must be printable ASCII without spaces, which a header can carry',
-  REDIS_URL: 'must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS',
-  LLM_BASE_URL: 'must be an address such as https://api.openai.com/v1',
-  LLM_API_KEY: 'must be printable ASCII without spaces, which a header can carry',
+/** Rules in plain words, for variables whose schema errors are hard to understand. */
+const RULES: Record<string, string> = {
+  HOST: 'must not be empty',
+  CORS_ORIGIN: 'must be origins such as https://example.com, separated by commas',
+  PUBLISH_TOKEN: 'must be printable ASCII without spaces, because it is sent in a header',
+  REDIS_URL: 'must be a URL such as redis://127.0.0.1:6379, or rediss:// for TLS',
+  LLM_BASE_URL: 'must be a URL such as https://api.openai.com/v1',
+  LLM_API_KEY: 'must be printable ASCII without spaces, because it is sent in a header',
+  LLM_MODEL: 'must not be empty',
   LOG_LEVEL: `must be one of ${schema.properties.LOG_LEVEL.enum.join(', ')}`
 }
 
-/** What is not for a log to show. */
+/** Variables whose values are never shown in an error. */
 const SECRETS = ['PUBLISH_TOKEN', 'REDIS_URL', 'LLM_API_KEY', 'LLM_BASE_URL']
 
 /**
- * Reads the configuration.
+ * Reads the configuration from environment variables.
  *
- * @throws Error with a line for each variable that has a wrong value, which names it
+ * @throws Error with one line for each invalid variable
  */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return envSchema<Config>({ schema, data: env, env: false, ajv: { customOptions: ajv => ajv.addFormat('redis', isRedis) } })
+    return envSchema<Config>({ schema, data: env, env: false, ajv: { customOptions: ajv => ajv.addFormat('redis-url', isRedisUrl) } })
   } catch (error) {
     const problems = (error as { errors: Array<{ instancePath: string, message: string }> }).errors
     throw new Error(problems.map(({ instancePath, message }) => {
       const name = instancePath.slice(1)
-      const value = SECRETS.includes(name) ? '' : `, and it is ${JSON.stringify(env[name])}`
-      return `${name} ${HINTS[name] ?? message}${value}`
+      const value = SECRETS.includes(name) ? '' : `; received ${JSON.stringify(env[name])}`
+      return `${name} ${RULES[name] ?? message}${value}`
     }).join('\n'))
   }
 }
 
-/** Whether a client of Redis can make something of it. */
-function isRedis (address: string): boolean {
-  if (address === '') return true
+/** Whether the Redis client accepts a URL. */
+function isRedisUrl (url: string): boolean {
+  if (url === '') return true
   try {
-    const { protocol, username, password, pathname } = new URL(address)
+    const { protocol, username, password, pathname } = new URL(url)
     decodeURIComponent(username + password)
     return /^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname)
   } catch {

@@ -1,18 +1,18 @@
 import createError from '@fastify/error'
 import type { onRequestHookHandler } from 'fastify'
 
-const FOREIGN_ORIGIN = createError('FOREIGN_ORIGIN', 'Pages of %s may not use this server; name the origin in CORS_ORIGIN if they shall', 403)
+const FOREIGN_ORIGIN = createError('FOREIGN_ORIGIN', 'Requests from %s are not allowed; add the origin to CORS_ORIGIN to allow them', 403)
 
 /**
- * Refuses what pages of other origins ask for. CORS alone would keep them from reading the answer, and still have the
- * work done.
+ * A hook that refuses requests from pages of other origins. CORS alone would only hide the response from such a page; the
+ * request itself would be carried out.
  *
- * @param allowed the origins that may all the same
+ * @param allowed origins that are admitted in addition to the server's own
  */
 export function refuseForeignOrigins (allowed: string[]): onRequestHookHandler {
   return (request, _reply, done) => {
     const { origin, host } = request.headers
-    // Without an Origin, it is no page's script; with the address it asked for, it is a page of ours.
+    // Browsers set Origin on every cross-origin request of a script, and on some of our own pages as well.
     if (origin === undefined || origin === `${request.protocol}://${host}` || allowed.includes(origin)) done()
     else done(new FOREIGN_ORIGIN(origin))
   }

@@ -9,7 +9,7 @@ export interface Message {
   readonly content: string
 }
 
-/** The events of an answer, by their types: what it says, and what a model thinks that shows it. */
+/** The events of an answer by type: its text, and the reasoning of models that expose it. */
 export interface AnswerEvents {
   delta: { text: string }
   reasoning: { text: string }
@@ -17,38 +17,38 @@ export interface AnswerEvents {
 
 type AnswerEvent = { [Name in keyof AnswerEvents]: SseEvent<AnswerEvents[Name], Name> }[keyof AnswerEvents]
 
-/** How an answer has ended. */
-export interface Answered {
+/** How an answer ended. */
+export interface AnswerResult {
   readonly finishReason: FinishReason
   readonly usage: ModelUsage | null
 }
 
-/** Asks the model for an answer; rejects with a ModelError where that is not to be had, or not whole. */
-export type AnswerMessages = (messages: readonly Message[], signal: AbortSignal) => AsyncGenerator<AnswerEvent, Answered, undefined>
+/** Sends messages to the model and yields its answer. Rejects with a ModelError if the answer fails or is incomplete. */
+export type AnswerMessages = (messages: readonly Message[], signal: AbortSignal) => AsyncGenerator<AnswerEvent, AnswerResult, undefined>
 
-/** The model that the configuration names; the one that is built into this server is asked over HTTP like any other. */
+/** The configured model. The built-in model is requested over HTTP as well, like any other. */
 export function languageModel (app: FastifyInstance, { LLM_BASE_URL, LLM_API_KEY, LLM_MODEL }: Config): AnswerMessages {
   return async function * (messages, signal) {
     const deltas = streamChatCompletions({ model: LLM_MODEL, messages }, {
-      baseURL: LLM_BASE_URL === '' ? `${ownOrigin(app)}/v1` : LLM_BASE_URL,
+      baseURL: LLM_BASE_URL === '' ? `${originOf(app)}/v1` : LLM_BASE_URL,
       apiKey: LLM_API_KEY === '' ? undefined : LLM_API_KEY,
       signal
     })
-    let answered: Answered | undefined
+    let result: AnswerResult | undefined
     for await (const delta of deltas) {
       if (delta.type === 'text' || delta.type === 'refusal') yield event({ text: delta.text }, { event: 'delta' })
       else if (delta.type === 'reasoning') yield event({ text: delta.text }, { event: 'reasoning' })
-      else if (delta.type === 'finish') answered = { finishReason: delta.reason, usage: delta.usage ?? null }
+      else if (delta.type === 'finish') result = { finishReason: delta.reason, usage: delta.usage ?? null }
     }
-    // An iteration that ends has had its finish.
-    return answered!
+    // Deltas that end without an error always include the finish reason.
+    return result!
   }
 }
 
-/** Where this server listens, as it can be reached from here. */
-function ownOrigin (app: FastifyInstance): string {
+/** The address at which this process can reach its own server. */
+function originOf (app: FastifyInstance): string {
   const { address, family, port } = app.addresses()[0] as AddressInfo
-  const everywhere: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-  const host = everywhere[address] ?? address
+  const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+  const host = loopback[address] ?? address
   return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`
 }

@@ -5,9 +5,9 @@ import { readConfig, type Config } from './config.ts'
 
 const config = configure()
 const pretty = process.stdout.isTTY
-// A terminal interrupts every process of a cluster. Its nodes wait for the word of the one that leads them.
-const others = cluster.isWorker ? ['SIGINT', 'SIGHUP'] as const : []
-for (const signal of others) process.on(signal, () => {})
+// A terminal interrupts every process of a cluster. Its nodes ignore that and wait for SIGTERM from the primary.
+const ignored = cluster.isWorker ? ['SIGINT', 'SIGHUP'] as const : []
+for (const signal of ignored) process.on(signal, () => {})
 
 const app = await buildApp(config, {
   logger: {
@@ -16,16 +16,16 @@ const app = await buildApp(config, {
   }
 })
 
-closeWithGrace({ skip: ['beforeExit', ...others] }, async ({ err, signal }) => {
-  if (err !== undefined) app.log.fatal({ err }, 'the server stops because of an error')
-  else app.log.info(`${signal}: ending ${app.sse.size} streams`)
+closeWithGrace({ skip: ['beforeExit', ...ignored] }, async ({ err, signal }) => {
+  if (err !== undefined) app.log.fatal({ err }, 'closing the server after an uncaught error')
+  else app.log.info(`received ${signal}; streams to close: ${app.sse.size}`)
   await app.close()
 })
 
 try {
   await app.listen({ host: config.HOST, port: config.PORT })
 } catch (error) {
-  exit(`cannot listen on ${config.HOST}:${config.PORT}: ${(error as Error).message}`)
+  exit(`Cannot listen on ${config.HOST}:${config.PORT}: ${(error as Error).message}`)
 }
 
 function configure (): Config {

@@ -1,19 +1,19 @@
 import type { SseEntry } from 'fastify-sse-emitter'
 
-/** A part of the AI SDK's UI message stream, version 1; of those, the ones that all its versions know. */
+/** A part of version 1 of the AI SDK's UI message stream. */
 export type UiPart = { readonly type: string } & Readonly<Record<string, unknown>>
 
-/** What a text or a thought is made of, and where it goes. */
+/** Event types that contain text, and the kind of part they belong to. */
 const KINDS: Record<string, 'text' | 'reasoning'> = { delta: 'text', reasoning: 'reasoning' }
 
 /**
- * A run of the chat as the AI SDK reads it. The same for everybody who reads it, from the beginning: `messageId` and the
- * ids of its parts do not change.
+ * Converts the entries of a chat run to the AI SDK's UI message stream, using only parts that all versions of the SDK know.
+ * The result is the same for every reader: `messageId` and the ids of the parts do not change.
  *
- * @returns parts, and then the text that ends the stream
+ * @returns the parts, followed by the text that ends the stream
  */
 export async function * uiMessageStream (entries: AsyncIterable<SseEntry>, messageId: string): AsyncGenerator<UiPart | string> {
-  /** What is under way: deltas without their start are an error to the client. */
+  /** The open part. A delta outside of a part is an error for the client. */
   let kind: 'text' | 'reasoning' | undefined
   let id = 0
   const end = (): UiPart[] => kind === undefined ? [] : [{ type: `${kind}-end`, id: String(id) }]

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { errors, type SseChannel } from 'fastify-sse-emitter'
 import { requireToken } from '../bearer-token.ts'
-import { Names } from '../channel-name-limit.ts'
+import { ChannelNameLimit } from '../channel-name-limit.ts'
 
-/** Milliseconds for which an event is kept, and the name of its channel in use. */
-const AGE = 10 * 60 * 1_000
-const HISTORY = { count: 1_000, age: AGE, bytes: 1024 * 1024 }
+/** Milliseconds for which an event is kept, and the name of its channel stays in use. */
+const MAX_AGE = 10 * 60 * 1_000
+const HISTORY = { count: 1_000, age: MAX_AGE, bytes: 1024 * 1024 }
 const BODY_LIMIT = 64 * 1024
 
 const params = {
@@ -27,59 +27,66 @@ const body = {
   type: 'object',
   required: ['data'],
   additionalProperties: false,
-  // Data may be anything, also null.
+  // Data may be any JSON value, including null.
   properties: { data: {}, event: { type: 'string', minLength: 1, maxLength: 100 } }
 }
 
-interface Follow {
+interface SubscribeRoute {
   Params: { name: string }
   Querystring: { from: 'now' | 'start' }
 }
 
-interface Publish {
+interface PublishRoute {
   Params: { name: string }
   Headers: { 'idempotency-key'?: string }
   Body: { data: unknown, event?: string }
 }
 
+export interface ChannelsOptions {
+  /** Bearer token required to publish; if empty, anyone may publish. */
+  readonly token: string
+  /**
+   * Maximum number of channel names in use at once. A name is in use while it has subscribers, and while a published event
+   * is kept. @default 1000
+   */
+  readonly limit?: number
+}
+
 /**
- * Channels that whoever asks may follow, and whoever has the token may publish to. A client that comes back says by
- * `Last-Event-ID` where it stands, which the plugin reads; `from` is where one begins that does not.
- *
- * @param token what publishing takes; empty: nothing
- * @param limit names in use at once: a name is while somebody follows it, and as long as what was published is kept
+ * Channels that anyone may subscribe to, and clients with the token may publish to. A client that reconnects resumes after
+ * its `Last-Event-ID`, which the plugin reads. `from` is where a client without an id starts.
  */
-export const channels: FastifyPluginAsync<{ token: string, limit?: number }> = async (app, { token, limit = 1_000 }) => {
-  const names = new Names(limit)
+export const channels: FastifyPluginAsync<ChannelsOptions> = async (app, { token, limit = 1_000 }) => {
+  const names = new ChannelNameLimit(limit)
   const channelOf = (name: string): SseChannel => app.sse.channel(`demo:${name}`, { history: HISTORY })
 
-  app.get<Follow>('/channels/:name', { schema: { params, querystring } }, async ({ params: { name }, query: { from } }, reply) => {
+  app.get<SubscribeRoute>('/channels/:name', { schema: { params, querystring } }, async ({ params: { name }, query: { from } }, reply) => {
     const emitter = reply.sse()
-    names.take(name)
-    emitter.onCompletion(() => names.giveBack(name))
+    names.acquire(name)
+    emitter.onCompletion(() => names.release(name))
     await emitter.subscribe(channelOf(name), { from })
     return emitter
   })
 
-  app.post<Publish>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token), schema: { params, headers, body } }, async ({ params: { name }, headers, body }, reply) => {
-    names.take(name)
-    let lasting = 0
+  app.post<PublishRoute>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token), schema: { params, headers, body } }, async ({ params: { name }, headers, body }, reply) => {
+    names.acquire(name)
+    let reserve = 0
     try {
       const { id, repeated } = await publish(channelOf(name), body, headers['idempotency-key'])
-      if (!repeated) lasting = AGE
+      if (!repeated) reserve = MAX_AGE
       reply.code(repeated ? 200 : 201)
       return { id }
     } finally {
-      names.giveBack(name, lasting)
+      names.release(name, reserve)
     }
   })
 }
 
-async function publish (channel: SseChannel, { data, event }: Publish['Body'], key: string | undefined): Promise<{ id: string, repeated: boolean }> {
+async function publish (channel: SseChannel, { data, event }: PublishRoute['Body'], key: string | undefined): Promise<{ id: string, repeated: boolean }> {
   try {
     return await channel.publish(data, { event, idempotencyKey: key })
   } catch (error) {
-    // It is the client who wrote the event.
+    // The client wrote the event, so the error is the client's.
     if (error instanceof errors.SSE_ERR_EVENT || error instanceof errors.SSE_ERR_SERIALIZE) Object.assign(error, { statusCode: 400 })
     throw error
   }

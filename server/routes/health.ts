@@ -1,11 +1,11 @@
 import createError from '@fastify/error'
 import type { FastifyPluginAsync } from 'fastify'
 
-const NOT_READY = createError('NOT_READY', 'This server has no connection to Redis', 503)
+const NOT_READY = createError('NOT_READY', 'This server is not connected to Redis', 503)
 
 /**
- * For supervisors, that the process is alive; for load balancers, that it can do its work. Streams that are open stay
- * so while it cannot, and go on when it can again.
+ * `/healthz` tells a supervisor that the process is alive. `/readyz` tells a load balancer whether it can serve requests;
+ * open streams stay open while it can't, and continue afterwards.
  */
 export const health: FastifyPluginAsync<{ isReady: () => boolean }> = async (app, { isReady }) => {
   app.get('/healthz', async () => ({ status: 'ok' }))

@@ -10,21 +10,21 @@ const querystring = {
 
 export interface LlmChatOptions {
   readonly answer: AnswerMessages
-  /** Milliseconds after which a stream ends, whatever it is doing. @default 360000 */
+  /** Maximum duration of a stream in milliseconds. @default 360000 */
   readonly timeout?: number
 }
 
-const OVERDUE: SseFailure = { code: 'timeout', message: 'It took too long', retryable: true }
+const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The answer took too long', retryable: true }
 
 /**
- * The seed's picture: the page asks, the emitter is there at once, and what the model says is pushed into it piece by
- * piece. Emitter and model live and die together.
+ * Relays a model's answer to the page: the stream opens immediately, and the pieces of the answer are sent as they arrive.
+ * The stream and the model request share one lifetime.
  */
 export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer, timeout = 360_000 }) => {
   app.get<{ Querystring: { q: string } }>('/llmChat', { schema: { querystring } }, async ({ query }, reply) => {
     const emitter = reply.sse({ timeout })
-    // A page that was told nothing would come back, and ask the model anew.
-    emitter.onTimeout(() => emitter.send(OVERDUE, { event: 'failed' }))
+    // Without this event the page would reconnect, which would send the question to the model again.
+    emitter.onTimeout(() => emitter.send(TIMED_OUT, { event: 'failed' }))
     emitter.sendAll(signal => relay(answer, [{ role: 'user', content: query.q }], signal))
       .catch(async error => await emitter.send(failureOf(error), { event: 'failed' }))
       .then(() => emitter.complete(), () => {})
@@ -32,8 +32,8 @@ export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer,
   })
 }
 
-/** What the model says, and how that has ended. */
+/** The model's answer, followed by how it ended. */
 async function * relay (answer: AnswerMessages, messages: Message[], signal: AbortSignal): AsyncGenerator<SseEvent> {
-  const answered = yield * answer(messages, signal)
-  yield event(answered, { event: 'done' })
+  const result = yield * answer(messages, signal)
+  yield event(result, { event: 'done' })
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 
 const LINES = 10
-/** Milliseconds after which a stream ends, whatever it is doing. */
+/** Maximum duration of a stream in milliseconds. */
 const TIMEOUT = 360_000
 
 const querystring = {
@@ -11,7 +11,7 @@ const querystring = {
   properties: { name: { type: 'string', minLength: 1, maxLength: 200 } }
 }
 
-/** The seed's chat: "start", then ten lines in the name of who asked, at the pace of somebody who thinks. */
+/** Sends "start" and then ten lines that begin with the caller's name, in the same bytes as Spring's `SseEmitter`. */
 export const sseChat: FastifyPluginAsync<{ interval: number }> = async (app, { interval }) => {
   app.get<{ Querystring: { name: string } }>('/sseChat', { schema: { querystring } }, async ({ log, query }, reply) => {
     const emitter = reply.sse({ timeout: TIMEOUT })
@@ -19,7 +19,7 @@ export const sseChat: FastifyPluginAsync<{ interval: number }> = async (app, { i
     emitter.onError(err => log.error({ err }, 'sse error'))
 
     emitter.send('start')
-    emitter.sendAll(signal => talk(query.name, interval, signal, log)).then(
+    emitter.sendAll(signal => lines(query.name, interval, signal, log)).then(
       () => emitter.complete(),
       error => emitter.completeWithError(error)
     )
@@ -28,10 +28,10 @@ export const sseChat: FastifyPluginAsync<{ interval: number }> = async (app, { i
   })
 }
 
-async function * talk (name: string, interval: number, signal: AbortSignal, log: FastifyBaseLogger): AsyncGenerator<string> {
+async function * lines (name: string, interval: number, signal: AbortSignal, log: FastifyBaseLogger): AsyncGenerator<string> {
   for (let index = 1; index <= LINES; index++) {
     const line = `${name}: the next index:${index}`
-    // A name may hold what a terminal would obey.
+    // Control characters in a name could manipulate the terminal that shows the log.
     log.info(line.replaceAll(/\p{Cc}/gu, '\uFFFD'))
     yield line
     await sleep(interval, undefined, { signal })

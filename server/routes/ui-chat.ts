@@ -5,11 +5,11 @@ import type { SseEmitter, SseRun } from 'fastify-sse-emitter'
 import type { AnswerEvents, AnswerMessages, Message } from '../language-model.ts'
 import { uiMessageStream } from '../ui-message-stream.ts'
 
-const UNKNOWN_CHAT = createError('UNKNOWN_CHAT', 'There is no such chat, or it is not kept any more', 404)
+const UNKNOWN_CHAT = createError('UNKNOWN_CHAT', 'Unknown chat, or one that is no longer kept', 404)
 
 const BODY_LIMIT = 256 * 1024
-/** Milliseconds for which it is known which answer of a chat is the latest. */
-const AGE = 30 * 60 * 1_000
+/** Milliseconds for which the latest answer of a chat is remembered. */
+const MAX_AGE = 30 * 60 * 1_000
 
 const params = {
   type: 'object',
@@ -42,43 +42,43 @@ interface UiMessage {
   readonly parts: ReadonlyArray<{ readonly type: string, readonly text?: string }>
 }
 
-interface Ask { Body: { id: string, messages: UiMessage[] } }
-interface One { Params: { chatId: string } }
+interface SendRoute { Body: { id: string, messages: UiMessage[] } }
+interface ChatRoute { Params: { chatId: string } }
 
 /**
- * The protocol of the AI SDK's `useChat`, so that it works here as it is: an answer is a run, and what the SDK reads is a
- * view of it. `resume` gets the whole again, as the SDK expects; leaving stops nothing, DELETE does.
+ * The protocol of the AI SDK's `useChat`. An answer is a run, and the SDK reads a view of it. `resume` replays it from the
+ * start, as the SDK expects. Closing the page stops nothing; `DELETE` stops the answer.
  */
 export const uiChat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app, { answer }) => {
   const { runs } = app.sse
-  /** Where it is noted which answer of a chat is the latest. */
-  const noteOf = (chatId: string) => app.sse.channel<{ message: string }>(`ui-chat:${chatId}`, { history: { count: 1, age: AGE } })
+  /** The channel that remembers the latest answer of a chat. */
+  const latestChannelOf = (chatId: string) => app.sse.channel<{ message: string }>(`ui-chat:${chatId}`, { history: { count: 1, age: MAX_AGE } })
 
-  const latest = async (chatId: string): Promise<{ run?: SseRun | undefined, noteId?: string }> => {
-    const { entries: [note] } = await noteOf(chatId).replay()
-    return note === undefined ? {} : { run: await runs.get(note.data!), noteId: note.id }
+  const latest = async (chatId: string): Promise<{ run?: SseRun | undefined, entryId?: string }> => {
+    const { entries: [entry] } = await latestChannelOf(chatId).replay()
+    return entry === undefined ? {} : { run: await runs.get(entry.data!), entryId: entry.id }
   }
 
-  app.post<Ask>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body } }, async ({ body: { id: chatId, messages } }, reply) => {
+  app.post<SendRoute>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body } }, async ({ body: { id: chatId, messages } }, reply) => {
     const question = messages.map(({ role, parts }) => ({ role, content: parts.map(({ type, text }) => type === 'text' ? text ?? '' : '').join('') }))
-    // The same question while it is being answered is the same request once more.
+    // The same question, sent again while it is being answered, is a repeated request.
     const prefix = `ui-chat:${digest(JSON.stringify([chatId, question]))}`
-    const { run: running, noteId = '' } = await latest(chatId)
-    if (running?.state === 'running' && running.id.startsWith(prefix)) return view(running, reply)
+    const { run: running, entryId = '' } = await latest(chatId)
+    if (running?.state === 'running' && running.id.startsWith(prefix)) return sendView(running, reply)
     await running?.cancel()
-    // What is asked after the same note at the same time is asked once.
-    const { run } = await runs.start<AnswerEvents>(`${prefix}:${noteId}`, ({ signal }) => answer(question, signal))
-    await noteOf(chatId).publish(run.id)
-    return view(run, reply)
+    // Simultaneous requests see the same latest entry, so that they start the same run.
+    const { run } = await runs.start<AnswerEvents>(`${prefix}:${entryId}`, ({ signal }) => answer(question, signal))
+    await latestChannelOf(chatId).publish(run.id)
+    return sendView(run, reply)
   })
 
-  app.get<One>('/api/chat/:chatId/stream', { schema: { params } }, async ({ params: { chatId } }, reply) => {
+  app.get<ChatRoute>('/api/chat/:chatId/stream', { schema: { params } }, async ({ params: { chatId } }, reply) => {
     const { run } = await latest(chatId)
     if (run?.state !== 'running') return await reply.code(204).send()
-    return view(run, reply)
+    return sendView(run, reply)
   })
 
-  app.delete<One>('/api/chat/:chatId', { schema: { params } }, async ({ params: { chatId } }, reply) => {
+  app.delete<ChatRoute>('/api/chat/:chatId', { schema: { params } }, async ({ params: { chatId } }, reply) => {
     const { run } = await latest(chatId)
     if (run === undefined) throw new UNKNOWN_CHAT()
     await run.cancel()
@@ -86,8 +86,8 @@ export const uiChat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app
   })
 }
 
-/** What the SDK reads of a run. */
-function view (run: SseRun, reply: FastifyReply): SseEmitter {
+/** Streams a run in the SDK's format. */
+function sendView (run: SseRun, reply: FastifyReply): SseEmitter {
   const emitter = reply.sse({ accept: false, spaceAfterColon: true, headers: { 'x-vercel-ai-ui-message-stream': 'v1' } })
   emitter.sendAll(signal => uiMessageStream(run.read({ signal }), run.id)).then(
     () => emitter.complete(),

@@ -312,7 +312,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await path.fill('/channels/other')
       t.equal(await channel.inputValue(), 'other', 'the channel that is followed is the one to publish to')
       await button.click()
-      await says(answer, '401 Unauthorized This takes the token of PUBLISH_TOKEN')
+      await says(answer, '401 Unauthorized Publishing requires the bearer token')
       await token.fill('p@ss!word')
       await type.fill('sse-x')
       await data.press('Enter')

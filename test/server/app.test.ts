@@ -13,7 +13,7 @@ async function demo (t: Test, env: NodeJS.ProcessEnv = {}, options: FastifyServe
   return app
 }
 
-t.test('the pages are served with a strict policy', async t => {
+t.test('pages are served with a strict content security policy', async t => {
   const app = await demo(t)
   const { statusCode, headers, body } = await app.inject('/')
   t.equal(statusCode, 200)
@@ -27,7 +27,7 @@ t.test('the pages are served with a strict policy', async t => {
   t.equal((await app.inject('/../package.json')).statusCode, 404)
 })
 
-t.test('healthz says that the server is there, readyz that it can do its work, and every answer which process it is', async t => {
+t.test('/healthz and /readyz answer 200, and every response names the process', async t => {
   const app = await demo(t)
   for (const [url, status] of [['/healthz', 'ok'], ['/readyz', 'ready']] as const) {
     const { statusCode, headers, body } = await app.inject(url)
@@ -37,7 +37,7 @@ t.test('healthz says that the server is there, readyz that it can do its work, a
   }
 })
 
-t.test('any page may read what is under /learn', async t => {
+t.test('pages of any origin may use /learn', async t => {
   const app = await demo(t)
   for (const origin of ['http://evil.example', 'null']) {
     const { statusCode, headers } = await app.inject({ url: '/learn/sseChat?name=x', headers: { origin } })
@@ -46,7 +46,7 @@ t.test('any page may read what is under /learn', async t => {
   }
 })
 
-t.test('pages of other origins may use nothing else', async t => {
+t.test('pages of other origins may not use other routes', async t => {
   const app = await demo(t)
   for (const origin of ['http://evil.example', 'null', 'https://localhost:80']) {
     const { statusCode, headers, body } = await app.inject({ url: '/healthz', headers: { origin } })
@@ -55,10 +55,10 @@ t.test('pages of other origins may use nothing else', async t => {
     t.equal(headers['access-control-allow-origin'], undefined)
   }
   t.equal((await app.inject({ method: 'OPTIONS', url: '/healthz', headers: { origin: 'http://evil.example', 'access-control-request-method': 'GET' } })).statusCode, 403)
-  t.equal((await app.inject({ url: '/healthz', headers: { origin: 'http://localhost:80' } })).statusCode, 200, 'its own may')
+  t.equal((await app.inject({ url: '/healthz', headers: { origin: 'http://localhost:80' } })).statusCode, 200, 'its own origin is allowed')
 })
 
-t.test('unless CORS_ORIGIN names them', async t => {
+t.test('origins in CORS_ORIGIN may use all routes', async t => {
   const app = await demo(t, { CORS_ORIGIN: 'https://a.example,https://b.example' })
   for (const origin of ['https://a.example', 'https://b.example']) {
     const { statusCode, headers } = await app.inject({ url: '/healthz', headers: { origin } })
@@ -71,35 +71,35 @@ t.test('unless CORS_ORIGIN names them', async t => {
 suiteWith(t, 'redis-server', 'on Redis', async (t, program) => {
   const publish = async (app: FastifyInstance, data: string): Promise<number> => (await app.inject({ method: 'POST', url: '/channels/news', payload: { data } })).statusCode
 
-  t.test('servers share their channels', async t => {
+  t.test('servers share channels', async t => {
     const { url } = await RedisServer.start(t, program)
     const [one, other] = [await demo(t, { REDIS_URL: url }), await demo(t, { REDIS_URL: url })]
     t.equal(await publish(one, 'hello'), 201)
-    const leave = new AbortController()
-    const response = await other.inject({ url: '/channels/news?from=start', payloadAsStream: true, signal: leave.signal })
+    const client = new AbortController()
+    const response = await other.inject({ url: '/channels/news?from=start', payloadAsStream: true, signal: client.signal })
     const chunks: string[] = []
     response.stream().on('error', () => {}).on('data', chunk => { chunks.push(String(chunk)) })
     await eventually(() => { assert.ok(decode(...chunks).events.some(({ data }) => data === 'hello')) })
-    leave.abort()
+    client.abort()
   })
 
-  t.test('a server is there and not ready while Redis is not, and says so', async t => {
+  t.test('while Redis is down, the server is alive but not ready', async t => {
     const lines: string[] = []
     const redis = await RedisServer.start(t, program, '--user', 'somebody', 'on', '>secret', '~*', '&*', '+@all')
     const REDIS_URL = redis.url.replace('//', '//somebody:secret@')
     const app = await demo(t, { REDIS_URL }, { logger: { stream: { write: line => { lines.push(line) } } } })
-    const becomes = async (status: number): Promise<void> => await eventually(async () => { assert.equal((await app.inject('/readyz')).statusCode, status) })
-    await becomes(200)
+    const untilReadyz = async (status: number): Promise<void> => await eventually(async () => { assert.equal((await app.inject('/readyz')).statusCode, status) })
+    await untilReadyz(200)
     await redis.kill()
-    await becomes(503)
+    await untilReadyz(503)
     t.equal(await publish(app, 'x'), 503)
     t.equal((await app.inject('/healthz')).statusCode, 200)
-    const late = await demo(t, { REDIS_URL })
-    t.equal((await late.inject('/readyz')).statusCode, 503)
+    const startedWithoutRedis = await demo(t, { REDIS_URL })
+    t.equal((await startedWithoutRedis.inject('/readyz')).statusCode, 503)
     await redis.start()
-    await becomes(200)
+    await untilReadyz(200)
     t.equal(await publish(app, 'x'), 201)
-    t.ok(lines.some(line => line.includes('a connection to Redis is gone, and is made again')))
+    t.ok(lines.some(line => line.includes('lost a connection to Redis; reconnecting')))
     t.notOk(lines.some(line => line.includes('secret')))
   })
 })

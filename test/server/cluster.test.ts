@@ -59,7 +59,7 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     const note = pretend(t, `echo "$@" > "$0.args"; exec ${program} "$@"`)
     const cluster = start(t, { PATH: `${note}${delimiter}${process.env.PATH}` })
     await nodes(cluster, 3)
-    const [, origin] = /^3 nodes answer at (http:\S+):/m.exec(cluster.stdout())!
+    const [, origin] = /^3 nodes listening at (http:\S+):/m.exec(cluster.stdout())!
     const news = new URL('/channels/news', origin)
 
     const serving: number[] = []
@@ -98,12 +98,12 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     t.equal(serving.length, 2)
     t.not(serving[0], serving[1])
 
-    t.match(cluster.stdout(), `Node ${serving[0]} is gone (SIGKILL), and another one comes`)
+    t.match(cluster.stdout(), `Node ${serving[0]} exited (SIGKILL); starting another`)
     await nodes(cluster, 4)
-    t.match(cluster.stdout(), /and meanwhile: kill -9 \d+$/m)
+    t.match(cluster.stdout(), /then run: kill -9 \d+$/m)
     // None comes again when all end.
     process.kill(serving[1]!, 'SIGKILL')
-    while (!cluster.stdout().includes(`Node ${serving[1]} is gone`)) await sleep(1)
+    while (!cluster.stdout().includes(`Node ${serving[1]} exited`)) await sleep(1)
     cluster.child.kill('SIGTERM')
     t.strictSame(await cluster.exit, [0, null])
     t.equal(cluster.stderr(), '')
@@ -128,7 +128,7 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     const { port } = taken.address() as net.AddressInfo
     const cluster = start(t, { PORT: String(port) })
     t.strictSame(await cluster.exit, [1, null])
-    t.equal(cluster.stderr().match(/cannot listen/g)!.length, 1)
+    t.equal(cluster.stderr().match(/Cannot listen/g)!.length, 1)
   })
 
   // It gives a process a terminal.
@@ -140,7 +140,7 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     t.match(cluster.stdout(), /INFO.* \(\d+\).*: .*Server listening at/, 'the log says which process it is')
     cluster.child.stdin!.write('\u0003')
     t.strictSame(await cluster.exit, [0, null])
-    t.match(cluster.stdout(), 'SIGTERM: ending 0 streams', 'nodes end when they are told to')
+    t.match(cluster.stdout(), 'received SIGTERM; streams to close: 0', 'nodes end when they are told to')
     t.notMatch(cluster.stdout(), 'Redis', 'and have Redis until then')
   })
 })
@@ -148,11 +148,11 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
 t.test('where there is no Redis, it is said how there can be one', async t => {
   const cluster = start(t, NOWHERE)
   t.strictSame(await cluster.exit, [1, null])
-  t.equal(cluster.stderr(), 'This takes a Redis: install redis-server, or say by REDIS_URL where there is one (spawn redis-server ENOENT)\n')
+  t.equal(cluster.stderr(), 'Cannot start redis-server (spawn redis-server ENOENT): install Redis, or set REDIS_URL to a running one\n')
 })
 
 t.test('when its Redis ends, all ends, with what Redis has said', async t => {
   const cluster = start(t, { PATH: `${pretend(t, 'echo "No luck today"; exit 3')}${delimiter}${process.env.PATH}` })
   t.strictSame(await cluster.exit, [1, null])
-  t.equal(cluster.stderr(), 'Redis has ended (3): No luck today\n')
+  t.equal(cluster.stderr(), 'redis-server exited (3): No luck today\n')
 })

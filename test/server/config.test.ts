@@ -1,7 +1,7 @@
 import t from 'tap'
 import { readConfig } from '../../server/config.ts'
 
-t.test('nothing has to be set', async t => {
+t.test('every variable has a default', async t => {
   t.strictSame({ ...readConfig({}) }, {
     HOST: '127.0.0.1',
     PORT: 3_000,
@@ -20,38 +20,38 @@ t.test('nothing has to be set', async t => {
   })
 })
 
-t.test('what is set is taken, and what is no business of ours is not', async t => {
+t.test('variables are read, and unknown ones are ignored', async t => {
   const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
   t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
-t.test('a wrong value is refused with a line that names it', async t => {
+t.test('an invalid value is rejected with a line that names the variable', async t => {
   const rows: Array<[NodeJS.ProcessEnv, string]> = [
-    [{ HOST: '' }, 'HOST must NOT have fewer than 1 characters, and it is ""'],
-    [{ PORT: 'http' }, 'PORT must be integer, and it is "http"'],
-    [{ PORT: '65536' }, 'PORT must be <= 65535, and it is "65536"'],
-    [{ PORT: '80.5' }, 'PORT must be integer, and it is "80.5"'],
-    [{ CHAT_INTERVAL_MS: '-1' }, 'CHAT_INTERVAL_MS must be >= 0, and it is "-1"'],
-    [{ CORS_ORIGIN: '*' }, 'CORS_ORIGIN must be origins such as https://example.com, divided by commas, and it is "*"'],
-    [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, divided by commas, and it is "https://a.example/"'],
-    [{ LLM_BASE_URL: 'localhost:8080' }, 'LLM_BASE_URL must be an address such as https://api.openai.com/v1'],
-    [{ LLM_API_KEY: 'two words' }, 'LLM_API_KEY must be printable ASCII without spaces, which a header can carry'],
-    [{ MARKET_SYMBOLS: '201' }, 'MARKET_SYMBOLS must be <= 200, and it is "201"'],
-    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is "loud"'],
-    [{ PORT: '-1', LOG_LEVEL: '' }, 'PORT must be >= 0, and it is "-1"\nLOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent, and it is ""']
+    [{ HOST: '' }, 'HOST must not be empty; received ""'],
+    [{ PORT: 'http' }, 'PORT must be integer; received "http"'],
+    [{ PORT: '65536' }, 'PORT must be <= 65535; received "65536"'],
+    [{ PORT: '80.5' }, 'PORT must be integer; received "80.5"'],
+    [{ CHAT_INTERVAL_MS: '-1' }, 'CHAT_INTERVAL_MS must be >= 0; received "-1"'],
+    [{ CORS_ORIGIN: '*' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "*"'],
+    [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "https://a.example/"'],
+    [{ LLM_BASE_URL: 'localhost:8080' }, 'LLM_BASE_URL must be a URL such as https://api.openai.com/v1'],
+    [{ LLM_API_KEY: 'two words' }, 'LLM_API_KEY must be printable ASCII without spaces, because it is sent in a header'],
+    [{ MARKET_SYMBOLS: '201' }, 'MARKET_SYMBOLS must be <= 200; received "201"'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent; received "loud"'],
+    [{ PORT: '-1', LOG_LEVEL: '' }, 'PORT must be >= 0; received "-1"\nLOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent; received ""']
   ]
   for (const [env, message] of rows) t.throws(() => readConfig(env), { message })
 })
 
-t.test('a token that no header can carry is refused, and not shown', async t => {
+t.test('a token that does not fit into a header is rejected without showing it', async t => {
   for (const token of ['two words', 'schlüssel', 'line\n']) {
-    t.throws(() => readConfig({ PUBLISH_TOKEN: token }), { message: 'PUBLISH_TOKEN must be printable ASCII without spaces, which a header can carry' })
+    t.throws(() => readConfig({ PUBLISH_TOKEN: token }), { message: 'PUBLISH_TOKEN must be printable ASCII without spaces, because it is sent in a header' })
   }
 })
 
-t.test('where Redis cannot be is refused, and not shown, since it may hold a password', async t => {
+t.test('an invalid Redis URL is rejected without showing it, since it may contain a password', async t => {
   for (const url of ['localhost:6379', 'http://localhost', 'redis://:secret@host:port', 'redis://user:secret%@host', 'redis://:secret@host/name', 'redis://[', ' ']) {
-    t.throws(() => readConfig({ REDIS_URL: url }), { message: 'REDIS_URL must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS' }, url)
+    t.throws(() => readConfig({ REDIS_URL: url }), { message: 'REDIS_URL must be a URL such as redis://127.0.0.1:6379, or rediss:// for TLS' }, url)
   }
   for (const url of ['redis://localhost', 'redis://localhost/', 'redis://:secret@host:6379', 'rediss://user:@host/15']) t.equal(readConfig({ REDIS_URL: url }).REDIS_URL, url)
 })

@@ -6,17 +6,17 @@ import { demo } from '../fixtures/demo.ts'
 
 const QUESTION: Message[] = [{ role: 'user', content: 'repeat: one two' }]
 
-async function collect (answer: ReturnType<typeof languageModel>, messages = QUESTION): Promise<{ events: unknown[], answered: unknown }> {
-  const answering = answer(messages, new AbortController().signal)
+async function collect (answer: ReturnType<typeof languageModel>, messages = QUESTION): Promise<{ events: unknown[], result: unknown }> {
+  const iterator = answer(messages, new AbortController().signal)
   const events: unknown[] = []
   for (;;) {
-    const { done, value } = await answering.next()
-    if (done === true) return { events, answered: value }
+    const { done, value } = await iterator.next()
+    if (done === true) return { events, result: value }
     events.push([value.fields.event, value.data.text])
   }
 }
 
-/** A model that answers with these deltas. */
+/** A model that answers every request with these deltas. */
 async function upstream (t: Test, deltas: object[], finish = 'stop'): Promise<{ url: string, requests: Array<{ headers: Record<string, unknown>, body: unknown }> }> {
   const app = fastify()
   const requests: Array<{ headers: Record<string, unknown>, body: unknown }> = []
@@ -30,22 +30,22 @@ async function upstream (t: Test, deltas: object[], finish = 'stop'): Promise<{ 
   return { url: `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1`, requests }
 }
 
-t.test('a model is asked as the configuration says', async t => {
+t.test('the request follows the configuration', async t => {
   const { url, requests } = await upstream(t, [{ reasoning_content: 'Hm' }, { content: 'Hi' }, { refusal: 'No' }, { tool_calls: [{ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }] }], 'length')
   const answer = languageModel(fastify(), readConfig({ LLM_BASE_URL: url, LLM_API_KEY: 'secret', LLM_MODEL: 'm-1' }))
-  const { events, answered } = await collect(answer)
+  const { events, result } = await collect(answer)
   t.strictSame(events, [['reasoning', 'Hm'], ['delta', 'Hi'], ['delta', 'No']])
-  t.strictSame(answered, { finishReason: 'length', usage: null })
+  t.strictSame(result, { finishReason: 'length', usage: null })
   t.match(requests, [{ headers: { authorization: 'Bearer secret' }, body: { model: 'm-1', messages: QUESTION } }])
 })
 
-t.test('no key is no key', async t => {
+t.test('no authorization is sent without a key', async t => {
   const { url, requests } = await upstream(t, [])
   await collect(languageModel(fastify(), readConfig({ LLM_BASE_URL: url })))
   t.equal(requests[0]!.headers.authorization, undefined)
 })
 
-t.test('without an address it is the built-in model, wherever the server listens', async t => {
+t.test('without a base URL, the built-in model is used on any listening address', async t => {
   for (const host of ['127.0.0.1', '0.0.0.0', '::1', '::']) {
     t.test(host, async t => {
       const { app } = await demo(t, {}, host)

@@ -52,7 +52,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.strictSame(await server.exit, [0, null])
     t.ok(performance.now() - sent < 5_000, 'it waits for nobody')
     const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
-    t.ok(lines.some(({ msg }) => msg === `${signal}: ending 1 streams`), 'which the log tells, in JSON where there is no terminal')
+    t.ok(lines.some(({ msg }) => msg === `received ${signal}; streams to close: 1`), 'which the log tells, in JSON where there is no terminal')
     t.equal(server.stderr(), '')
   })
 }
@@ -73,13 +73,13 @@ t.test('a port that is in use is one clear line, and exit code 1', async t => {
   const { port } = taken.address() as net.AddressInfo
   const server = start(t, { PORT: String(port) })
   t.strictSame(await server.exit, [1, null])
-  t.equal(server.stderr(), `cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`)
+  t.equal(server.stderr(), `Cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`)
 })
 
 t.test('a wrong value is one clear line, and exit code 1', async t => {
   const server = start(t, { CHAT_INTERVAL_MS: 'soon' })
   t.strictSame(await server.exit, [1, null])
-  t.equal(server.stderr(), 'CHAT_INTERVAL_MS must be integer, and it is "soon"\n')
+  t.equal(server.stderr(), 'CHAT_INTERVAL_MS must be integer; received "soon"\n')
 })
 
 t.test('an error that nobody has caught is logged, and ends the process with 1', async t => {

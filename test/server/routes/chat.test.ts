@@ -7,15 +7,15 @@ import { demo, saying } from '../../fixtures/demo.ts'
 
 const QUESTION = { messages: [{ role: 'user', content: 'What is SSE?' }] }
 
-async function scene (t: Test, model = saying('Hel', 'lo')): Promise<FastifyInstance> {
+async function setup (t: Test, model = saying('Hel', 'lo')): Promise<FastifyInstance> {
   const { app } = await build(t)
   await app.register(chat, model)
   return app
 }
 
-interface Asked { status: number, body: { id: string, url: string, code: string }, headers: Record<string, unknown> }
+interface Started { status: number, body: { id: string, url: string, code: string }, headers: Record<string, unknown> }
 
-async function ask (app: FastifyInstance, payload: unknown = QUESTION, headers: Record<string, string> = {}): Promise<Asked> {
+async function start (app: FastifyInstance, payload: unknown = QUESTION, headers: Record<string, string> = {}): Promise<Started> {
   const response = await app.inject({ method: 'POST', url: '/chat', payload: payload as object, headers })
   return { status: response.statusCode, headers: response.headers, body: response.json() }
 }
@@ -28,10 +28,10 @@ async function watch (app: FastifyInstance, url: string, headers: Record<string,
 
 const HELLO = [['sse-ready', {}], ['delta', { text: 'Hel' }], ['delta', { text: 'lo' }], ['done', { finishReason: 'stop', usage: null }]]
 
-t.test('an answer is asked for, and then watched, as often as need be', async t => {
+t.test('an answer is started once and can be watched many times', async t => {
   const model = saying('Hel', 'lo')
-  const app = await scene(t, model)
-  const { status, body: { id, url }, headers } = await ask(app)
+  const app = await setup(t, model)
+  const { status, body: { id, url }, headers } = await start(app)
   t.equal(status, 201)
   t.equal(url, `/chat/${id}`)
   t.equal(headers['location'], url)
@@ -39,27 +39,27 @@ t.test('an answer is asked for, and then watched, as often as need be', async t 
   t.strictSame(first.events, HELLO)
   t.strictSame((await watch(app, url)).events, HELLO)
   t.equal((await watch(app, url, { 'last-event-id': first.last })).status, 204)
-  t.strictSame(model.asked, [QUESTION.messages], 'the model was asked once')
+  t.strictSame(model.asked, [QUESTION.messages], 'the model is called once')
 })
 
-t.test('a request that is repeated with its key begins nothing', async t => {
+t.test('a request repeated with its idempotency key starts nothing', async t => {
   const model = saying('Hello')
-  const app = await scene(t, model)
+  const app = await setup(t, model)
   const key = { 'idempotency-key': 'key' }
-  const [first, again] = [await ask(app, QUESTION, key), await ask(app, { messages: [{ content: 'What is SSE?', role: 'user' }] }, key)]
+  const [first, again] = [await start(app, QUESTION, key), await start(app, { messages: [{ content: 'What is SSE?', role: 'user' }] }, key)]
   t.strictSame([first.status, again.status], [201, 200])
   t.equal(again.body.id, first.body.id)
-  const other = await ask(app, { messages: [{ role: 'user', content: 'Something else' }] }, key)
+  const other = await start(app, { messages: [{ role: 'user', content: 'Something else' }] }, key)
   t.strictSame([other.status, other.body.code], [422, 'SSE_ERR_IDEMPOTENCY_KEY'])
-  t.not((await ask(app, QUESTION, { 'idempotency-key': 'other' })).body.id, first.body.id)
-  t.not((await ask(app)).body.id, (await ask(app)).body.id)
+  t.not((await start(app, QUESTION, { 'idempotency-key': 'other' })).body.id, first.body.id)
+  t.not((await start(app)).body.id, (await start(app)).body.id)
   t.equal(model.asked.length, 4)
 })
 
-t.test('an answer is stopped', async t => {
+t.test('DELETE stops an answer', async t => {
   const model = saying('Hel', new Promise(() => {}), 'lo')
-  const app = await scene(t, model)
-  const { body: { url } } = await ask(app)
+  const app = await setup(t, model)
+  const { body: { url } } = await start(app)
   const watching = watch(app, url)
   const stop = async (url: string): Promise<number> => (await app.inject({ method: 'DELETE', url })).statusCode
   t.strictSame([await stop(url), await stop(url)], [204, 204])
@@ -68,15 +68,15 @@ t.test('an answer is stopped', async t => {
   t.equal(model.signals[0]!.aborted, true)
 })
 
-t.test('a model that fails says no more of it than a person needs', async t => {
-  const app = await scene(t, saying('Hel', new Error('the key is 1234')))
-  const { body: { url } } = await ask(app)
+t.test('the failure of a model is reported without internal details', async t => {
+  const app = await setup(t, saying('Hel', new Error('the key is 1234')))
+  const { body: { url } } = await start(app)
   const { events } = await watch(app, url)
   t.strictSame(events.slice(1), [['delta', { text: 'Hel' }], ['failed', { code: 'producer_failed', message: 'It failed on the server', retryable: false }]])
 })
 
-t.test('what nobody has asked for is not there', async t => {
-  const app = await scene(t)
+t.test('an unknown id is answered with 404', async t => {
+  const app = await setup(t)
   for (const id of ['x', 'a:b', 'x'.repeat(65), '%00']) {
     for (const method of ['GET', 'DELETE'] as const) {
       const { statusCode, body } = await app.inject({ method, url: `/chat/${id}` })
@@ -86,7 +86,7 @@ t.test('what nobody has asked for is not there', async t => {
   }
 })
 
-t.test('what is no question is refused', async t => {
+t.test('an invalid request is refused', async t => {
   const { app } = await demo(t)
   const message = { role: 'user', content: 'x' }
   const rows: Array<[payload: unknown, status: number]> = [
@@ -102,13 +102,13 @@ t.test('what is no question is refused', async t => {
     [{ messages: [{ role: 'user', content: 'x'.repeat(65_536) }] }, 413],
     [{ messages: Array.from({ length: 100 }, () => message) }, 201]
   ]
-  for (const [payload, status] of rows) t.equal((await ask(app, payload)).status, status, JSON.stringify(payload).slice(0, 60))
-  t.equal((await ask(app, { messages: [message] }, { 'idempotency-key': 'ü' })).status, 400)
+  for (const [payload, status] of rows) t.equal((await start(app, payload)).status, status, JSON.stringify(payload).slice(0, 60))
+  t.equal((await start(app, { messages: [message] }, { 'idempotency-key': 'ü' })).status, 400)
 })
 
-t.test('the built-in model is asked over HTTP, like any other', async t => {
+t.test('the built-in model is requested over HTTP like any other', async t => {
   const { app } = await demo(t)
-  const { body: { url } } = await ask(app, { messages: [{ role: 'user', content: 'repeat: one two three' }] })
+  const { body: { url } } = await start(app, { messages: [{ role: 'user', content: 'repeat: one two three' }] })
   const { events } = await watch(app, url)
   t.equal(events.filter(([type]) => type === 'delta').map(([, data]) => (data as { text: string }).text).join(''), 'one two three')
   t.match(events.at(-1), ['done', { finishReason: 'stop', usage: { inputTokens: Number, outputTokens: Number, totalTokens: Number } }])

@@ -2,17 +2,17 @@ import t from 'tap'
 import { health } from '../../../server/routes/health.ts'
 import { build } from '../../fixtures/app.ts'
 
-t.test('a server is alive, whether or not it can do its work, and ready when it can', async t => {
+t.test('/healthz always answers 200, /readyz only while the server is ready', async t => {
   const { app } = await build(t)
   let ready = false
   app.register(health, { isReady: () => ready })
-  const ask = async (url: string): Promise<unknown[]> => {
+  const get = async (url: string): Promise<unknown[]> => {
     const { statusCode, body } = await app.inject(url)
     return [statusCode, JSON.parse(body)]
   }
-  t.strictSame(await ask('/healthz'), [200, { status: 'ok' }])
-  t.match(await ask('/readyz'), [503, { code: 'NOT_READY', message: 'This server has no connection to Redis' }])
+  t.strictSame(await get('/healthz'), [200, { status: 'ok' }])
+  t.match(await get('/readyz'), [503, { code: 'NOT_READY', message: 'This server is not connected to Redis' }])
   ready = true
-  t.strictSame(await ask('/healthz'), [200, { status: 'ok' }])
-  t.strictSame(await ask('/readyz'), [200, { status: 'ready' }])
+  t.strictSame(await get('/healthz'), [200, { status: 'ok' }])
+  t.strictSame(await get('/readyz'), [200, { status: 'ready' }])
 })

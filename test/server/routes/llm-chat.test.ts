@@ -9,7 +9,7 @@ import { demo, saying } from '../../fixtures/demo.ts'
 
 const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await new Promise(resolve => { setImmediate(resolve) }) }
 
-t.test('what the model says goes to who has asked, piece by piece', async t => {
+t.test('the answer of the model is relayed piece by piece', async t => {
   const { app } = await build(t)
   await app.register(llmChat, saying('Hel', 'lo'))
   const { body } = await app.inject('/llmChat?q=Hi')
@@ -18,7 +18,7 @@ t.test('what the model says goes to who has asked, piece by piece', async t => {
   ])
 })
 
-t.test('the stream is open before the model has said anything', async t => {
+t.test('the stream opens before the model answers', async t => {
   const { app, listen } = await build(t)
   const model = saying(new Promise(() => {}))
   await app.register(llmChat, model)
@@ -28,7 +28,7 @@ t.test('the stream is open before the model has said anything', async t => {
   await until(() => model.signals[0]?.aborted === true)
 })
 
-t.test('a model that fails is an event', async t => {
+t.test('the failure of the model is sent as an event', async t => {
   const { app, logs } = await build(t)
   await app.register(llmChat, saying('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy', retryable: true })))
   const { statusCode, body } = await app.inject('/llmChat?q=Hi')
@@ -37,58 +37,63 @@ t.test('a model that fails is an event', async t => {
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'a source of an event stream failed' }])
 })
 
-t.test('an answer that takes too long is one that has failed', async t => {
+t.test('an answer that takes too long fails', async t => {
   const { app, listen } = await build(t)
   const model = saying('Hel', new Promise(() => {}))
   await app.register(llmChat, { ...model, timeout: 1_000 })
   const { body } = await call(new URL('/llmChat?q=Hi', await listen())).answer()
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [
-    ['delta', { text: 'Hel' }], ['failed', { code: 'timeout', message: 'It took too long', retryable: true }]
+    ['delta', { text: 'Hel' }], ['failed', { code: 'timeout', message: 'The answer took too long', retryable: true }]
   ])
   t.equal(model.signals[0]!.aborted, true)
 })
 
-/** A model that takes requests and says what it is told; `closed` when who has asked is gone. */
-async function rawModel (t: Test, answer: string): Promise<{ base: string, asked: () => number, closed: () => number, sent: () => number }> {
+/**
+ * A model on a bare socket. It writes `head` and, unless that is empty, an endless answer.
+ *
+ * @returns its base URL, and how many requests it has received, how many of their connections have closed and how many
+ * bytes it has sent
+ */
+async function rawModel (t: Test, head: string): Promise<{ base: string, requests: () => number, closed: () => number, sent: () => number }> {
   let closed = 0
-  let asked = 0
+  let requests = 0
   let sent = 0
   const server = net.createServer(socket => {
     socket.on('error', () => {})
     socket.once('data', () => {
-      asked++
+      requests++
       socket.on('close', () => { closed++ })
-      socket.write(answer)
-      if (answer === '') return
+      socket.write(head)
+      if (head === '') return
       const piece = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x'.repeat(10_000) } }] })}\n\n`
       const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`
-      const more = (): void => {
+      const fill = (): void => {
         while (!socket.destroyed) {
           sent += chunk.length
           if (!socket.write(chunk)) return
         }
       }
-      socket.on('drain', more)
-      more()
+      socket.on('drain', fill)
+      fill()
     })
   })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => server.close())
-  return { base: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}/v1`, asked: () => asked, closed: () => closed, sent: () => sent }
+  return { base: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}/v1`, requests: () => requests, closed: () => closed, sent: () => sent }
 }
 
 const STREAM = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
 
-t.test('who leaves takes the request to the model along, at whatever moment', async t => {
-  for (const answer of ['', STREAM]) {
-    const { base, asked, closed } = await rawModel(t, answer)
+t.test('a disconnect aborts the request to the model at any moment', async t => {
+  for (const head of ['', STREAM]) {
+    const { base, requests, closed } = await rawModel(t, head)
     const { app, listen } = await build(t)
     await app.register(llmChat, { answer: languageModel(app, readConfig({ LLM_BASE_URL: base })) })
     const url = new URL('/llmChat?q=Hi', await listen())
     for (let times = 1; times <= 10; times++) {
       const { request, response } = call(url)
       await response
-      await until(() => asked() === times)
+      await until(() => requests() === times)
       request.destroy()
       await until(() => closed() === times)
     }
@@ -96,14 +101,14 @@ t.test('who leaves takes the request to the model along, at whatever moment', as
   }
 })
 
-t.test('a client that does not read makes the model wait', async t => {
+t.test('a client that does not read slows the model down', async t => {
   const { base, sent, closed } = await rawModel(t, STREAM)
   const { app, listen } = await build(t)
   await app.register(llmChat, { answer: languageModel(app, readConfig({ LLM_BASE_URL: base })) })
   const { request, response } = call(new URL('/llmChat?q=Hi', await listen()))
   const message = await response
   message.pause()
-  // What the kernel and the streams between hold is full when nothing moves any more.
+  // All buffers in between are full when the number stops growing.
   let before = -1
   while (before !== sent()) {
     before = sent()
@@ -117,7 +122,7 @@ t.test('a client that does not read makes the model wait', async t => {
   await until(() => closed() === 1)
 })
 
-t.test('a question has to be one', async t => {
+t.test('a question must have 1 to 8000 characters', async t => {
   const { app } = await demo(t)
   for (const query of ['', '?q=', `?q=${'x'.repeat(8_001)}`]) t.equal((await app.inject(`/learn/llmChat${query}`)).statusCode, 400)
   const { headers, body } = await app.inject({ url: '/learn/llmChat?q=repeat:%20one%20two', headers: { origin: 'http://a.example' } })

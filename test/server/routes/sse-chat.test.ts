@@ -10,12 +10,12 @@ import { call, decode } from '../../fixtures/client.ts'
 const { cases } = JSON.parse(readFileSync(new URL('../../fixtures/vectors/spring-sse-emitter.json', import.meta.url), 'utf8')) as {
   cases: Array<{ name: string, springBody: string }>
 }
-const SEED = cases.find(({ name }) => name === 'seed')!.springBody
+const SPRING_BODY = cases.find(({ name }) => name === 'seed')!.springBody
 
-interface Chat { app: FastifyInstance, url: URL, logs: LogLine[] }
+interface Setup { app: FastifyInstance, url: URL, logs: LogLine[] }
 
-/** @param onLog hears each message of the log before it is written */
-async function chat (t: Test, interval: number, onLog: (message: string) => void = () => {}): Promise<Chat> {
+/** @param onLog called with each log message before it is written */
+async function setup (t: Test, interval: number, onLog: (message: string) => void = () => {}): Promise<Setup> {
   const logs: LogLine[] = []
   const write = (text: string): void => {
     const line: LogLine = JSON.parse(text)
@@ -27,8 +27,8 @@ async function chat (t: Test, interval: number, onLog: (message: string) => void
   return { app, logs, url: new URL('/learn/sseChat', await app.listen({ port: 0, host: '127.0.0.1' })) }
 }
 
-t.test('the body is the seed\'s, byte for byte, line by line as time passes', async t => {
-  const { url, logs } = await chat(t, 60)
+t.test('the body equals that of Spring byte for byte, one line per interval', async t => {
+  const { url, logs } = await setup(t, 60)
   url.searchParams.set('name', 'Thread-2')
   const response = await call(url).response
   const start = performance.now()
@@ -40,21 +40,21 @@ t.test('the body is the seed\'s, byte for byte, line by line as time passes', as
   })
   await once(response, 'end')
   const end = performance.now() - start
-  t.equal(body, SEED)
-  t.equal(times.length, 10, '"start" and the first line come together')
+  t.equal(body, SPRING_BODY)
+  t.equal(times.length, 10, '"start" and the first line arrive together')
   for (const [index, time] of times.entries()) t.ok(time > index * 60 - 20 && time < index * 60 + 200, `${time} ms`)
-  t.ok(end > 10 * 60 - 20, 'the end comes as long after the tenth')
+  t.ok(end > 10 * 60 - 20, 'the stream ends one interval after the tenth line')
   await sleep(20)
-  const said = logs.map(({ msg }) => msg)
-  t.strictSame(said.filter(msg => /^Thread-2|^start return sse$|^sse /.test(msg)), [
+  const messages = logs.map(({ msg }) => msg)
+  t.strictSame(messages.filter(msg => /^Thread-2|^start return sse$|^sse /.test(msg)), [
     'start return sse',
     ...Array.from({ length: 10 }, (_, index) => `Thread-2: the next index:${index + 1}`),
     'sse complete'
   ])
 })
 
-t.test('a name is needed, once, and not too long', async t => {
-  const { app } = await chat(t, 0)
+t.test('exactly one name of 1 to 200 characters is required', async t => {
+  const { app } = await setup(t, 0)
   for (const query of ['', '?name=', '?name=a&name=b', `?name=${'x'.repeat(201)}`]) {
     const response = await app.inject(`/learn/sseChat${query}`)
     t.equal(response.statusCode, 400, query.slice(0, 20))
@@ -63,8 +63,8 @@ t.test('a name is needed, once, and not too long', async t => {
   t.equal((await app.inject(`/learn/sseChat?name=${'x'.repeat(200)}`)).statusCode, 200)
 })
 
-t.test('line breaks in a name harm nobody, on the wire or in the log', async t => {
-  const { app, logs } = await chat(t, 0)
+t.test('line breaks in a name break neither the stream nor the log', async t => {
+  const { app, logs } = await setup(t, 0)
   const name = 'a\n\nevent: evil\r\ndata: \u001b[2J'
   const { body } = await app.inject(`/learn/sseChat?name=${encodeURIComponent(name)}`)
   const { events } = decode(body)
@@ -74,8 +74,8 @@ t.test('line breaks in a name harm nobody, on the wire or in the log', async t =
   t.notOk(logs.some(({ msg }) => /\p{Cc}/u.test(msg)))
 })
 
-t.test('a client that leaves ends the talk', async t => {
-  const { app, url, logs } = await chat(t, 50)
+t.test('a disconnect ends the chat', async t => {
+  const { app, url, logs } = await setup(t, 50)
   url.searchParams.set('name', 'x')
   const { request, response } = call(url)
   await once(await response, 'data')
@@ -83,12 +83,12 @@ t.test('a client that leaves ends the talk', async t => {
   while (app.sse.size > 0) await sleep(5)
   await sleep(120)
   t.match(logs.find(({ msg }) => msg === 'sse complete'), { reason: 'client' })
-  t.ok(logs.filter(({ msg }) => msg.startsWith('x: ')).length <= 2, 'nothing is said to nobody')
+  t.ok(logs.filter(({ msg }) => msg.startsWith('x: ')).length <= 2, 'no line is generated after the disconnect')
   t.strictSame(logs.filter(({ level }) => level >= 40), [])
 })
 
-t.test('an error is logged as such, and ends the stream', async t => {
-  const { app, logs } = await chat(t, 0, message => { if (message.endsWith('index:3')) throw new Error('the disk is full') })
+t.test('an error is logged and ends the stream', async t => {
+  const { app, logs } = await setup(t, 0, message => { if (message.endsWith('index:3')) throw new Error('the disk is full') })
   const { body } = await app.inject('/learn/sseChat?name=x')
   t.strictSame(decode(body).events.map(({ event, data }) => event ?? data), ['start', 'x: the next index:1', 'x: the next index:2', 'sse-error'])
   await sleep(10)

@@ -7,17 +7,17 @@ import { uiChat } from '../../../server/routes/ui-chat.ts'
 
 const message = (text: string): UIMessage => ({ id: 'm1', role: 'user', parts: [{ type: 'text', text }, { type: 'step-start' }] })
 
-interface Scene {
+interface Setup {
   transport: DefaultChatTransport<UIMessage>
   model: ReturnType<typeof saying>
   url: URL
-  /** Asks as `useChat` does. */
+  /** Sends a message the way `useChat` does. */
   send: (text?: string, options?: { chatId?: string, signal?: AbortSignal }) => Promise<ReadableStream<UIMessageChunk>>
-  /** Comes back as `useChat` with `resume` does. */
+  /** Reconnects the way `useChat` with `resume` does. */
   resume: (chatId?: string) => Promise<ReadableStream<UIMessageChunk> | null>
 }
 
-async function scene (t: Test, model = saying('Hel', 'lo')): Promise<Scene> {
+async function setup (t: Test, model = saying('Hel', 'lo')): Promise<Setup> {
   const { app, listen } = await build(t)
   await app.register(uiChat, model)
   const url = await listen()
@@ -32,7 +32,7 @@ async function scene (t: Test, model = saying('Hel', 'lo')): Promise<Scene> {
   }
 }
 
-/** What the SDK makes of it: the message as it is at the end. */
+/** The complete message as read by the SDK. */
 async function read (stream: ReadableStream<UIMessageChunk>): Promise<UIMessage> {
   let last: UIMessage | undefined
   for await (const message of readUIMessageStream({ stream, terminateOnError: true })) last = message
@@ -41,52 +41,52 @@ async function read (stream: ReadableStream<UIMessageChunk>): Promise<UIMessage>
 
 const textOf = ({ parts }: UIMessage): string => parts.map(part => part.type === 'text' ? part.text : '').join('')
 
-t.test('the SDK reads an answer as one of its own', async t => {
-  const { send, model } = await scene(t)
+t.test('the SDK reads an answer', async t => {
+  const { send, model } = await setup(t)
   const answer = await read(await send())
   t.equal(textOf(answer), 'Hello')
   t.match(answer, { role: 'assistant', id: String })
   t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]])
 })
 
-t.test('and comes back to it after a reload', async t => {
+t.test('the SDK resumes an answer after a reload', async t => {
   let go = (): void => {}
-  const { send, resume } = await scene(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
-  const leaving = new AbortController()
-  await send('Hi', { signal: leaving.signal })
-  leaving.abort()
-  const back = await resume()
-  const other = await resume()
+  const { send, resume } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const page = new AbortController()
+  await send('Hi', { signal: page.signal })
+  page.abort()
+  const reloaded = await resume()
+  const otherTab = await resume()
   go()
-  const [one, two] = [await read(back!), await read(other!)]
+  const [one, two] = [await read(reloaded!), await read(otherTab!)]
   t.equal(textOf(one), 'Hello')
-  t.strictSame(two, one, 'the same message in every tab')
-  t.equal(await resume(), null, 'when it is over there is nothing to resume')
+  t.strictSame(two, one, 'every tab shows the same message')
+  t.equal(await resume(), null, 'an answer that has ended is not resumed')
   t.equal(await resume('unknown'), null)
 })
 
-t.test('a request that is sent again while it is answered asks the model once', async t => {
+t.test('a request repeated while it is being answered calls the model once', async t => {
   let go = (): void => {}
-  const { send, model } = await scene(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const { send, model } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
   const streams = [await send(), await send()]
   go()
   t.strictSame(await Promise.all(streams.map(async stream => textOf(await read(stream)))), ['Hello', 'Hello'])
   t.equal(model.asked.length, 1)
-  t.equal(textOf(await read(await send())), 'Hello', 'asked again later, it is a new question')
+  t.equal(textOf(await read(await send())), 'Hello', 'after the answer it is a new question')
   t.equal(model.asked.length, 2)
 })
 
-t.test('so does one that is sent twice at the same moment', async t => {
+t.test('simultaneous identical requests call the model once', async t => {
   let go = (): void => {}
-  const { send, model } = await scene(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const { send, model } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
   const streams = await Promise.all([send(), send()])
   go()
   t.strictSame(await Promise.all(streams.map(async stream => textOf(await read(stream)))), ['Hello', 'Hello'])
   t.equal(model.asked.length, 1)
 })
 
-t.test('another question ends the answer before it', async t => {
-  const { send, model, resume } = await scene(t, saying('Hel', new Promise(() => {})))
+t.test('a new question stops the answer to the previous one', async t => {
+  const { send, model, resume } = await setup(t, saying('Hel', new Promise(() => {})))
   const first = await send('Hi')
   const second = await send('Hello')
   await read(first)
@@ -95,8 +95,8 @@ t.test('another question ends the answer before it', async t => {
   await (await resume())!.cancel()
 })
 
-t.test('an answer is stopped', async t => {
-  const { send, url, resume } = await scene(t, saying('Hel', new Promise(() => {})))
+t.test('DELETE stops an answer', async t => {
+  const { send, url, resume } = await setup(t, saying('Hel', new Promise(() => {})))
   const stream = await send()
   const stop = async (chatId: string): Promise<number> => (await call(new URL(`/api/chat/${chatId}`, url), { method: 'DELETE' }).answer()).status
   t.strictSame([await stop('c'), await stop('c'), await stop('unknown')], [204, 204, 404])
@@ -104,27 +104,27 @@ t.test('an answer is stopped', async t => {
   t.equal(await resume(), null)
 })
 
-t.test('a model that fails is an error to the SDK', async t => {
-  const { send } = await scene(t, saying('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy' })))
+t.test('the failure of the model is an error in the SDK', async t => {
+  const { send } = await setup(t, saying('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy' })))
   await t.rejects(read(await send()), { message: 'Busy' })
 })
 
-t.test('its wire is that of the protocol', async t => {
-  const { url, model } = await scene(t)
+t.test('the bytes follow the protocol of the SDK', async t => {
+  const { url, model } = await setup(t)
   const payload = JSON.stringify({ id: 'c', trigger: 'submit-message', messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text' }, { type: 'text', text: 'Hi' }] }] })
   const { status, headers, body } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json' } }, payload).answer()
   t.equal(status, 200)
-  t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]], 'a part without text says nothing')
+  t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]], 'a part without text is ignored')
   t.equal(headers['x-vercel-ai-ui-message-stream'], 'v1')
   const { events } = decode(body)
   t.ok(events.every(({ event }) => event === undefined))
   t.equal(events.at(-1)!.data, '[DONE]')
   t.strictSame(events.slice(0, -1).map(({ data }) => JSON.parse(data).type), ['start', 'start-step', 'text-start', 'text-delta', 'text-delta', 'text-end', 'finish-step', 'finish'])
-  t.ok(body.split('\n').every(line => line === '' || line.startsWith('data: ')), 'with the space that some clients cut at')
+  t.ok(body.split('\n').every(line => line === '' || line.startsWith('data: ')), 'every line starts with "data: "')
 })
 
-t.test('what is no request of the SDK is refused', async t => {
-  const { url } = await scene(t)
+t.test('an invalid request is answered with 400', async t => {
+  const { url } = await setup(t)
   for (const payload of [{}, { id: 'c' }, { id: 'c', messages: [] }, { id: '', messages: [message('x')] }, { id: 'c', messages: [{ role: 'user' }] }]) {
     const { status } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json' } }, JSON.stringify(payload)).answer()
     t.equal(status, 400, JSON.stringify(payload))
