@@ -163,7 +163,7 @@ t.test('reply.sse() is refused where no stream can be opened', async t => {
     app.get('/', async (_request, reply) => reply.sse())
     const response = await app.inject('/')
     t.equal(response.statusCode, 500)
-    t.match(response.json(), { code: 'SSE_ERR_NOT_READY', message: /`await app.register\(sse\)` first/ })
+    t.match(response.json(), { code: 'SSE_ERR_NOT_READY', message: /; await app\.register\(sse\) before declaring the route$/ })
   })
 
   t.test('outside the handler', async t => {

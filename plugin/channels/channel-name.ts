@@ -1,9 +1,9 @@
-import { inspect } from 'node:util'
 import { SSE_ERR_CHANNEL } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 
 /** Returns the name of a channel. @throws SSE_ERR_CHANNEL unless it is 1 to 255 characters without control characters */
 export function channelName (name: unknown): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof name === 'string' && /^[^\0-\x1f\x7f]{1,255}$/.test(name)) return name
-  throw new SSE_ERR_CHANNEL(inspect(name, { depth: 0, maxStringLength: 80 }))
+  throw new SSE_ERR_CHANNEL(describe(name))
 }

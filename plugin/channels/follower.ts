@@ -1,8 +1,8 @@
-import { inspect } from 'node:util'
 import type { SsePage } from './broker.ts'
 import { Deferred } from '../base/deferred.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 import { encode } from '../wire/event.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
 import { Batch, Seat, type Delivery, type Topic, type TopicFollower } from './topic.ts'
@@ -144,7 +144,7 @@ export class Follower implements TopicFollower {
     const first = this.#first ?? names[0]!
     const partition = broker.partition?.(first)
     for (const name of names) {
-      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(inspect(first), inspect(name))
+      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(describe(first), describe(name))
     }
     this.#first = first
   }

@@ -1,6 +1,6 @@
-import { inspect } from 'node:util'
 import type { SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
 
 /** The fields of a payload besides its data. */
@@ -23,7 +23,7 @@ export interface SsePublishFields extends PayloadFields {
 /** @throws SSE_ERR_EVENT unless the key is undefined or a string of 1 to 255 characters */
 export function assertIdempotencyKey (key: unknown): void {
   if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= 255)) return
-  throw new SSE_ERR_EVENT(`has the idempotency key ${inspect(key, { depth: 0, maxStringLength: 80 })}: it must be a string of 1 to 255 characters`)
+  throw new SSE_ERR_EVENT(`An idempotency key must be a string of 1 to 255 characters; received ${describe(key)}`)
 }
 
 /**
@@ -34,10 +34,10 @@ export function assertIdempotencyKey (key: unknown): void {
 export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
   const { key, event, retry, comment } = fields
   assertUnreserved(fields)
-  if ('id' in fields) throw new SSE_ERR_EVENT('has an id, which is for the broker to give')
-  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`has the key ${inspect(key, { depth: 0 })}: it must be a string`)
+  if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')
+  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`Event field \`key\` must be a string; received ${describe(key)}`)
   const text = serialize(data, serializer)
-  if (text === undefined) throw new SSE_ERR_EVENT('has no data, without which no client would notice it')
+  if (text === undefined) throw new SSE_ERR_EVENT('A published event must have data, because clients ignore events without data')
   encode(text, 'key' in fields ? withoutKey(fields) : fields, false)
   // An empty type is the same as none.
   return { data: text, event: event || undefined, retry, comment, key }

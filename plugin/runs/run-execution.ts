@@ -116,7 +116,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> {
-    if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`has the type "${fields.event}", which ends a run; return the data from the producer instead`)
+    if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the end of a run; return the data from the producer instead`)
     const payload = this.#owner.toPayload(data, fields)
     this.#lastItemAt = performance.now()
     this.#events++

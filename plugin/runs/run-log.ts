@@ -1,8 +1,8 @@
-import { inspect } from 'node:util'
 import type { SseBroker, SseHistory } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
 import type { SseEntry, SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_ID } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 
 /**
  * The log of a run is a channel of the broker. Its first entry is a comment that clients ignore, its last one is the first
@@ -29,7 +29,7 @@ const PAGE_SIZE = 256
 export function runChannel (id: unknown): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof id === 'string' && /^[^\0-\x1f\x7f]{1,200}$/.test(id)) return `run:${id}`
-  throw new SSE_ERR_RUN_ID(inspect(id, { depth: 0, maxStringLength: 80 }))
+  throw new SSE_ERR_RUN_ID(describe(id))
 }
 
 /** Whether events of this type end a run. */

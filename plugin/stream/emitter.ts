@@ -133,7 +133,7 @@ export class Emitter implements SseEmitter, FollowedEmitter, OutboxOwner, Deadli
     let text: string
     try {
       assertUnreserved(fields)
-      if (this.#follower !== undefined && fields?.id !== undefined) throw new SSE_ERR_EVENT('has an id, and the stream follows channels, whose ids it has')
+      if (this.#follower !== undefined && fields?.id !== undefined) throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because it would replace their ids')
       text = encode(serialize(data, this.#settings.serializer), fields, this.#settings.spaceAfterColon)
     } catch (error) {
       return this.#refuse(error)

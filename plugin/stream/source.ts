@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import { inspect } from 'node:util'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_SOURCE } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 import { SseEvent, type SseFields } from '../wire/event.ts'
 
 /** Sends one item; gives a promise where the next has to wait for room, and undefined where it has not. */
@@ -86,5 +86,5 @@ function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown
     if (Symbol.asyncIterator in source) return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
     if (Symbol.iterator in source) return (source as Iterable<unknown>)[Symbol.iterator]()
   }
-  throw new SSE_ERR_SOURCE(inspect(source, { depth: 0, breakLength: Infinity, maxStringLength: 80 }))
+  throw new SSE_ERR_SOURCE(describe(source))
 }

@@ -1,41 +1,42 @@
-import { inspect } from 'node:util'
 import { SSE_ERR_EVENT, SSE_ERR_SERIALIZE } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 
 /**
- * The wire format of `text/event-stream` (HTML standard, section "Server-sent events"): an event in, its text out.
+ * Encodes events as `text/event-stream` (HTML standard, section "Server-sent events").
  *
- * Nothing that would corrupt the stream gets out: every line of a value gets its field name, and a field that has
- * to be one line is refused when it is not.
+ * No value can corrupt the stream: each line of data or a comment is written with its field name, and a line break in any
+ * other field throws.
  */
 
-/** The fields of an event beside its data. Each is optional; a field that is `undefined` is not written. */
+/** The fields of an event except its data. Fields that are `undefined` are not written. */
 export interface SseFields {
   /**
-   * The event's type: browsers dispatch it to `addEventListener(event, …)`. Unset or empty, they dispatch `message`.
-   * One line, without NUL.
+   * The type of the event, for which clients call `addEventListener`. A single line without NUL. Without a type, or with
+   * an empty one, browsers dispatch the event as `message`.
    */
   readonly event?: string | undefined
   /**
-   * What the client sends back as `Last-Event-ID` when it reconnects; empty resets it. One line without control
-   * characters: a client ignores an id with NUL, and could not send the others in a header.
+   * The id, which the client sends as `Last-Event-ID` when it reconnects; an empty id resets it. A finite number, or a
+   * string without line breaks and control characters: clients ignore an id that contains NUL, and can't send the other
+   * control characters in a header.
    */
   readonly id?: string | number | undefined
-  /** How long the client waits before it reconnects, in whole milliseconds from 0. It keeps the value for later, too. */
+  /** Milliseconds that the client waits before it reconnects, from now on. A non-negative integer. */
   readonly retry?: number | undefined
-  /** Text that clients skip, on as many lines as it has. It precedes the event. */
+  /** A comment, which is written before the event. Clients ignore it. It may have several lines. */
   readonly comment?: string | undefined
 }
 
-/** What may be sent without a type: whatever the event map says of `message`, the type that browsers give it. */
+/** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
 export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
 
-/** Anything, where there is no event map: then a type may be known at run time only. */
+/** The data of an event whose type is known only at run time: any data without an event map, none with one. */
 export type Untyped<Events> = string extends keyof Events ? unknown : never
 
-/** Turns data that is not a string into text, as `JSON.stringify` does. */
+/** Converts data that is not a string to a string, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string
 
-/** Data with its own fields, for `sendAll` and for sending the same event to many emitters. Made by {@link event}. */
+/** Data together with its event fields. {@link event} creates it. */
 export class SseEvent<Data = unknown, Name extends string | undefined = string | undefined> {
   readonly data: Data
   readonly fields: SseFields & { readonly event?: Name }
@@ -47,10 +48,10 @@ export class SseEvent<Data = unknown, Name extends string | undefined = string |
 }
 
 /**
- * An item for `emitter.sendAll` that carries its own fields.
+ * Creates an item for `emitter.sendAll()` with event fields of its own.
  *
- * @param data what `send` takes: a string goes as it is, anything else through the serializer
- * @param fields the event's other fields; checked when the event is sent
+ * @param data a string, which is sent as it is, or any other value, which is serialized
+ * @param fields the other fields of the event, which are checked when the event is sent
  */
 export function event<Data> (data: Data, fields?: SseFields & { readonly event?: undefined }): SseEvent<Data, undefined>
 export function event<Data, const Name extends string> (data: Data, fields: SseFields & { readonly event: Name }): SseEvent<Data, Name>
@@ -58,16 +59,16 @@ export function event (data: unknown, fields: SseFields = {}): SseEvent {
   return new SseEvent(data, fields)
 }
 
-/** An empty comment: a client's parser skips it, a proxy sees that the connection lives. */
+/** An empty comment. Clients ignore it, and it shows proxies that the connection is alive. */
 export const HEARTBEAT = ':\n\n'
 
 const LINE_END = /\r\n|\r|\n/
 const FIELDS = new Set(['event', 'id', 'retry', 'comment'])
 
-/** Types of events that this package sends itself, so that a client can trust them. */
+/** The prefix of the types of events that only this package sends, so that clients can rely on them. */
 const RESERVED = 'sse-'
 
-/** Data as text: a string as it is, anything else by the serializer; `undefined` stays `undefined`. */
+/** Converts data to text. A string and `undefined` are returned as they are. @throws SSE_ERR_SERIALIZE */
 export function serialize (data: unknown, serializer: SseSerializer): string | undefined {
   if (typeof data === 'string' || data === undefined) return data
   let text: unknown
@@ -77,93 +78,92 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
     throw new SSE_ERR_SERIALIZE(cause instanceof Error ? cause.message : String(cause), { cause })
   }
   if (typeof text === 'string') return text
-  // JSON.stringify gives undefined for a function or a symbol.
-  throw new SSE_ERR_SERIALIZE(`the serializer gave ${typeof text} for ${typeof data}, where a string was expected`)
+  // JSON.stringify returns undefined for a function or a symbol.
+  throw new SSE_ERR_SERIALIZE(`the serializer must return a string; it returned ${describe(text)} for ${describe(data)}`)
 }
 
 /**
- * One event as it goes on the wire, with the blank line that ends it.
+ * Encodes an event, including the blank line that ends it.
  *
- * @param data the event's text; `undefined` for an event without data, which sets an id or a retry and dispatches nothing
+ * @param data the event's text; without it, clients apply the id and the retry but dispatch no event
  * @param fields the other fields
- * @param space whether a space follows each colon; where a value begins with a space it always does, since a parser
- *   removes one
- * @throws SSE_ERR_EVENT if a field cannot be written or there is nothing to write
+ * @param space whether to write a space after each colon; a value that starts with a space always gets one, because
+ *   parsers remove it
+ * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
 export function encode (data: string | undefined, fields: SseFields | undefined, space: boolean): string {
   const head = fields === undefined ? '' : encodeFields(fields, space)
-  if (data !== undefined) return `${head}${lines('data', data, space)}\n`
-  if (head === '') throw new SSE_ERR_EVENT('is empty: give it data or a field')
+  if (data !== undefined) return `${head}${encodeLines('data', data, space)}\n`
+  if (head === '') throw new SSE_ERR_EVENT('An event must have data or at least one field')
   return `${head}\n`
 }
 
-/** A comment on its own, which no client dispatches. */
+/** Encodes a comment that belongs to no event. Clients ignore it. */
 export function encodeComment (text: string, space: boolean): string {
-  return `${lines('', checkedText('comment', text), space)}\n`
+  return `${encodeLines('', checkString('comment', text), space)}\n`
 }
 
-/** Whether a value can be the type of an event. An empty type means the default type, `message`. */
+/** Whether a value is a valid event type. An empty string is not: it means the default type, `message`. */
 export function isEventType (value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !/[\0\r\n]/.test(value)
 }
 
-/** Refuses event types that only this package may send. */
+/** @throws SSE_ERR_EVENT for an event type that only this package sends */
 export function assertUnreserved (fields: SseFields | undefined): void {
   if (typeof fields?.event === 'string' && fields.event.startsWith(RESERVED)) {
-    throw new SSE_ERR_EVENT(`has the type ${JSON.stringify(fields.event)}: types that begin with ${RESERVED} are reserved`)
+    throw new SSE_ERR_EVENT(`Event types that start with \`${RESERVED}\` are reserved; received ${describe(fields.event)}`)
   }
 }
 
-// In the order of Spring's documentation: comment, id, event, retry, then data.
+// The order of Spring's SseEmitter: comment, id, event, retry, data.
 function encodeFields (fields: SseFields, space: boolean): string {
   for (const name in fields) {
-    if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`has no field \`${name}\`: there are ${[...FIELDS].join(', ')}`)
+    if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
   }
   const { comment, id, event, retry } = fields
   let text = ''
-  if (comment !== undefined) text += lines('', checkedText('comment', comment), space)
-  if (id !== undefined) text += line('id', checkedId(id), space)
-  // An empty type is the same as none, by the standard.
-  if (event !== undefined && event !== '') text += line('event', checkedName(event), space)
-  if (retry !== undefined) text += line('retry', checkedRetry(retry), space)
+  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), space)
+  if (id !== undefined) text += encodeLine('id', checkId(id), space)
+  // By the standard, an empty type means the default type.
+  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), space)
+  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), space)
   return text
 }
 
-function lines (name: string, value: string, space: boolean): string {
-  if (!value.includes('\n') && !value.includes('\r')) return line(name, value, space)
+/** A field with one line for each line of its value. */
+function encodeLines (name: string, value: string, space: boolean): string {
+  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, space)
   let text = ''
-  for (const part of value.split(LINE_END)) text += line(name, part, space)
+  for (const line of value.split(LINE_END)) text += encodeLine(name, line, space)
   return text
 }
 
-function line (name: string, value: string, space: boolean): string {
+function encodeLine (name: string, value: string, space: boolean): string {
   return space || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
 }
 
-function checkedText (field: string, value: unknown): string {
-  if (typeof value === 'string') return value
-  throw new SSE_ERR_EVENT(`has ${wrong(field, value)}: it must be a string`)
+function checkString (field: string, value: unknown): string {
+  return typeof value === 'string' ? value : invalid(field, 'must be a string', value)
 }
 
-function checkedName (value: unknown): string {
-  const name = checkedText('event', value)
-  if (/[\0\r\n]/.test(name)) throw new SSE_ERR_EVENT(`has ${wrong('event', name)}: it must be one line, without NUL`)
-  return name
+function checkType (value: unknown): string {
+  const type = checkString('event', value)
+  return /[\0\r\n]/.test(type) ? invalid('event', 'must be a single line without NUL', type) : type
 }
 
-function checkedId (value: unknown): string {
+function checkId (value: unknown): string {
   const id = typeof value === 'number' && Number.isFinite(value) ? String(value) : value
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof id === 'string' && !/[\0-\x08\n-\x1f\x7f]/.test(id)) return id
-  throw new SSE_ERR_EVENT(`has ${wrong('id', value)}: it must be a string on one line, without control characters, or a finite number`)
+  return invalid('id', 'must be a finite number, or a string without line breaks and control characters', value)
 }
 
-function checkedRetry (value: unknown): string {
-  // The standard knows ASCII digits only: a client ignores "-1", "1.5" and "1e21".
+function checkRetry (value: unknown): string {
+  // By the standard, only ASCII digits are valid: clients ignore "-1", "1.5" and "1e21".
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
-  throw new SSE_ERR_EVENT(`has ${wrong('retry', value)}: it must be whole milliseconds, from 0`)
+  return invalid('retry', 'must be a non-negative integer of milliseconds', value)
 }
 
-function wrong (field: string, value: unknown): string {
-  return `the ${field} ${inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 80 })}`
+function invalid (field: string, rule: string, value: unknown): never {
+  throw new SSE_ERR_EVENT(`Event field \`${field}\` ${rule}; received ${describe(value)}`)
 }

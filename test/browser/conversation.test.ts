@@ -597,9 +597,9 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
         await page.unroute('**/chat')
         await page.route('**/chat', async route => { await route.fulfill({ status, body, headers }) })
       }
-      await refuse(503, '{ "message": "Too many runs are kept, try again later" }', { 'retry-after': '60' })
+      await refuse(503, '{ "message": "The maximum number of runs is reached; try again later" }', { 'retry-after': '60' })
       await say(page, 'Count to 3')
-      await shows(page, 'Too many runs are kept, try again later. Try again in 60 s.')
+      await shows(page, 'The maximum number of runs is reached; try again later. Try again in 60 s.')
       await refuse(502, '<h1>Bad gateway</h1>')
       await retry.click()
       await shows(page, 'The server refused with 502. Try again; it may go well the next time.')

@@ -3,30 +3,28 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { SSE_ERR_EVENT } from '../../plugin/base/errors.ts'
-import { assertUnreserved, encode, encodeComment, event, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
+import { assertUnreserved, encode, encodeComment, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
 import { decode } from '../fixtures/client.ts'
 
-interface Case {
+interface Vector {
   name: string
   event: SseFields & { data?: unknown }
   decodes: Array<{ data: string, event?: string, id?: string, retry?: number }>
 }
 
-const vectors = JSON.parse(readFileSync(new URL('fixtures/vectors/wire.json', import.meta.url), 'utf8')) as {
-  events: Case[]
-  rejected: Array<Omit<Case, 'decodes'>>
+const vectors = JSON.parse(readFileSync(new URL('../fixtures/vectors/wire.json', import.meta.url), 'utf8')) as {
+  events: Vector[]
+  rejected: Array<Omit<Vector, 'decodes'>>
 }
-
-const INVALID = { code: 'SSE_ERR_EVENT' }
 
 const json = (data: unknown): string => JSON.stringify(data)
 
-function wire ({ data, ...fields }: Case['event'], space = false): string {
+function encodeEvent ({ data, ...fields }: Vector['event'], space = false): string {
   return encode(serialize(data, json), fields, space)
 }
 
-/** The bytes, as text that a client would be fed: whole, and cut in two at every byte. */
-function cuts (text: string): string[][] {
+/** The text as a client may receive it: in two chunks, split after each byte, including before the first and after the last. */
+function splits (text: string): string[][] {
   const bytes = Buffer.from(text)
   return Array.from({ length: bytes.length + 1 }, (_, at) => {
     const decoder = new TextDecoder()
@@ -35,77 +33,96 @@ function cuts (text: string): string[][] {
 }
 
 for (const space of [false, true]) {
-  t.test(`what is encoded ${space ? 'with' : 'without'} a space after the colon reads back as it was meant`, async t => {
+  t.test(`a parser decodes what was encoded ${space ? 'with' : 'without'} a space after the colon, however it is split`, async t => {
     for (const { name, event, decodes } of vectors.events) {
-      const text = wire(event, space)
+      const text = encodeEvent(event, space)
       const expected = decodes.map(({ data, event, id }) => ({ data, event, id }))
-      const retries = decodes.flatMap(({ retry }) => retry ?? [])
-      for (const chunks of cuts(text)) {
-        const { events, retries: got } = decode(...chunks)
+      const expectedRetries = decodes.flatMap(({ retry }) => retry ?? [])
+      for (const chunks of splits(text)) {
+        const { events, retries } = decode(...chunks)
         t.strictSame(events, expected, name)
-        t.strictSame(got, retries, `${name}: retry`)
+        t.strictSame(retries, expectedRetries, `${name}: retry`)
       }
     }
   })
 }
 
-t.test('an id without data is the last id of the next event', async t => {
-  t.equal(decode(wire({ id: '1' }) + wire({ data: 'x' })).events[0]?.id, undefined, 'the parser gives it to the client, not to the event')
-  t.equal(wire({ id: '1' }), 'id:1\n\n')
+t.test('an id without data dispatches no event', async t => {
+  t.equal(encodeEvent({ id: '1' }), 'id:1\n\n')
+  t.strictSame(decode(encodeEvent({ id: '1' })).events, [])
 })
 
-t.test('what would corrupt the stream is refused', async t => {
-  for (const { name, event } of vectors.rejected) t.throws(() => wire(event), INVALID, name)
-  t.throws(() => wire({ data: 'x', retry: NaN }), INVALID, 'retry NaN')
-  t.throws(() => wire({ data: 'x', id: NaN }), INVALID, 'id NaN')
-  t.throws(() => wire({ data: 'x', id: {} as string }), INVALID, 'an object for an id')
-  t.throws(() => wire({ data: 'x', event: 5 as unknown as string }), INVALID, 'a number for a type')
-  t.throws(() => wire({ data: 'x', comment: 5 as unknown as string }), INVALID, 'a number for a comment')
-  t.throws(() => encodeComment(null as unknown as string, false), INVALID, 'no comment')
-  t.throws(() => wire({ data: 'x', type: 'tick' } as SseFields), {
-    code: 'SSE_ERR_EVENT',
-    message: 'The event has no field `type`: there are event, id, retry, comment'
-  })
-  t.throws(() => wire({ data: 'x', id: 'a\nb' }), {
-    message: 'The event has the id \'a\\nb\': it must be a string on one line, without control characters, or a finite number'
-  })
+t.test('a field that would corrupt the stream or be ignored by clients throws', async t => {
+  for (const { name, event } of vectors.rejected) t.throws(() => encodeEvent(event), { code: 'SSE_ERR_EVENT' }, name)
+  const rows: Array<[fields: object, message: string]> = [
+    [{ retry: NaN }, 'Event field `retry` must be a non-negative integer of milliseconds; received NaN'],
+    [{ id: NaN }, 'Event field `id` must be a finite number, or a string without line breaks and control characters; received NaN'],
+    [{ id: {} }, 'Event field `id` must be a finite number, or a string without line breaks and control characters; received an object'],
+    [{ id: 'a\nb' }, 'Event field `id` must be a finite number, or a string without line breaks and control characters; received "a\\nb"'],
+    [{ event: 5 }, 'Event field `event` must be a string; received 5'],
+    [{ event: 'a\0' }, 'Event field `event` must be a single line without NUL; received "a\\u0000"'],
+    [{ comment: 5 }, 'Event field `comment` must be a string; received 5'],
+    [{ type: 'tick' }, 'Unknown event field `type`; expected one of event, id, retry, comment']
+  ]
+  for (const [fields, message] of rows) t.throws(() => encode('x', fields, false), { code: 'SSE_ERR_EVENT', message })
+  t.throws(() => encodeComment(null as unknown as string, false), { code: 'SSE_ERR_EVENT', message: 'Event field `comment` must be a string; received null' })
 })
 
-t.test('data that cannot be serialized is refused, with what the serializer said', async t => {
+t.test('an event without data and fields throws', async t => {
+  for (const fields of [undefined, {}, { id: undefined }, { event: '' }]) {
+    t.throws(() => encode(undefined, fields, false), { code: 'SSE_ERR_EVENT', message: 'An event must have data or at least one field' })
+  }
+})
+
+t.test('strings are not serialized, and undefined stays undefined', async t => {
+  const serializer = (): string => { throw new Error('not called') }
+  t.equal(serialize('"text"', serializer), '"text"')
+  t.equal(serialize('', serializer), '')
+  t.equal(serialize(undefined, serializer), undefined)
+})
+
+t.test('data that the serializer does not convert to a string throws', async t => {
   const circular: Record<string, unknown> = {}
   circular.self = circular
-  for (const data of [1n, circular, () => {}, Symbol('s')]) t.throws(() => wire({ data }), { code: 'SSE_ERR_SERIALIZE' })
-  t.throws(() => wire({ data: undefined }), INVALID)
-  t.throws(() => serialize({}, () => { throw new Error('by the serializer') }), { message: /by the serializer/, cause: { message: 'by the serializer' } })
-  // eslint-disable-next-line no-throw-literal -- that is what it is about
-  t.throws(() => serialize({}, () => { throw 'a string' }), { message: /a string/ })
+  for (const data of [1n, circular, () => {}, Symbol('s')]) t.throws(() => serialize(data, json), { code: 'SSE_ERR_SERIALIZE' })
+  t.throws(() => serialize(() => {}, json), { message: 'Event data could not be serialized: the serializer must return a string; it returned undefined for a function' })
+  t.throws(() => serialize({}, () => { throw new Error('no') }), { message: 'Event data could not be serialized: no', cause: { message: 'no' } })
+  // eslint-disable-next-line no-throw-literal -- this test is about it
+  t.throws(() => serialize({}, () => { throw 'no' }), { message: 'Event data could not be serialized: no', cause: 'no' })
 })
 
-t.test('fields come in a fixed order, and the event ends with one blank line', async t => {
-  t.equal(wire({ data: 'd1\nd2', retry: 5000, event: 'tick', id: '7', comment: 'c' }), ':c\nid:7\nevent:tick\nretry:5000\ndata:d1\ndata:d2\n\n')
-  t.equal(wire({ data: 'd', id: '7', comment: '' }, true), ': \nid: 7\ndata: d\n\n')
+t.test('fields are written in a fixed order, and a blank line ends the event', async t => {
+  t.equal(encodeEvent({ data: 'd1\nd2', retry: 5000, event: 'tick', id: '7', comment: 'c' }), ':c\nid:7\nevent:tick\nretry:5000\ndata:d1\ndata:d2\n\n')
+  t.equal(encodeEvent({ data: 'd', id: '7', comment: '' }, true), ': \nid: 7\ndata: d\n\n')
 })
 
-t.test('a comment is on as many lines as it has, and no client dispatches it', async t => {
+t.test('a comment keeps its lines and dispatches no event', async t => {
   t.equal(encodeComment('a\r\nb\rc', false), ':a\n:b\n:c\n\n')
   t.equal(encodeComment('', false), ':\n\n')
   t.strictSame(decode(encodeComment(' a\ndata: x', false)), { events: [], comments: [' a', 'data: x'], retries: [] })
 })
 
-t.test('types that begin with sse- are this package\'s own', async t => {
-  t.throws(() => assertUnreserved({ event: 'sse-ready' }), INVALID)
-  t.doesNotThrow(() => assertUnreserved({ event: 'sse' }))
-  t.doesNotThrow(() => assertUnreserved({}))
-  t.doesNotThrow(() => assertUnreserved(undefined))
+t.test('a heartbeat is an empty comment', async t => {
+  t.strictSame(decode(HEARTBEAT), { events: [], comments: [''], retries: [] })
 })
 
-t.test('event() makes an item with its fields', async t => {
+t.test('event types that start with sse- are reserved', async t => {
+  t.throws(() => assertUnreserved({ event: 'sse-ready' }), { code: 'SSE_ERR_EVENT', message: 'Event types that start with `sse-` are reserved; received "sse-ready"' })
+  for (const fields of [{ event: 'sse' }, { event: 'a-sse-b' }, { event: 5 as unknown as string }, {}, undefined]) t.doesNotThrow(() => assertUnreserved(fields))
+})
+
+t.test('an event type is a non-empty single line without NUL', async t => {
+  for (const type of ['tick', ' ', 'ключ', 'a:b']) t.ok(isEventType(type), type)
+  for (const type of ['', 'a\nb', 'a\rb', 'a\0b', 5, null, undefined]) t.notOk(isEventType(type), String(type))
+})
+
+t.test('event() returns data with its fields', async t => {
   t.strictSame(event('x', { id: '1' }), new SseEvent('x', { id: '1' }))
   t.strictSame(event('x'), new SseEvent('x', {}))
 })
 
-t.test('any event that is accepted reads back as it was sent', async t => {
-  // Any code units at all, with line ends, colons, spaces and lone surrogates more often than by chance.
+t.test('a parser decodes any event that encode() accepts', async t => {
+  // Arbitrary code units, in which line breaks, colons, spaces and lone surrogates are more frequent than by chance.
   const text = fc.string({
     unit: fc.oneof(fc.constantFrom('\n', '\r', '\r\n', ':', ' ', '\0', '\uFEFF', '\uD800', '\uDC00', '\u2028', 'data'), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }))
   })
@@ -123,13 +140,13 @@ t.test('any event that is accepted reads back as it was sent', async t => {
   fc.assert(fc.property(fields, fc.boolean(), fc.nat(), (event, space, at) => {
     let text: string
     try {
-      text = wire(event, space)
+      text = encodeEvent(event, space)
     } catch (error) {
       return error instanceof SSE_ERR_EVENT
     }
     accepted++
     const sentinel = encode('sentinel', undefined, space)
-    const all = cuts(text + sentinel)
+    const all = splits(text + sentinel)
     const { events, retries } = decode(...all[at % all.length]!)
     const expected = event.data === undefined
       ? []
@@ -140,8 +157,8 @@ t.test('any event that is accepted reads back as it was sent', async t => {
         }]
     assert.deepEqual(events.slice(0, -1), expected)
     assert.equal(events.at(-1)?.data, 'sentinel')
-    assert.deepEqual(retries, event.retry === undefined ? [] : [event.retry + 0], 'without the sign of -0')
+    assert.deepEqual(retries, event.retry === undefined ? [] : [event.retry + 0], '-0 is written as 0')
     return true
   }), { numRuns: 5_000 })
-  t.ok(accepted > 2_000, `${accepted} of 5000 were accepted`)
+  t.ok(accepted > 2_000, `${accepted} of 5000 events were accepted`)
 })
