@@ -1,12 +1,12 @@
 /**
- * Measures the plugin beside its peers: `npm run bench -- [scenario …] [--only contestant,…] [--rounds n] [--quick]`.
- * Each contestant's server is alone in its process, its clients are in another, contestants take turns, and the
- * figures are medians over the rounds. CPU is the operating system's account of the server's process.
+ * Compares the plugin with other packages: `npm run bench -- [scenario …] [--only contestant,…] [--rounds n] [--quick]`.
+ * Each contestant's server runs in a process of its own, and its clients in another. Contestants take turns, and the
+ * results are medians over the rounds. CPU time is that of the server's process, as counted by the operating system.
  */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { medians } from './figures.js'
-import { against } from './processes.js'
+import { withProcesses } from './processes.js'
+import { medians } from './statistics.js'
 
 const SCENARIOS = [
   'stream', 'open', 'memory', 'idle',
@@ -15,22 +15,22 @@ const SCENARIOS = [
   'redis-latency', 'redis-fan-out', 'redis-cut', 'redis-kill',
   'polling-1000'
 ]
-/** Who takes part where a scenario does not say. */
-const PEERS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
-const CONTESTANTS = {
+/** The contestants of a scenario that does not export its own. */
+const DEFAULT_CONTESTANTS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fastify-sse-v2']
+const LABELS = {
   ours: 'fastify-sse-emitter',
   bare: 'Node\'s `res.write`',
-  'ours-redis': 'fastify-sse-emitter, on Redis',
-  'ours-nodes': 'fastify-sse-emitter, three nodes on Redis',
+  'ours-redis': 'fastify-sse-emitter with Redis',
+  'ours-nodes': 'fastify-sse-emitter, three nodes with Redis',
   'fastify-sse': '@fastify/sse',
   'better-sse': 'better-sse',
   'fastify-sse-v2': 'fastify-sse-v2',
-  'socket-loop': 'a bare socket loop',
+  'socket-loop': 'bare socket loop',
   nchan: 'nginx with nchan',
-  'relay-direct': 'fastify-sse-emitter, straight',
-  'relay-run': 'fastify-sse-emitter, a run',
+  'relay-direct': 'fastify-sse-emitter, direct',
+  'relay-run': 'fastify-sse-emitter, run',
   'relay-plain': 'undici and `res.write`',
-  'polling-push': 'fastify-sse-emitter, pushed',
+  'polling-push': 'fastify-sse-emitter, stream',
   'polling-100ms': 'polled every 100 ms',
   'polling-1s': 'polled every second',
   'polling-5s': 'polled every 5 seconds'
@@ -45,96 +45,96 @@ const { values, positionals } = parseArgs({
   }
 })
 
-/** A name stands for all that begin with it: `fan-out` for everything of it. */
-function scenariosOf (positional) {
-  const names = SCENARIOS.filter(name => name === positional || name.startsWith(`${positional}-`))
-  if (names.length === 0) throw new Error(`there is no scenario ${positional}: there are ${SCENARIOS.join(', ')}`)
+/** A prefix selects several scenarios: `fan-out` selects all that start with `fan-out-`. */
+function matchingScenarios (argument) {
+  const names = SCENARIOS.filter(name => name === argument || name.startsWith(`${argument}-`))
+  if (names.length === 0) throw new Error(`Unknown scenario ${argument}; expected one of ${SCENARIOS.join(', ')}`)
   return names
 }
 
-/** Who takes part, of those who can. */
-async function contestantsOf ({ contestants = PEERS }) {
+/** The contestants that were selected and whose software is installed. */
+async function availableContestants ({ contestants = DEFAULT_CONTESTANTS }) {
   const only = values.only?.split(',') ?? contestants
   const names = contestants.filter(name => only.includes(name))
   const modules = await Promise.all(names.map(async name => [name, await import(`./contestants/${name}.js`)]))
   return modules.filter(([name, { missing }]) => {
     const reason = missing?.()
-    if (reason !== undefined) process.stderr.write(`  without ${CONTESTANTS[name]}: ${reason}\n`)
+    if (reason !== undefined) process.stderr.write(`  skipping ${LABELS[name]}: ${reason}\n`)
     return reason === undefined
   }).map(([name]) => name)
 }
 
-function figure (value) {
+function formatNumber (value) {
   if (Number.isInteger(value) || Math.abs(value) >= 999.5) return Math.round(value).toLocaleString('en')
   return value.toPrecision(Math.abs(value) >= 99.5 ? 3 : 2)
 }
 
-/** In another order each time: what one leaves behind, a garbage collection for instance, shall not always hit the same next. */
+/** Changes the order of the contestants, so that an after-effect of one, such as a garbage collection, does not always hit the same other. */
 function shuffled (items) {
   return items.map(item => [Math.random(), item]).sort(([a], [b]) => a - b).map(([, item]) => item)
 }
 
 /**
- * Has contestants take turns in rounds of one scenario.
+ * Runs the rounds of one scenario for all contestants in turn.
  *
- * Where rounds are short, all servers stay up and the turns are short, too: what else goes on on the machine then hits
- * all alike. Where a round fills the machine with streams, it has servers of its own.
+ * With `warmUp`, all servers run at the same time and the turns are short, so that other load on the machine affects all
+ * contestants alike. Without it, each round starts a new server, because it fills the machine with streams.
  */
-async function compete (contestants, { turns, warmUp, round, ...beside }, note) {
-  const count = values.quick ? 1 : Number(values.rounds ?? turns)
+async function runScenario (contestants, { turns, warmUp, round, ...processOptions }, onRound) {
+  const rounds = values.quick ? 1 : Number(values.rounds ?? turns)
   const results = new Map(contestants.map(contestant => [contestant, []]))
-  const play = async (contestant, tools) => {
+  const runRound = async (contestant, tools) => {
     const row = await round(tools, values)
     results.get(contestant).push(row)
-    note(contestant, row, results.get(contestant).length, count)
+    onRound(contestant, row, results.get(contestant).length, rounds)
   }
 
-  async function apart () {
-    for (let turn = 0; turn < count; turn++) {
-      for (const contestant of contestants) await against(contestant, beside, async tools => await play(contestant, tools))
+  async function runSeparately () {
+    for (let turn = 0; turn < rounds; turn++) {
+      for (const contestant of contestants) await withProcesses(contestant, processOptions, async tools => await runRound(contestant, tools))
     }
   }
 
-  async function together (waiting, up) {
-    const [next, ...others] = waiting
+  async function runTogether (toStart, running) {
+    const [next, ...others] = toStart
     if (next !== undefined) {
-      await against(next, beside, async tools => await together(others, [...up, [next, tools]]))
+      await withProcesses(next, processOptions, async tools => await runTogether(others, [...running, [next, tools]]))
       return
     }
-    for (const [, tools] of up) for (let times = 0; times < warmUp; times++) await round(tools, values)
-    for (let turn = 0; turn < count; turn++) {
-      for (const [contestant, tools] of shuffled(up)) await play(contestant, tools)
+    for (const [, tools] of running) for (let times = 0; times < warmUp; times++) await round(tools, values)
+    for (let turn = 0; turn < rounds; turn++) {
+      for (const [contestant, tools] of shuffled(running)) await runRound(contestant, tools)
     }
   }
 
-  await (warmUp === undefined ? apart() : together(contestants, []))
+  await (warmUp === undefined ? runSeparately() : runTogether(contestants, []))
   return results
 }
 
 function printTable (columns, rows) {
   process.stdout.write(`\n| | ${columns.join(' | ')} |\n|---|${'---|'.repeat(columns.length)}\n`)
-  for (const [contestant, row] of rows) process.stdout.write(`| ${CONTESTANTS[contestant]} | ${row.join(' | ')} |\n`)
+  for (const [contestant, row] of rows) process.stdout.write(`| ${LABELS[contestant]} | ${row.join(' | ')} |\n`)
 }
 
-/** A contestant's figures in some columns as multiples of another's, turn by turn: what hits both alike is not in them. */
-function multiples (rows, others, compared) {
-  return medians(rows.map((row, turn) => compared.map(column => row[column] / others[turn][column])))
+/** The ratios to the baseline in some columns. They are taken round by round, so that load that affects both cancels out. */
+function ratios (rows, baselineRows, compared) {
+  return medians(rows.map((row, round) => compared.map(column => row[column] / baselineRows[round][column])))
 }
 
 process.stdout.write(`Node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores\n`)
-for (const name of positionals.length > 0 ? positionals.flatMap(scenariosOf) : SCENARIOS) {
+for (const name of positionals.length > 0 ? positionals.flatMap(matchingScenarios) : SCENARIOS) {
   const scenario = await import(`./scenarios/${name}.js`)
   const { title, columns, summarize = medians, baseline, compared = [...columns.keys()] } = scenario
-  const contestants = await contestantsOf(scenario)
-  const results = await compete(contestants, scenario, (contestant, row, turn, turns) => {
-    process.stderr.write(`  ${name} ${turn}/${turns} ${contestant}: ${row.map(figure).join(' ')}\n`)
+  const contestants = await availableContestants(scenario)
+  const results = await runScenario(contestants, scenario, (contestant, row, round, rounds) => {
+    process.stderr.write(`  ${name} ${round}/${rounds} ${contestant}: ${row.map(formatNumber).join(' ')}\n`)
   })
   process.stdout.write(`\n${title}\n`)
-  printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, summarize(rows).map(figure)]))
+  printTable(columns, Array.from(results, ([contestant, rows]) => [contestant, summarize(rows).map(formatNumber)]))
   if (!results.has(baseline)) continue
-  process.stdout.write(`\nThe same in multiples of ${CONTESTANTS[baseline]}\n`)
+  process.stdout.write(`\nRelative to ${LABELS[baseline]}\n`)
   printTable(
     compared.map(column => columns[column]),
-    Array.from(results, ([contestant, rows]) => [contestant, multiples(rows, results.get(baseline), compared).map(value => value.toFixed(2))])
+    Array.from(results, ([contestant, rows]) => [contestant, ratios(rows, results.get(baseline), compared).map(value => value.toFixed(2))])
   )
 }

@@ -3,54 +3,61 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 
-function run (file, ...args) {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--expose-gc', ...(process.env.PROF ? [...process.env.PROF.split(' ')] : [])] })
-  child.once('exit', (code, signal) => { if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}`) })
+function start (file, ...args) {
+  // PROF holds further options of Node.js, for a profiler.
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--expose-gc', ...process.env.PROF ? process.env.PROF.split(' ') : []] })
+  child.once('exit', (code, signal) => { if (code !== 0) throw new Error(`${file} ${args.join(' ')} exited with ${code ?? signal}`) })
   return child
 }
 
-async function told (child, question) {
-  if (question !== undefined) child.send(question)
-  const [answer] = await once(child, 'message')
-  return answer
+async function nextMessage (child) {
+  const [message] = await once(child, 'message')
+  return message
+}
+
+async function call (child, task, options) {
+  child.send([task, options])
+  return await nextMessage(child)
 }
 
 /**
- * Has a contestant's server and the clients run, each in a process of its own, and where there is one, the publisher.
+ * Starts a contestant's server and the clients, each in a process of its own, and stops them after the measurement. The
+ * publisher is started when it is first used.
  *
- * @param model whether the server is a relay: then there is a model, which it is told of
- * @param measure is given the server and the model to ask, and the clients and the publisher to set to work
+ * @param contestant the name of a file in `contestants/`
+ * @param scenario `model` starts a language model, which the server relays
+ * @param measure receives functions that run a task in each process
  */
-export async function against (contestant, { options, model: relay = false }, measure) {
-  const model = relay ? run('model.js') : undefined
-  const modelPort = model && (await told(model)).port
-  const server = run('server.js', contestant, JSON.stringify({ ...options, modelPort }))
-  const { port } = await told(server)
-  const load = run('load.js')
+export async function withProcesses (contestant, { options, model: hasModel = false }, measure) {
+  const model = hasModel ? start('model-server.js') : undefined
+  const modelPort = model && (await nextMessage(model)).port
+  const server = start('server.js', contestant, JSON.stringify({ ...options, modelPort }))
+  const { port } = await nextMessage(server)
+  const clients = start('clients.js')
   let publisher
   try {
     return await measure({
       modelPort,
-      model: question => told(model, [question]),
-      ask: (question, options) => told(server, [question, options]),
-      load: (task, options) => told(load, [task, { port, ...options }]),
-      post: (task, options) => {
-        publisher ??= run('publisher.js')
-        return told(publisher, [task, { port, ...options }])
+      model: task => call(model, task),
+      server: (task, options) => call(server, task, options),
+      clients: (task, options) => call(clients, task, { port, ...options }),
+      publisher: (task, options) => {
+        publisher ??= start('publisher.js')
+        return call(publisher, task, { port, ...options })
       }
     })
   } finally {
-    for (const child of [publisher, load, server, model].filter(Boolean)) {
-      const ended = once(child, 'exit')
+    for (const child of [publisher, clients, server, model].filter(Boolean)) {
+      const exited = once(child, 'exit')
       child.disconnect()
-      await ended
+      await exited
     }
   }
 }
 
 export const sleep = ms => new Promise(resolve => { setTimeout(resolve, ms) })
 
-/** For programs that take no port 0. */
+/** For programs that cannot listen on port 0. */
 export async function freePort () {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

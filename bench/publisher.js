@@ -1,53 +1,52 @@
-/** A publisher in a process of its own, which posts. */
-import { eventData, now, steadily } from './event.js'
-import { numbered } from './numbered.js'
-import { Poster } from './poster.js'
+/** A publisher in a process of its own, which posts events over HTTP. */
+import { auditPublisherTasks } from './delivery-audit.js'
+import { eventData, now, publishAtRate } from './event-data.js'
+import { PostClient } from './post-client.js'
 
-/** Has a poster for a while. */
-async function posting (port, connections, publish) {
-  const poster = new Poster()
-  await poster.open(port, connections)
-  const answer = await publish(poster)
-  poster.close()
-  return answer
+async function withPostClient (port, connections, publish) {
+  const client = new PostClient()
+  await client.connect(port, connections)
+  const result = await publish(client)
+  client.close()
+  return result
 }
 
 const tasks = {
   /**
-   * At a steady rate, however long answers take, until those who wait for one become too many.
+   * Posts at a fixed rate, however long responses take, until too many posts are pending.
    *
-   * @returns how many posts, and whether it went on to the end
+   * @returns the number of posts, and whether the rate was kept to the end
    */
-  async steady ({ port, rate, ms, size, connections, most }) {
-    return await posting(port, connections, async poster => {
+  async postAtRate ({ port, rate, ms, size, connections, maxPending }) {
+    return await withPostClient(port, connections, async client => {
       const posts = []
-      await steadily({ rate, ms }, sentAt => {
-        posts.push(poster.post(eventData(size, sentAt)))
-        return poster.unanswered <= most
+      await publishAtRate({ rate, ms }, sentAt => {
+        posts.push(client.post(eventData(size, sentAt)))
+        return client.pending <= maxPending
       })
-      const kept = poster.unanswered <= most
+      const rateKept = client.pending <= maxPending
       await Promise.all(posts)
-      return { posts: posts.length, kept }
+      return { posts: posts.length, rateKept }
     })
   },
 
-  /** As fast as answers come. @returns how many posts, and when it began */
-  async flood ({ port, ms, size, connections }) {
-    return await posting(port, connections, async poster => {
+  /** Posts as fast as responses arrive. @returns the number of posts, and the time of the first */
+  async postUnlimited ({ port, ms, size, connections }) {
+    return await withPostClient(port, connections, async client => {
       const startedAt = now()
       let posts = 0
-      const one = async () => {
+      const worker = async () => {
         while (now() < startedAt + ms * 1_000) {
           posts++
-          await poster.post(eventData(size))
+          await client.post(eventData(size))
         }
       }
-      await Promise.all(Array.from({ length: connections }, one))
+      await Promise.all(Array.from({ length: connections }, worker))
       return { posts, startedAt }
     })
   },
 
-  ...numbered
+  ...auditPublisherTasks
 }
 
 process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })

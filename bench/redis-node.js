@@ -1,17 +1,21 @@
-/** Another node on the same Redis, which publishes. */
+/** One of several nodes on the same Redis, with subscribers. */
 import fastify from 'fastify'
 import sse from 'fastify-sse-emitter'
 import { redisBroker } from 'fastify-sse-emitter/redis'
-import { publishing } from './publishing.js'
 
 const app = fastify()
 await app.register(sse, { broker: redisBroker({ url: process.argv[2], onError: () => {} }) })
-await app.ready()
 const channel = app.sse.channel('bench')
-// Once it is connected.
-await channel.publish('ready')
 
-const answers = publishing(async data => await channel.publish(data))
-process.on('message', async ([question, options]) => { process.send(await answers[question](options)) })
+app.get('/subscribe', async (_request, reply) => {
+  const emitter = reply.sse()
+  await emitter.subscribe(channel)
+  return emitter
+})
+app.post('/publish', async (request, reply) => {
+  await channel.publish(request.body, { idempotencyKey: request.headers['idempotency-key'] })
+  return reply.code(204).send()
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
 process.on('disconnect', () => process.exit())
-process.send('ready')
+process.send(app.server.address().port)

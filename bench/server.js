@@ -1,52 +1,51 @@
-/** One contestant, alone in its process. Told by messages when to count and what to publish. */
+/** Runs one contestant's server in a process of its own. Messages tell it what to measure and what to publish. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { eventData } from './event.js'
-import { publishing } from './publishing.js'
+import { eventData } from './event-data.js'
+import { publishTasks } from './publish-tasks.js'
 
 const [contestant, options] = process.argv.slice(2)
 const { start } = await import(`./contestants/${contestant}.js`)
-const { port, publish, account } = await start(JSON.parse(options))
+const { port, publish, tasks: contestantTasks } = await start(JSON.parse(options))
 
 let delay
-const answers = {
-  /** What the process has used and holds, as the operating system accounts for it. */
-  usage () {
+const tasks = {
+  /** @returns microseconds of CPU that the process has used, as counted by the operating system */
+  cpuUsage () {
     const { user, system } = process.cpuUsage()
     return { cpu: user + system }
   },
-  /** Bytes, with garbage collected. */
+  /** @returns bytes in use after a garbage collection */
   memory () {
     for (let times = 0; times < 3; times++) globalThis.gc()
     const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
     return { rss, heap: heapUsed + arrayBuffers }
   },
-  /** From here on, the longest stall of the event loop is noted. */
-  watch () {
+  startDelayMonitor () {
     delay = monitorEventLoopDelay({ resolution: 5 })
     delay.enable()
     return {}
   },
-  /** @returns it, in milliseconds */
-  stall () {
+  /** @returns the longest delay of the event loop since the monitor started, in milliseconds */
+  stopDelayMonitor () {
     delay.disable()
-    // What it measures is a timer of 5 ms, which is no stall.
-    return { stall: delay.max / 1e6 - 5 }
+    // The monitor measures a timer of 5 ms.
+    return { longest: delay.max / 1e6 - 5 }
   },
-  /** So many events, so many of them in each turn of the event loop. */
+  /** Publishes a number of events, some of them in each turn of the event loop. */
   async publish ({ count, size, perTurn }) {
     const data = eventData(size)
-    for (let left = count; left > 0; left -= perTurn) {
-      await Promise.all(Array.from({ length: Math.min(left, perTurn) }, () => publish(data)))
+    for (let remaining = count; remaining > 0; remaining -= perTurn) {
+      await Promise.all(Array.from({ length: Math.min(remaining, perTurn) }, () => publish(data)))
       await nextTurn()
     }
     return {}
   },
-  ...publishing(publish),
-  // A contestant whose work another process does accounts for that.
-  ...account
+  ...publishTasks(publish),
+  // A contestant that runs in another process replaces some of the tasks.
+  ...contestantTasks
 }
 
-process.on('message', async ([question, options]) => { process.send(await answers[question](options)) })
+process.on('message', async ([task, options]) => { process.send(await tasks[task](options)) })
 process.on('disconnect', () => process.exit())
 process.send({ port })

@@ -1,16 +1,16 @@
-/** Subscribers, as many as one process can be: they count the events that come, and do not parse them. */
-import { ask, HEAD_END, several, until } from './client.js'
-import { LEAST, MARK, now } from './event.js'
-import { percentiles } from './figures.js'
+/** Subscribers, as many as one process can run: they count events without parsing them. */
+import { MARK, MIN_SIZE, now } from './event-data.js'
+import { get, HEAD_END, receive, repeat } from './http-client.js'
 import { sleep } from './processes.js'
+import { percentiles } from './statistics.js'
 
-/** All read into this one: each read is over before the next begins. */
+/** Shared by all connections, because each read is processed before the next one. */
 const BUFFER = Buffer.alloc(64 * 1_024)
-/** One subscriber of so many looks at when events were published. */
-const SAMPLED = 10
-/** Milliseconds without any event after which no more are waited for. */
+/** One of this many subscribers measures latency. */
+const SAMPLING = 10
+/** Milliseconds without any event after which the remaining ones are missing. */
 const QUIET = 2_000
-const ZERO = 0x30
+const DIGIT_0 = 0x30
 
 const subscribers = new Set()
 const stalled = []
@@ -22,88 +22,88 @@ let onReceived
 /** Milliseconds from published to received. */
 let latencies = []
 
-/** @param sampled whether to look at when events were published */
+/** Counts the events in the buffer. @param sampled whether to measure their latency */
 function count (length, sampled) {
   for (let at = 0; at < length; at++) {
     if (BUFFER[at] !== MARK) continue
     received++
-    if (sampled) sample(at + 1, length)
-    // The rest is filling.
-    at += LEAST - 1
+    if (sampled) sampleLatency(at + 1, length)
+    // The rest of the data contains no mark.
+    at += MIN_SIZE - 1
   }
   receivedAt = now()
   if (received >= expected) onReceived?.()
 }
 
-/** Reads the moment that stands there, if any does, and all of it has come. */
-function sample (from, length) {
+/** Reads the timestamp at a position, if there is one and it is complete. */
+function sampleLatency (from, length) {
   let sentAt = 0
   let at = from
-  for (; at < length && BUFFER[at] >= ZERO && BUFFER[at] < ZERO + 10; at++) sentAt = sentAt * 10 + BUFFER[at] - ZERO
+  for (; at < length && BUFFER[at] >= DIGIT_0 && BUFFER[at] < DIGIT_0 + 10; at++) sentAt = sentAt * 10 + BUFFER[at] - DIGIT_0
   if (at > from && at < length) latencies.push((now() - sentAt) / 1_000)
 }
 
 async function subscribe (port) {
-  const sampled = opened++ % SAMPLED === 0
+  const sampled = opened++ % SAMPLING === 0
   await new Promise(resolve => {
-    let head = true
+    let inHead = true
     const callback = length => {
-      if (head && BUFFER.subarray(0, length).includes(HEAD_END)) {
-        head = false
+      if (inHead && BUFFER.subarray(0, length).includes(HEAD_END)) {
+        inHead = false
         resolve()
       }
       count(length, sampled)
       return true
     }
-    const socket = ask(port, '/subscribe', { onread: { buffer: BUFFER, callback } })
+    const socket = get(port, '/subscribe', { onread: { buffer: BUFFER, callback } })
     subscribers.add(socket)
-    // A server may drop who is slow: then events are missing.
+    // A server may drop a slow subscriber; its events then count as missing.
     socket.on('error', () => {})
     socket.on('close', () => { subscribers.delete(socket) })
   })
 }
 
-async function stall (port) {
-  const socket = ask(port, '/subscribe')
+async function subscribeStalled (port) {
+  const socket = get(port, '/subscribe')
   stalled.push(socket)
   socket.on('error', () => {})
-  await until(socket, seen => seen.includes(HEAD_END))
+  await receive(socket, received => received.includes(HEAD_END))
   socket.pause()
 }
 
-export const subscribing = {
-  /** Opens subscriptions that stay, up to a number. @returns how many it took */
+export const subscriberTasks = {
+  /** Opens further subscriptions, until there are `count` of them. @returns the number of new ones */
   async subscribe ({ port, count }) {
-    const more = count - subscribers.size
-    await several(more, 50, async () => await subscribe(port))
-    return { more }
+    const added = count - subscribers.size
+    await repeat(added, 50, async () => await subscribe(port))
+    return { added }
   },
 
-  /** Opens some that read no more than the head. */
-  async stall ({ port, count }) {
-    await several(count, 1, async () => await stall(port))
+  /** Opens subscriptions that read only the response head. */
+  async subscribeStalled ({ port, count }) {
+    await repeat(count, 1, async () => await subscribeStalled(port))
     return {}
   },
 
   /** Ends all subscriptions. */
-  async leave () {
+  async unsubscribe () {
     for (const socket of [...subscribers, ...stalled.splice(0)]) socket.destroy()
     while (subscribers.size > 0) await sleep(1)
     return {}
   },
 
-  /** Until so many more events have come. @returns how many are missing, and when the last came */
-  async receive ({ events }) {
+  /** Waits for a number of further events. @returns how many of them are missing, and when the last one was received */
+  async receiveEvents ({ events }) {
     expected += events
     if (received < expected) {
       await new Promise(resolve => {
         let before = received
-        const quiet = setInterval(() => {
+        const quietTimer = setInterval(() => {
           if (received === before) onReceived()
           before = received
         }, QUIET)
         onReceived = () => {
-          clearInterval(quiet)
+          clearInterval(quietTimer)
           onReceived = undefined
           resolve()
         }
@@ -114,8 +114,8 @@ export const subscribing = {
     return { missing, receivedAt }
   },
 
-  /** @returns half of them, and 99 of 100, were received within so many milliseconds; since it was last asked */
-  latencies () {
+  /** @returns percentiles in milliseconds since the last call */
+  takeLatencies () {
     const taken = latencies
     latencies = []
     return percentiles(taken)

@@ -1,4 +1,4 @@
-/** Node's http by hand: what one writes without a library, done right. */
+/** Plain node:http: a correct implementation without a library. */
 import http from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
@@ -24,16 +24,16 @@ export async function start ({ heartbeat }) {
     response.writeHead(200, HEADERS)
     if (pathname === '/stream') {
       const data = 'x'.repeat(searchParams.get('size'))
-      for (let left = Number(searchParams.get('count')); left > 0; left--) {
+      for (let remaining = Number(searchParams.get('count')); remaining > 0; remaining--) {
         if (!response.write(`data: ${data}\n\n`)) await once(response, 'drain')
       }
       response.end()
     } else {
       if (pathname === '/first') response.write('data: first\n\n')
       else response.flushHeaders()
-      const open = pathname === '/subscribe' ? subscribers : idle
-      open.add(response)
-      response.on('close', () => { open.delete(response) })
+      const responses = pathname === '/subscribe' ? subscribers : idle
+      responses.add(response)
+      response.on('close', () => { responses.delete(response) })
     }
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')

@@ -8,24 +8,24 @@ export async function start ({ heartbeat }) {
   app.get('/stream', (request, reply) => {
     const data = 'x'.repeat(request.query.size)
     reply.sse((async function * () {
-      for (let left = Number(request.query.count); left > 0; left--) yield { data }
+      for (let remaining = Number(request.query.count); remaining > 0; remaining--) yield { data }
     })())
   })
   const idle = new Set()
-  // It has no heartbeats of its own.
+  // fastify-sse-v2 has no heartbeats.
   setInterval(() => { for (const reply of idle) reply.sse({ comment: '' }) }, heartbeat).unref()
-  const keep = reply => {
+  const keepOpen = reply => {
     idle.add(reply)
     reply.raw.on('close', () => { idle.delete(reply) })
   }
   app.get('/first', (_request, reply) => {
     reply.sse({ data: 'first' })
-    keep(reply)
+    keepOpen(reply)
   })
   app.get('/idle', (_request, reply) => {
-    // It opens with its first event.
+    // The stream opens with its first event.
     reply.sse({ comment: 'open' })
-    keep(reply)
+    keepOpen(reply)
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   return { port: app.server.address().port }

@@ -7,8 +7,8 @@ export async function start ({ heartbeat }) {
 
   app.get('/stream', { sse: 'only' }, async (request, reply) => {
     const data = 'x'.repeat(request.query.size)
-    // A string on its own goes as it is; as `data` it would be quoted.
-    for (let left = Number(request.query.count); left > 0; left--) await reply.sse.send(data)
+    // A plain string is sent unchanged; as `data` it would be quoted.
+    for (let remaining = Number(request.query.count); remaining > 0; remaining--) await reply.sse.send(data)
   })
   app.get('/first', { sse: 'only' }, async (_request, reply) => {
     reply.sse.keepAlive()
@@ -17,12 +17,12 @@ export async function start ({ heartbeat }) {
   const open = reply => {
     reply.sse.keepAlive()
     reply.sse.sendHeaders()
-    // It leaves the headers with Node.
+    // sendHeaders() does not flush them.
     reply.raw.flushHeaders()
   }
   app.get('/idle', { sse: 'only' }, async (_request, reply) => { open(reply) })
 
-  // It has no channels.
+  // @fastify/sse has no channels.
   const subscribers = new Set()
   const publish = data => { for (const reply of subscribers) reply.sse.send(data) }
   app.get('/subscribe', { sse: 'only' }, async (_request, reply) => {

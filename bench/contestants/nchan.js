@@ -1,12 +1,12 @@
-/** nginx with its module nchan, which is a server of its own: for the fan-out only, and where both are installed. */
+/** nginx with its module nchan, a separate server program. Runs only the fan-out scenarios, if both are installed. */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PostClient } from '../post-client.js'
 import { freePort, sleep } from '../processes.js'
-import { Poster } from '../poster.js'
 
-/** As long as the plugin's history. Nothing here shall end a connection. */
+/** The history is as long as the plugin's. The limits are so high that nginx never closes a connection. */
 const config = (module, port) => `
 load_module ${module};
 daemon off;
@@ -40,15 +40,15 @@ function modulePath () {
   return directory && join(directory, 'ngx_nchan_module.so')
 }
 
-/** @returns why it cannot take part, if it cannot */
+/** @returns why it cannot be started, or undefined */
 export function missing () {
   const path = modulePath()
   if (path === undefined) return 'nginx is not installed'
-  return existsSync(path) ? undefined : `there is no ${path} (Debian's package: libnginx-mod-nchan)`
+  return existsSync(path) ? undefined : `${path} does not exist (Debian package: libnginx-mod-nchan)`
 }
 
-/** @returns the process that does the work, the only child of nginx's first, as Linux tells it */
-async function workerOf (nginx) {
+/** @returns the id of the worker process, the only child of the main process; works on Linux */
+async function findWorker (nginx) {
   for (;;) {
     const children = readFileSync(`/proc/${nginx.pid}/task/${nginx.pid}/children`, 'utf8')
     if (children !== '') return Number(children)
@@ -61,21 +61,21 @@ export async function start () {
   const port = await freePort()
   writeFileSync(join(directory, 'nginx.conf'), config(modulePath(), port))
   const nginx = spawn('nginx', ['-e', 'stderr', '-p', directory, '-c', join(directory, 'nginx.conf')], { stdio: ['ignore', 'ignore', 'inherit'] })
-  nginx.on('exit', code => { throw new Error(`nginx ended with ${code}`) })
-  const worker = await workerOf(nginx)
+  nginx.on('exit', code => { throw new Error(`nginx exited with ${code}`) })
+  const worker = await findWorker(nginx)
   process.on('exit', () => {
     nginx.kill()
     rmSync(directory, { recursive: true })
   })
 
-  const poster = new Poster()
-  await poster.open(port, 10)
+  const client = new PostClient()
+  await client.connect(port, 10)
   return {
     port,
-    publish: async data => await poster.post(data),
-    account: {
-      // Linux counts nanoseconds.
-      usage: () => ({ cpu: Number(readFileSync(`/proc/${worker}/schedstat`, 'utf8').split(' ')[0]) / 1_000 }),
+    publish: async data => await client.post(data),
+    tasks: {
+      // schedstat is in nanoseconds.
+      cpuUsage: () => ({ cpu: Number(readFileSync(`/proc/${worker}/schedstat`, 'utf8').split(' ')[0]) / 1_000 }),
       memory: () => ({ rss: Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${worker}/status`, 'utf8'))[1]) * 1_024 })
     }
   }

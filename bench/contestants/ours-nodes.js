@@ -1,31 +1,32 @@
-/** Three nodes on one Redis, behind one port, which can be killed and cut off from it. */
+/** Three nodes on one Redis, behind one port. A node can be killed, and all nodes can be disconnected from Redis. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { startRedis } from '../redis.js'
 import { sleep } from '../processes.js'
+import { startRedis } from '../start-redis.js'
 
-export { missing } from '../redis.js'
+export { missing } from '../start-redis.js'
 
 const NODES = 3
 
-/** Passes connections on, each to where it is told, while it is there. */
-class Passage {
+/** A TCP proxy that can be closed and opened again. */
+class Proxy {
   #server
   #pairs = new Set()
 
-  constructor (target) {
-    this.#server = net.createServer(here => {
-      const there = net.connect(target(), '127.0.0.1')
-      const pair = [here, there]
+  /** @param targetPort returns the port for the next connection */
+  constructor (targetPort) {
+    this.#server = net.createServer(socket => {
+      const target = net.connect(targetPort(), '127.0.0.1')
+      const pair = [socket, target]
       this.#pairs.add(pair)
-      const end = () => {
+      const close = () => {
         this.#pairs.delete(pair)
         for (const socket of pair) socket.destroy()
       }
-      for (const socket of pair) socket.setNoDelay().on('error', end).on('close', end)
-      here.pipe(there).pipe(here)
+      for (const socket of pair) socket.setNoDelay().on('error', close).on('close', close)
+      socket.pipe(target).pipe(socket)
     })
   }
 
@@ -34,8 +35,8 @@ class Passage {
     return this.#server.address().port
   }
 
-  /** Ends all connections, and takes none. */
-  cut () {
+  /** Resets all connections and accepts no further ones. */
+  close () {
     this.#server.close()
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy()
   }
@@ -43,26 +44,26 @@ class Passage {
 
 export async function start () {
   const redisPort = await startRedis()
-  const link = new Passage(() => redisPort)
-  const linkPort = await link.listen()
+  const redisProxy = new Proxy(() => redisPort)
+  const redisProxyPort = await redisProxy.listen()
   const nodes = await Promise.all(Array.from({ length: NODES }, async () => {
-    const child = fork(fileURLToPath(new URL('../node.js', import.meta.url)), [`redis://127.0.0.1:${linkPort}`])
+    const child = fork(fileURLToPath(new URL('../redis-node.js', import.meta.url)), [`redis://127.0.0.1:${redisProxyPort}`])
     const [port] = await once(child, 'message')
     return { child, port }
   }))
-  let turn = 0
-  const front = new Passage(() => nodes[turn++ % nodes.length].port)
-  const port = await front.listen()
+  let connections = 0
+  const loadBalancer = new Proxy(() => nodes[connections++ % nodes.length].port)
+  const port = await loadBalancer.listen()
   return {
     port,
-    account: {
-      async cut ({ ms }) {
-        link.cut()
+    tasks: {
+      async disconnectRedis ({ ms }) {
+        redisProxy.close()
         await sleep(ms)
-        await link.listen(linkPort)
+        await redisProxy.listen(redisProxyPort)
         return {}
       },
-      async kill () {
+      async killNode () {
         const { child } = nodes.shift()
         child.kill('SIGKILL')
         await once(child, 'exit')

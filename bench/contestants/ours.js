@@ -8,7 +8,7 @@ export async function start ({ heartbeat, broker }) {
   app.get('/stream', async (request, reply) => {
     const data = 'x'.repeat(request.query.size)
     const emitter = reply.sse()
-    for (let left = Number(request.query.count); left > 0; left--) await emitter.send(data)
+    for (let remaining = Number(request.query.count); remaining > 0; remaining--) await emitter.send(data)
     emitter.complete()
   })
   app.get('/first', async (_request, reply) => {

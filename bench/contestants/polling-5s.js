@@ -1,3 +1,3 @@
-import { startPolled } from '../polling.js'
+import { startPolled } from '../polled-server.js'
 
 export const start = async () => await startPolled(5_000)

@@ -1,4 +1,4 @@
-/** The plugin, whose clients do not poll. */
+/** The plugin: clients receive a stream instead of polling. */
 import { start as startOurs } from './ours.js'
 
-export const start = async options => ({ ...await startOurs(options), account: { clients: () => ({ path: '/subscribe' }) } })
+export const start = async options => ({ ...await startOurs(options), tasks: { clientOptions: () => ({ path: '/subscribe' }) } })

@@ -1,15 +1,15 @@
-/** Emitter and model live and die together. */
+/** The stream and the model request share one lifetime. */
 import fastify from 'fastify'
 import sse, { event, failureOf } from 'fastify-sse-emitter'
-import { answer } from '../answer.js'
+import { modelAnswer } from '../model-answer.js'
 
 export async function start ({ modelPort }) {
   const app = fastify()
   await app.register(sse)
 
   async function * relay (tokens, signal) {
-    const answered = yield * answer(modelPort, tokens, signal)
-    yield event(answered, { event: 'done' })
+    const finish = yield * modelAnswer(modelPort, tokens, signal)
+    yield event(finish, { event: 'done' })
   }
 
   app.get('/relay', async ({ query }, reply) => {

@@ -1,13 +1,13 @@
-/** What one writes without a library for it, done right. */
+/** A correct relay without a library for it. */
 import { once } from 'node:events'
 import http from 'node:http'
 import { createParser } from 'eventsource-parser'
-import { request as ask } from 'undici'
+import { request } from 'undici'
 
 const HEADERS = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
 const messages = [{ role: 'user', content: 'What time is it?' }]
 
-/** Has the model answer into a response, until that is closed. */
+/** Relays an answer of the model into a response, until the response closes. */
 async function relay (url, tokens, response) {
   const controller = new AbortController()
   const { signal } = controller
@@ -15,13 +15,13 @@ async function relay (url, tokens, response) {
   const write = (event, data) => { response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`) }
 
   try {
-    const { statusCode, body } = await ask(url, {
+    const { statusCode, body } = await request(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
       body: JSON.stringify({ model: 'clock', max_tokens: tokens, messages, stream: true }),
       signal
     })
-    if (statusCode !== 200) throw new Error(`the model answered with ${statusCode}`)
+    if (statusCode !== 200) throw new Error(`The model responded with ${statusCode}`)
     let finishReason
     const parser = createParser({
       onEvent ({ data }) {
@@ -36,7 +36,7 @@ async function relay (url, tokens, response) {
       parser.feed(decoder.decode(chunk, { stream: true }))
       if (response.writableNeedDrain) await once(response, 'drain', { signal })
     }
-    if (finishReason === undefined) throw new Error('the model has stopped in the middle')
+    if (finishReason === undefined) throw new Error('The answer of the model is incomplete')
     write('done', { finishReason })
   } catch (error) {
     if (signal.aborted) return
@@ -47,8 +47,8 @@ async function relay (url, tokens, response) {
 
 export async function start ({ modelPort }) {
   const url = `http://127.0.0.1:${modelPort}/v1/chat/completions`
-  const server = http.createServer(async (request, response) => {
-    const { searchParams } = new URL(request.url, 'http://x')
+  const server = http.createServer(async ({ url: path }, response) => {
+    const { searchParams } = new URL(path, 'http://x')
     response.writeHead(200, HEADERS)
     response.flushHeaders()
     await relay(url, Number(searchParams.get('max_tokens')), response)

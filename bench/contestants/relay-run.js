@@ -1,10 +1,10 @@
-/** The answer is kept in a log and goes on without its client, who may come back to it. */
+/** The answer is a run: it is kept in a log, and continues if its client disconnects. */
 import { randomUUID } from 'node:crypto'
 import fastify from 'fastify'
 import sse from 'fastify-sse-emitter'
-import { answer } from '../answer.js'
+import { modelAnswer } from '../model-answer.js'
 
-/** Milliseconds for which a log is kept, so that there are not more of them from turn to turn. */
+/** Milliseconds for which a log is kept; short, so that logs do not accumulate over the turns. */
 const RETENTION = 1_000
 
 export async function start ({ modelPort }) {
@@ -12,7 +12,7 @@ export async function start ({ modelPort }) {
   await app.register(sse, { maxRuns: 0 })
 
   app.get('/relay', async ({ query }, reply) => {
-    const producer = ({ signal }) => answer(modelPort, Number(query.max_tokens), signal)
+    const producer = ({ signal }) => modelAnswer(modelPort, Number(query.max_tokens), signal)
     const { run } = await app.sse.runs.start(randomUUID(), producer, { retention: RETENTION })
     const emitter = reply.sse()
     await run.watch(emitter)

@@ -1,4 +1,4 @@
-/** The least that a fan-out can be in Node: one Buffer, framed beforehand, to every socket. Nobody who is slow is looked after. */
+/** The minimum cost of a fan-out in Node.js: writes one framed Buffer to every socket, without backpressure. */
 import http from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'

@@ -1,9 +1,9 @@
-import { withFault } from '../faults.js'
+import { withFault } from '../fault-scenario.js'
 
-export { columns, contestants, summarize, turns } from '../faults.js'
+export { columns, contestants, summarize, turns } from '../fault-scenario.js'
 
-export const title = 'One of three nodes is killed, at 150 events a second to 60 clients: counted, over all rounds'
+export const title = 'One of three nodes is killed, at 150 events per second to 60 clients; totals over all rounds'
 
 export async function round (tools, values) {
-  return await withFault(tools, values, ['kill'])
+  return await withFault(tools, values, ['killNode'])
 }

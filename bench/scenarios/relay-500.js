@@ -1,11 +1,11 @@
-import { relay } from '../relay.js'
+import { relayConcurrent } from '../relay-scenario.js'
 
-export { baseline, columns, compared, contestants, model, options, summarize } from '../relay.js'
+export { baseline, columns, compared, contestants, model, options, summarize } from '../relay-scenario.js'
 
-export const title = '500 answers of a model at a time, relayed: what the relay adds'
+export const title = '500 concurrent answers of a model, relayed: time added by the relay'
 export const turns = 4
 export const warmUp = 1
 
 export async function round (tools, { quick }) {
-  return await relay(tools, 500, quick ? 1 : 3)
+  return await relayConcurrent(tools, 500, quick ? 1 : 3)
 }

@@ -1,80 +1,80 @@
 import { once } from 'node:events'
 import net from 'node:net'
-import { several } from './client.js'
+import { repeat } from './http-client.js'
 
 class Connection {
   #socket
-  opened
-  #answer = ''
-  #onAnswer
-  #onClose
+  connected
+  #response = ''
+  #onResponse
+  #onError
 
   constructor (port, onClose) {
     this.#socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
-    this.opened = once(this.#socket, 'connect')
+    this.connected = once(this.#socket, 'connect')
     this.#socket.setEncoding('latin1')
-    this.#socket.on('data', text => { this.#take(text) })
+    this.#socket.on('data', text => { this.#read(text) })
     this.#socket.on('close', () => {
       onClose()
-      this.#onClose?.(new Error('a publisher\'s connection was closed'))
+      this.#onError?.(new Error('The server closed a publisher\'s connection'))
     })
   }
 
   async post (data) {
     this.#socket.write(`POST /publish HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: ${data.length}\r\n\r\n${data}`)
     await new Promise((resolve, reject) => {
-      this.#onAnswer = resolve
-      this.#onClose = reject
+      this.#onResponse = resolve
+      this.#onError = reject
     })
   }
 
   close () {
-    this.#onClose = undefined
+    this.#onError = undefined
     this.#socket.destroy()
   }
 
-  #take (text) {
-    this.#answer += text
-    const answer = this.#answer
-    const headEnd = answer.indexOf('\r\n\r\n')
+  #read (text) {
+    this.#response += text
+    const response = this.#response
+    const headEnd = response.indexOf('\r\n\r\n')
     if (headEnd === -1) return
-    const length = Number(/\r\ncontent-length: (\d+)/i.exec(answer)?.[1] ?? 0)
-    if (answer.length < headEnd + 4 + length) return
-    if (!answer.startsWith('HTTP/1.1 2')) throw new Error(`a post was answered with ${answer}`)
-    this.#answer = ''
-    this.#onClose = undefined
-    this.#onAnswer()
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(response)?.[1] ?? 0)
+    if (response.length < headEnd + 4 + length) return
+    if (!response.startsWith('HTTP/1.1 2')) throw new Error(`A post failed: ${response}`)
+    this.#response = ''
+    this.#onError = undefined
+    this.#onResponse()
   }
 }
 
 /**
- * Posts events to a server over connections that are open before. (Node accepts one connection in a turn of its event
- * loop; opened when they are needed, their number would be what is measured.) By hand, because it shares a core.
+ * Posts events over connections that are opened beforehand: Node.js accepts one connection per turn of its event loop, so
+ * that new ones would limit the rate. Written on sockets, because it shares a core with the clients.
  */
-export class Poster {
+export class PostClient {
   #connections = new Set()
   #idle = []
   #waiting = []
-  /** Posts that were not answered yet. */
-  unanswered = 0
+  /** Posts without a response. */
+  pending = 0
 
-  async open (port, count) {
-    await several(count, count, async () => {
+  async connect (port, count) {
+    await repeat(count, count, async () => {
       const connection = new Connection(port, () => {
         this.#connections.delete(connection)
         this.#idle = this.#idle.filter(other => other !== connection)
       })
       this.#connections.add(connection)
-      await connection.opened
+      await connection.connected
       this.#idle.push(connection)
     })
   }
 
   async post (data) {
-    this.unanswered++
+    this.pending++
     const connection = this.#idle.pop() ?? await new Promise(resolve => { this.#waiting.push(resolve) })
     await connection.post(data)
-    this.unanswered--
+    this.pending--
     const next = this.#waiting.shift()
     if (next === undefined) this.#idle.push(connection)
     else next(connection)

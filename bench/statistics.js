@@ -4,14 +4,13 @@ export function median (numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** Of each column. */
+/** The median of each column. */
 export function medians (rows) {
   return rows[0].map((_, column) => median(rows.map(row => row[column])))
 }
 
-/** Half of them, and 99 of 100, are no more. */
 export function percentiles (numbers) {
   const sorted = Float64Array.from(numbers).sort()
-  const within = share => sorted[Math.ceil(sorted.length * share) - 1]
-  return { p50: within(0.5), p99: within(0.99) }
+  const percentile = share => sorted[Math.ceil(sorted.length * share) - 1]
+  return { p50: percentile(0.5), p99: percentile(0.99) }
 }
