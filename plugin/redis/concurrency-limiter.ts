@@ -1,23 +1,23 @@
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 
-/** Lets so many in at once, and has others wait for their turn, of whom there may be so many. */
-export class Gate {
+/** Limits how many tasks run at once. Further tasks wait in a queue, which is limited as well. */
+export class ConcurrencyLimiter {
   readonly #maxWaiting: number
   readonly #waiting: Array<Deferred<void>> = []
   #free: number
 
-  constructor (places: number, maxWaiting: number) {
-    this.#free = places
+  constructor (maxRunning: number, maxWaiting: number) {
+    this.#free = maxRunning
     this.#maxWaiting = maxWaiting
   }
 
-  /** @throws SSE_ERR_BROKER_BUSY if too many wait */
-  async run<Result> (act: () => Promise<Result>): Promise<Result> {
+  /** @throws SSE_ERR_BROKER_BUSY if the queue is full */
+  async run<Result> (task: () => Promise<Result>): Promise<Result> {
     if (this.#free > 0) this.#free--
     else await this.#wait()
     try {
-      return await act()
+      return await task()
     } finally {
       const next = this.#waiting.shift()
       if (next === undefined) this.#free++

@@ -2,37 +2,37 @@ import { createClient } from 'redis'
 import type { Address, RedisClient, RedisConnection } from './node-redis.ts'
 import type { RedisSettings } from './options.ts'
 
-/** The port of Redis where none is said. */
-const PORT = 6_379
+const DEFAULT_PORT = 6_379
 
 /**
- * Makes a connection that is still to be connected, and leaves it to us to make another.
+ * Creates a connection that isn't open yet and never reconnects on its own.
  *
- * @param address where to, if it is elsewhere than the options say
- * @param others options of node-redis that differ
+ * @param address where to connect, if not to the configured address
+ * @param overrides node-redis options that differ from the configured ones
  */
-export type Connect = (address?: Address, others?: object) => RedisConnection
+export type CreateConnection = (address?: Address, overrides?: object) => RedisConnection
 
-/** @throws what is wrong with the URL */
-export function connector ({ url, client, timeout }: RedisSettings): Connect {
-  const pattern: RedisClient = client ?? createClient({ url: url[0]! })
-  return (address, others) => pattern.duplicate({
-    // Its host would prevail.
+/** @throws TypeError if the URL can't be parsed */
+export function connectionFactory ({ url, client, timeout }: RedisSettings): CreateConnection {
+  const template: RedisClient = client ?? createClient({ url: url[0]! })
+  return (address, overrides) => template.duplicate({
+    // node-redis would prefer the host of the URL to the one in `socket`.
     ...(address && { url: undefined }),
-    socket: { ...pattern.options?.socket, ...address, reconnectStrategy: false, connectTimeout: timeout },
+    socket: { ...template.options?.socket, ...address, reconnectStrategy: false, connectTimeout: timeout },
     disableOfflineQueue: true,
     commandOptions: {},
-    ...others
+    ...overrides
   })
 }
 
-/** Where the options say that somebody is to be asked. @throws what is wrong with a URL */
-export function addressesOf ({ url, client }: RedisSettings): Address[] {
-  if (url.length > 0) return url.map(text => addressOf(new URL(text)))
-  const { host = 'localhost', port = PORT } = client?.options?.socket as Partial<Address> | undefined ?? {}
+/** The addresses in the options: of cluster nodes or Sentinels. @throws TypeError if a URL can't be parsed */
+export function configuredAddresses ({ url, client }: RedisSettings): Address[] {
+  if (url.length > 0) return url.map(text => parseAddress(new URL(text)))
+  const { host = 'localhost', port = DEFAULT_PORT } = client?.options?.socket as Partial<Address> | undefined ?? {}
   return [{ host, port }]
 }
 
-function addressOf ({ hostname, port }: URL): Address {
-  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || PORT) }
+function parseAddress ({ hostname, port }: URL): Address {
+  // An IPv6 address has brackets in a URL, but not in a socket's options.
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || DEFAULT_PORT) }
 }

@@ -1,13 +1,13 @@
 import createError from '@fastify/error'
 
-/** Redis could not be asked, or has refused: nothing was done. The message and `cause` say why. */
-export const SSE_ERR_BROKER_UNAVAILABLE = createError('SSE_ERR_BROKER_UNAVAILABLE', 'Redis does not take anything: %s', 503)
+/** Redis could not be reached or refused the command: nothing was done. The message and `cause` give the reason. */
+export const SSE_ERR_BROKER_UNAVAILABLE = createError('SSE_ERR_BROKER_UNAVAILABLE', 'Redis is unavailable: %s', 503)
 
 /**
- * It is not known what Redis has done: the connection was lost before the answer came, or the answer did not come in
- * time, or too few replicas have confirmed. What has an idempotency key may be published again.
+ * It is unknown whether Redis executed the command: the connection was lost before the reply, the reply did not arrive
+ * in time, or too few replicas confirmed. An event with an idempotency key can safely be published again.
  */
-export const SSE_ERR_BROKER_UNKNOWN = createError('SSE_ERR_BROKER_UNKNOWN', 'It is not known whether Redis has taken it: %s', 503)
+export const SSE_ERR_BROKER_UNKNOWN = createError('SSE_ERR_BROKER_UNKNOWN', 'It is unknown whether Redis executed the command: %s', 503)
 
-/** More waits for Redis than may wait: nothing was done. */
-export const SSE_ERR_BROKER_BUSY = createError('SSE_ERR_BROKER_BUSY', 'Too much waits for Redis, try again later', 503)
+/** A limit of requests that wait for Redis is reached: nothing was done. */
+export const SSE_ERR_BROKER_BUSY = createError('SSE_ERR_BROKER_BUSY', 'Too many requests are waiting for Redis; try again later', 503)

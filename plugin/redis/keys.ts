@@ -1,42 +1,44 @@
 /**
- * Where the things of one partition are in Redis. The part in braces is what Redis Cluster places a key by, so that all
- * that one script touches is on one node: the first such part counts, whatever is in a channel's name.
+ * The names of one partition's keys and pub/sub channels in Redis.
+ *
+ * Redis Cluster chooses a key's slot by its hash tag, the first part in braces. All names of a partition begin with the
+ * same hash tag, whatever a channel is called, so one script can use them together.
  */
-export class Keys {
+export class RedisKeys {
   readonly log: string
   readonly wait: string
   readonly #root: string
 
   /**
    * @param prefix what all names begin with
-   * @param tag the partition's
+   * @param hashTag the hash tag of the partition
    */
-  constructor (prefix: string, tag: string) {
-    this.#root = `${prefix}{${tag}}:`
+  constructor (prefix: string, hashTag: string) {
+    this.#root = `${prefix}{${hashTag}}:`
     this.log = `${this.#root}log`
     this.wait = `${this.#root}wait`
   }
 
   history (channel: string): string {
-    return `${this.#root}history:${nameOf(channel)}`
+    return `${this.#root}history:${escapeName(channel)}`
   }
 
-  once (channel: string, idempotencyKey: string): string {
-    return `${this.#root}once:${nameOf(channel)}\n${nameOf(idempotencyKey)}`
+  publication (channel: string, idempotencyKey: string): string {
+    return `${this.#root}once:${escapeName(channel)}\n${escapeName(idempotencyKey)}`
   }
 
-  /** Where a channel is heard. */
-  live (channel: string): string {
-    return `${this.#root}live:${nameOf(channel)}`
+  /** The pub/sub channel for the events of a channel. */
+  pubsubChannel (channel: string): string {
+    return `${this.#root}live:${escapeName(channel)}`
   }
 
-  /** Where a node hears itself. */
-  node (id: string): string {
-    return `${this.#root}node:${id}`
+  /** The pub/sub channel on which a node receives its own markers. */
+  nodeChannel (nodeId: string): string {
+    return `${this.#root}node:${nodeId}`
   }
 }
 
-/** A text as Redis may have it: another for each text, also for one that is not well-formed, and without a line break. */
-export function nameOf (text: string): string {
-  return JSON.stringify(text).slice(1, -1)
+/** Makes a name well-formed UTF-8 without line breaks. Different names stay different. */
+export function escapeName (name: string): string {
+  return JSON.stringify(name).slice(1, -1)
 }

@@ -1,36 +1,36 @@
 import { createHash } from 'node:crypto'
 
 /**
- * What Redis does in one step, in Lua. All of it is about one partition, whose names share a hash tag:
+ * Lua scripts, each of which Redis executes in one step. A script concerns one partition, whose keys share a hash tag:
  *
- * - the log, a hash. Of the partition: `e` its epoch, `m` and `s` the last id given (milliseconds and number), `r` the
- *   run of the Redis process, `t` and `p` the names of this and the previous term, `c` where this term began, `f` up to
- *   where entries of forgotten channels may have been, `k` how far the search for idle channels has got. And for each
- *   channel, under a colon and its name: the last id, the newest id that is gone, bytes, number, age in milliseconds,
- *   and the oldest entry of its history. What is in one hash is lost as a whole: if Redis evicts it, the epoch ends.
- * - a stream for each channel, its history. It goes when its newest entry is too old.
- * - a string for each idempotency key, `<id> <digest>`.
+ * - The log, a hash. Its fields for the partition: `e` the epoch; `m` and `s` the last id (milliseconds and sequence
+ *   number); `r` the run id of the Redis process; `t` and `p` the names of the current and the previous term; `c` the
+ *   last id when the current term began; `f` the newest id that a forgotten channel may have had; `k` the cursor of the
+ *   search for idle channels. Its fields for each channel, a colon and the channel's name: see `parseRecord`. One hash
+ *   holds all of this because it is then lost as a whole: if Redis evicts it, a new epoch begins.
+ * - A stream for each channel, its history. It expires with its newest entry.
+ * - A string for each idempotency key, `<id> <digest>`.
  *
- * Ids are without the epoch here.
+ * In scripts, ids have no epoch.
  *
- * A term is as long as one Redis process holds the log. Who comes after it may not have all that was acknowledged: the
- * process may have been restored from what was on its disk, or be a replica that was behind. So the first to see
- * another process notes how far the log goes, and everybody who knows of a later id from the term before ends the epoch.
+ * A term lasts as long as one Redis process serves the log. The next process may lack entries that were acknowledged: it
+ * may have been restored from disk, or be a replica that was behind. So the first node that sees another process
+ * records how far the log goes, and a node that knows a later id of the term before starts a new epoch.
  */
 const COMMON = `
-local function parse (id)
+local function parseId (id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)
 end
 
-local function before (a, b)
-  local ams, aseq = parse(a)
-  local bms, bseq = parse(b)
-  return ams < bms or (ams == bms and aseq < bseq)
+local function isBefore (a, b)
+  local aMs, aSeq = parseId(a)
+  local bMs, bSeq = parseId(b)
+  return aMs < bMs or (aMs == bMs and aSeq < bSeq)
 end
 
-local function later (a, b)
-  if before(a, b) then return b end
+local function laterOf (a, b)
+  if isBefore(a, b) then return b end
   return a
 end
 
@@ -39,210 +39,212 @@ local function now ()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function record (text)
-  local last, gone, bytes, count, age, first = string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%S+)$')
-  return last, gone, tonumber(bytes), tonumber(count), tonumber(age), first
+-- A channel's last id, the newest id that its history has lost, the history's bytes, entries and age, and its oldest id.
+local function parseRecord (text)
+  local last, lost, bytes, count, age, first = string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%S+)$')
+  return last, lost, tonumber(bytes), tonumber(count), tonumber(age), first
 end
 `
 
-/** A script, by its text. */
-export class Script {
+/** A Lua script, called by its digest. */
+export class LuaScript {
   readonly body: string
-  readonly text: string
-  readonly sha: string
-  readonly keys: number
+  readonly source: string
+  readonly sha1: string
+  readonly keyCount: number
 
-  constructor (keys: number, body: string) {
+  constructor (keyCount: number, body: string) {
     this.body = body
-    this.text = COMMON + body
-    this.sha = createHash('sha1').update(this.text).digest('hex')
-    this.keys = keys
+    this.source = COMMON + body
+    this.sha1 = createHash('sha1').update(this.source).digest('hex')
+    this.keyCount = keyCount
   }
 }
 
-/** What Redis is to do for a broker. */
-export interface Scripts {
-  readonly sync: Script
-  readonly publish: Script
-  readonly read: Script
+export interface LuaScripts {
+  readonly sync: LuaScript
+  readonly publish: LuaScript
+  readonly read: LuaScript
 }
 
 /**
- * Begins a log where there is none, a term where Redis is another process, and an epoch where something was lost. Then
- * tells a node how far the log goes, both here and by a message to itself, before which comes all that was published
- * before.
+ * Starts a log if there is none, a term if another Redis process serves the log, and an epoch if entries were lost. Then
+ * reports how far the log goes, in the reply and in a marker: a message to the calling node, which arrives after
+ * everything that was published before.
  *
  * KEYS: the log.
- * ARGV: a name that is new; the node's channel; the message's name; the epoch, the term and the last id that the node
- * knows, the first two empty where it knows none; names of channels.
+ * ARGV: a new name; the node's pub/sub channel; the marker's name; the epoch, the term and the last id that the node
+ * knows, the first two empty if it knows none; names of channels.
  *
- * Gives the epoch, the term, the last id, up to where entries of forgotten channels may have been, and the last id of
- * each channel, empty where it is not known.
+ * Returns the epoch, the term, the last id, the newest id that a forgotten channel may have had, and the last id of each
+ * channel, empty for an unknown one.
  */
-export const SYNC = new Script(1, `
+export const SYNC = new LuaScript(1, `
 if string.match(redis.call('INFO', 'replication'), 'role:(%w+)') ~= 'master' then
   return redis.error_reply('READONLY this is a replica')
 end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local fresh = ARGV[1]
-local e, m, s, r, t, p, c = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'r', 't', 'p', 'c'))
-if not e then
-  e, m, s, r, t, p, c = fresh, '0', '0', run, fresh, '', '0-0'
-  redis.call('HSET', KEYS[1], 'e', e, 'm', m, 's', s, 'r', r, 't', t, 'p', p, 'c', c, 'f', '0-0')
+local currentRun = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local newName = ARGV[1]
+local epoch, ms, seq, run, term, previousTerm, termStart = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'r', 't', 'p', 'c'))
+if not epoch then
+  epoch, ms, seq, run, term, previousTerm, termStart = newName, '0', '0', currentRun, newName, '', '0-0'
+  redis.call('HSET', KEYS[1], 'e', epoch, 'm', ms, 's', seq, 'r', run, 't', term, 'p', previousTerm, 'c', termStart, 'f', '0-0')
 end
-local clock = m .. '-' .. s
-if r ~= run then
-  t, p, c = fresh, t, clock
-  redis.call('HSET', KEYS[1], 'r', run, 't', t, 'p', p, 'c', c)
+local lastId = ms .. '-' .. seq
+if run ~= currentRun then
+  term, previousTerm, termStart = newName, term, lastId
+  redis.call('HSET', KEYS[1], 'r', currentRun, 't', term, 'p', previousTerm, 'c', termStart)
 end
-if ARGV[4] == e then
-  local term, known = ARGV[5], ARGV[6]
-  if before(clock, known) or (term ~= t and (term ~= p or before(c, known))) then
-    e = fresh
-    redis.call('HSET', KEYS[1], 'e', e)
+if ARGV[4] == epoch then
+  local knownTerm, knownId = ARGV[5], ARGV[6]
+  if isBefore(lastId, knownId) or (knownTerm ~= term and (knownTerm ~= previousTerm or isBefore(termStart, knownId))) then
+    epoch = newName
+    redis.call('HSET', KEYS[1], 'e', epoch)
   end
 end
-redis.call('PUBLISH', ARGV[2], ARGV[3] .. '\\n' .. e .. '\\n' .. clock .. '\\n')
-local lasts = {}
+redis.call('PUBLISH', ARGV[2], ARGV[3] .. '\\n' .. epoch .. '\\n' .. lastId .. '\\n')
+local lastIds = {}
 for i = 7, #ARGV do
   local text = redis.call('HGET', KEYS[1], ':' .. ARGV[i])
-  lasts[#lasts + 1] = text and string.match(text, '^%S+') or ''
+  lastIds[#lastIds + 1] = text and string.match(text, '^%S+') or ''
 end
-return { e, t, clock, redis.call('HGET', KEYS[1], 'f'), lasts }
+return { epoch, term, lastId, redis.call('HGET', KEYS[1], 'f'), lastIds }
 `)
 
 /**
- * Publishes.
+ * Publishes an event.
  *
- * KEYS: the log; the channel's stream; the idempotency key, or any.
- * ARGV: the epoch and the last id that the node knows; the channel's name; where it is heard; the payload, and the
- * bytes of its text; the history's count, age and bytes; for how long an idle channel is remembered; the payload's
- * digest, empty without an idempotency key, and for how long that is remembered.
+ * KEYS: the log; the channel's history; the idempotency key, or any key if there is none.
+ * ARGV: the epoch and the last id that the node knows; the channel's name and pub/sub channel; the payload, and the bytes
+ * of its text; the history's count, age and bytes; milliseconds for which an idle channel is remembered; the payload's
+ * digest, empty without an idempotency key, and milliseconds for which the key is remembered.
  *
- * Gives the id and whether it is an earlier one; nothing where it is another epoch than the node knows, or has to be;
- * 'taken' where the idempotency key was used for another payload.
+ * Returns the id, and 1 if it is that of an earlier publication with the same key. Returns nothing if the epoch is not
+ * the one that the node knows, or has to end. Returns 'conflict' if the key was used for another payload.
  */
-export const PUBLISH = new Script(3, `
-local e, m, s, f, k = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f', 'k'))
-if e ~= ARGV[1] or before(m .. '-' .. s, ARGV[2]) then return false end
+export const PUBLISH = new LuaScript(3, `
+local epoch, ms, seq, forgotten, cursor = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f', 'k'))
+if epoch ~= ARGV[1] or isBefore(ms .. '-' .. seq, ARGV[2]) then return false end
 local name, payload, digest = ARGV[3], ARGV[5], ARGV[11]
 
 if digest ~= '' then
-  local done = redis.call('GET', KEYS[3])
-  if done then
-    local id, its = string.match(done, '^(%S+) (%S+)$')
-    if its ~= digest then return 'taken' end
+  local earlier = redis.call('GET', KEYS[3])
+  if earlier then
+    local id, earlierDigest = string.match(earlier, '^(%S+) (%S+)$')
+    if earlierDigest ~= digest then return 'conflict' end
     return { id, 1 }
   end
 end
 
 local time = now()
-m, s = tonumber(m), tonumber(s)
-if time > m then m, s = time, 0 else s = s + 1 end
-local id = string.format('%d-%d', m, s)
-redis.call('HSET', KEYS[1], 'm', string.format('%d', m), 's', string.format('%d', s))
+ms, seq = tonumber(ms), tonumber(seq)
+if time > ms then ms, seq = time, 0 else seq = seq + 1 end
+local id = string.format('%d-%d', ms, seq)
+redis.call('HSET', KEYS[1], 'm', string.format('%d', ms), 's', string.format('%d', seq))
 
-local last, gone, bytes, count, first = '0-0', f, 0, 0, '0-0'
+local last, lost, bytes, count, first = '0-0', forgotten, 0, 0, '0-0'
 local text = redis.call('HGET', KEYS[1], ':' .. name)
 if text then
   local _
-  last, gone, bytes, count, _, first = record(text)
+  last, lost, bytes, count, _, first = parseRecord(text)
 else
-  -- What no record tells of is from before the epoch.
+  -- A stream without a record is from an earlier epoch.
   redis.call('UNLINK', KEYS[2])
-  -- One comes, some that are idle go.
-  local scanned = redis.call('HSCAN', KEYS[1], k or '0', 'COUNT', 10)
+  -- Each new channel pays for forgetting a few idle ones.
+  local scanned = redis.call('HSCAN', KEYS[1], cursor or '0', 'COUNT', 10)
   for i = 1, #scanned[2], 2 do
     local field = scanned[2][i]
     if string.sub(field, 1, 1) == ':' then
-      local itsLast, _, _, itsCount, itsAge = record(scanned[2][i + 1])
-      if (itsCount == 0 or itsAge > 0) and parse(itsLast) + itsAge + tonumber(ARGV[10]) <= time then
+      local itsLast, _, _, itsCount, itsAge = parseRecord(scanned[2][i + 1])
+      if (itsCount == 0 or itsAge > 0) and parseId(itsLast) + itsAge + tonumber(ARGV[10]) <= time then
         redis.call('HDEL', KEYS[1], field)
-        f = later(f, itsLast)
+        forgotten = laterOf(forgotten, itsLast)
       end
     end
   end
-  gone = f
-  redis.call('HSET', KEYS[1], 'k', scanned[1], 'f', f)
+  lost = forgotten
+  redis.call('HSET', KEYS[1], 'k', scanned[1], 'f', forgotten)
 end
 
 local maxCount, age, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local size = tonumber(ARGV[6]) + #e + 1 + #id
+local size = tonumber(ARGV[6]) + #epoch + 1 + #id
 redis.call('XADD', KEYS[2], id, 's', size, 'p', payload)
 bytes, count = bytes + size, count + 1
 if count == 1 then first = id end
 if redis.call('XLEN', KEYS[2]) ~= count then
-  -- It has expired, or somebody has taken from it: the rest is worth nothing.
+  -- The stream has expired or was changed by somebody else, so its older entries can't be trusted.
   redis.call('XTRIM', KEYS[2], 'MAXLEN', 1)
-  gone, bytes, count, first = last, size, 1, id
+  lost, bytes, count, first = last, size, 1, id
 end
 
-local held, oldest = count, age > 0 and time - age or -1
-while count > 0 and (count > maxCount or bytes > maxBytes or parse(first) <= oldest) do
+local countBefore, cutoff = count, age > 0 and time - age or -1
+while count > 0 and (count > maxCount or bytes > maxBytes or parseId(first) <= cutoff) do
   local entries = redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', 2)
-  gone, bytes, count = first, bytes - tonumber(entries[1][2][2]), count - 1
+  lost, bytes, count = first, bytes - tonumber(entries[1][2][2]), count - 1
   first = entries[2] and entries[2][1] or '0-0'
 end
 if count == 0 then
   redis.call('UNLINK', KEYS[2])
 else
-  if count < held then redis.call('XTRIM', KEYS[2], 'MAXLEN', count) end
+  if count < countBefore then redis.call('XTRIM', KEYS[2], 'MAXLEN', count) end
   if age > 0 then redis.call('PEXPIRE', KEYS[2], age) else redis.call('PERSIST', KEYS[2]) end
 end
-redis.call('HSET', KEYS[1], ':' .. name, string.format('%s %s %d %d %d %s', id, gone, bytes, count, age, first))
+redis.call('HSET', KEYS[1], ':' .. name, string.format('%s %s %d %d %d %s', id, lost, bytes, count, age, first))
 
 if digest ~= '' then redis.call('SET', KEYS[3], id .. ' ' .. digest, 'PX', ARGV[12]) end
-redis.call('PUBLISH', ARGV[4], e .. '\\n' .. id .. '\\n' .. last .. '\\n' .. payload)
+redis.call('PUBLISH', ARGV[4], epoch .. '\\n' .. id .. '\\n' .. last .. '\\n' .. payload)
 return { id, 0 }
 `)
 
 /**
- * Reads a channel's history.
+ * Reads a page of a channel's history.
  *
- * KEYS: the log; the channel's stream.
- * ARGV: the epoch and the last id that the node knows; the channel's name; the epoch and the rest of the id that is
- * asked for, both empty for the beginning; entries at most; bytes after which a page is large enough.
+ * KEYS: the log; the channel's history.
+ * ARGV: the epoch and the last id that the node knows; the channel's name; the epoch and the rest of the id to read
+ * after, both empty to read from the beginning; the maximum of entries; the bytes after which a page is large enough.
  *
- * Gives the last id; 1 where the id that is asked for is known; the newest id that is gone; entries, each its id and its
- * payload; 1 where there are more. Nothing where it is another epoch than the node knows, or has to be.
+ * Returns the last id of the log; 1 if the id to read after is one of the log's; the newest id that the history has
+ * lost; the entries, each its id and its payload; 1 if there are more. Returns nothing if the epoch is not the one that
+ * the node knows, or has to end.
  */
-export const READ = new Script(2, `
-local e, m, s, f = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f'))
-if e ~= ARGV[1] then return false end
-local clock = m .. '-' .. s
-if before(clock, ARGV[2]) then return false end
+export const READ = new LuaScript(2, `
+local epoch, ms, seq, forgotten = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f'))
+if epoch ~= ARGV[1] then return false end
+local lastId = ms .. '-' .. seq
+if isBefore(lastId, ARGV[2]) then return false end
 
-local known, from = 1, '0-0'
+local known, after = 1, '0-0'
 if ARGV[5] ~= '' then
-  if ARGV[4] == e and not before(clock, ARGV[5]) then from = ARGV[5] else known = 0 end
+  if ARGV[4] == epoch and not isBefore(lastId, ARGV[5]) then after = ARGV[5] else known = 0 end
 end
 local text = redis.call('HGET', KEYS[1], ':' .. ARGV[3])
-if not text then return { clock, known, f, {}, 0 } end
+if not text then return { lastId, known, forgotten, {}, 0 } end
 
-local last, gone, bytes, count, age, first = record(text)
-if redis.call('XLEN', KEYS[2]) ~= count then gone = last end
+local last, lost, bytes, count, age, first = parseRecord(text)
+if redis.call('XLEN', KEYS[2]) ~= count then lost = last end
 if count > 0 and age > 0 then
-  local oldest = now() - age
-  if parse(first) <= oldest then
-    local old = redis.call('XREVRANGE', KEYS[2], string.format('%d', oldest), '-', 'COUNT', 1)
-    if old[1] then gone = later(gone, old[1][1]) end
+  local cutoff = now() - age
+  if parseId(first) <= cutoff then
+    local expired = redis.call('XREVRANGE', KEYS[2], string.format('%d', cutoff), '-', 'COUNT', 1)
+    if expired[1] then lost = laterOf(lost, expired[1][1]) end
   end
 end
 
 local limit = tonumber(ARGV[6])
 if count > 0 then limit = math.min(limit, math.max(1, math.floor(count * tonumber(ARGV[7]) / bytes))) end
-local found = redis.call('XRANGE', KEYS[2], '(' .. later(from, gone), '+', 'COUNT', limit + 1)
+local found = redis.call('XRANGE', KEYS[2], '(' .. laterOf(after, lost), '+', 'COUNT', limit + 1)
 local entries, more = {}, 0
 for i = 1, #found do
   if i > limit then more = 1 else entries[i] = { found[i][1], found[i][2][4] } end
 end
-return { clock, known, gone, entries, more }
+return { lastId, known, lost, entries, more }
 `)
 
-/** With the pub/sub that a whole cluster hears, or that of one shard of it. */
-export const SCRIPTS: Scripts = { sync: SYNC, publish: PUBLISH, read: READ }
-export const SHARDED_SCRIPTS: Scripts = { sync: sharded(SYNC), publish: sharded(PUBLISH), read: READ }
+/** Scripts that publish to every node of a cluster, or to the only node. */
+export const SCRIPTS: LuaScripts = { sync: SYNC, publish: PUBLISH, read: READ }
+/** Scripts that publish only to the shard of their keys. */
+export const SHARDED_SCRIPTS: LuaScripts = { sync: sharded(SYNC), publish: sharded(PUBLISH), read: READ }
 
-function sharded ({ keys, body }: Script): Script {
-  return new Script(keys, body.replace("'PUBLISH'", "'SPUBLISH'"))
+function sharded ({ keyCount, body }: LuaScript): LuaScript {
+  return new LuaScript(keyCount, body.replace("'PUBLISH'", "'SPUBLISH'"))
 }

@@ -1,73 +1,73 @@
 import { Deferred } from '../base/deferred.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Address, RedisConnection } from './node-redis.ts'
-import { Line } from './reconnecting-client.ts'
+import { ReconnectingClient } from './reconnecting-client.ts'
 
-/** How many are asked at once. */
-const ASKED = 8
+/** Addresses that are asked at once. */
+const MAX_ASKED = 8
 
-export interface LocatorOptions<Answer> {
-  /** Who can be asked, whatever else is learnt. */
+export interface NodeDiscoveryOptions<Answer> {
+  /** Addresses that can always be asked. */
   readonly seeds: readonly Address[]
-  /** Makes a connection to ask by, which is still to be connected. */
-  readonly create: (address: Address) => RedisConnection
-  /** Milliseconds to connect, and for the answer. */
+  /** Creates a connection to an address, not yet open. */
+  readonly createConnection: (address: Address) => RedisConnection
+  /** Milliseconds to connect, and to wait for a reply. */
   readonly timeout: number
   readonly wheel: TimerWheel
-  /** Asks one of them. @throws if the answer is worth nothing */
-  readonly ask: (line: Line, address: Address) => Promise<Answer>
+  /** Asks one address. @throws if the answer is of no use */
+  readonly ask: (client: ReconnectingClient, address: Address) => Promise<Answer>
 }
 
 /**
- * Asks those who know where Redis is: some of them at once, of whom the first that answers is believed. Should it be
- * mistaken, Redis says so, and others may be asked the next time.
+ * Finds out where data is by asking several nodes, or Sentinels, at once and taking the first answer. An outdated answer
+ * does no harm: the server it leads to refuses commands, and the next discovery may ask others.
  */
-export class Locator<Answer> {
-  readonly #options: LocatorOptions<Answer>
-  #learnt: Address[] = []
-  readonly #lines: Line[] = []
-  #asking: Promise<Answer> | undefined
+export class NodeDiscovery<Answer> {
+  readonly #options: NodeDiscoveryOptions<Answer>
+  #learned: Address[] = []
+  readonly #clients: ReconnectingClient[] = []
+  #discovering: Promise<Answer> | undefined
 
-  constructor (options: LocatorOptions<Answer>) {
+  constructor (options: NodeDiscoveryOptions<Answer>) {
     this.#options = options
   }
 
-  /** There are these to be asked beside the seeds. */
+  /** Sets the addresses that can be asked in addition to the seeds. */
   learn (addresses: Address[]): void {
-    this.#learnt = addresses
+    this.#learned = addresses
   }
 
-  /** Asks once, however many want to know at the same time. @throws what one of those has said who were asked */
-  async locate (): Promise<Answer> {
-    this.#asking ??= this.#ask().finally(() => { this.#asking = undefined })
-    return await this.#asking
+  /** Concurrent calls share one discovery. @throws the first failure if no address gives an answer */
+  async discover (): Promise<Answer> {
+    this.#discovering ??= this.#discover().finally(() => { this.#discovering = undefined })
+    return await this.#discovering
   }
 
-  /** Asks no more. */
+  /** Closes the connections of a discovery that is under way. */
   close (): void {
-    for (const line of this.#lines.splice(0)) line.close()
+    for (const client of this.#clients.splice(0)) client.close()
   }
 
-  async #ask (): Promise<Answer> {
-    const answers = this.#some().map(address => {
+  async #discover (): Promise<Answer> {
+    const answers = this.#chooseAddresses().map(address => {
       const answer = new Deferred<Answer>()
-      const line: Line = new Line({
+      const client: ReconnectingClient = new ReconnectingClient({
         ...this.#options,
-        create: () => this.#options.create(address),
-        prepare: async () => { answer.resolve(await this.#options.ask(line, address)) },
+        createConnection: () => this.#options.createConnection(address),
+        prepare: async () => { answer.resolve(await this.#options.ask(client, address)) },
         onError: answer.reject
       })
-      this.#lines.push(line)
+      this.#clients.push(client)
       return answer.promise
     })
     return await Promise.any(answers).catch((error: AggregateError) => { throw error.errors[0] }).finally(() => { this.close() })
   }
 
-  /** Some of all that are known, others each time. */
-  #some (): Address[] {
-    const known = new Map([...this.#options.seeds, ...this.#learnt].map(address => [`${address.host} ${address.port}`, address]))
+  /** A random selection of the known addresses. */
+  #chooseAddresses (): Address[] {
+    const known = new Map([...this.#options.seeds, ...this.#learned].map(address => [`${address.host} ${address.port}`, address]))
     const addresses = Array.from(known.values())
-    while (addresses.length > ASKED) addresses.splice(Math.floor(Math.random() * addresses.length), 1)
+    while (addresses.length > MAX_ASKED) addresses.splice(Math.floor(Math.random() * addresses.length), 1)
     return addresses
   }
 }

@@ -1,10 +1,10 @@
-/** Where a process of Redis is. */
+/** The address of a Redis server or a Sentinel. */
 export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/** What is used of a connection of node-redis. */
+/** The members of a node-redis connection that the broker uses. */
 export interface RedisConnection {
   on (event: 'error', listener: (error: Error) => void): unknown
   on (event: 'connect' | 'end' | 'sharded-channel-moved', listener: () => void): unknown
@@ -17,7 +17,7 @@ export interface RedisConnection {
   sUnsubscribe (channels: string[]): Promise<unknown>
 }
 
-/** A client of node-redis, connected or not: a pattern for connections. */
+/** A node-redis client, connected or not. The broker only duplicates it, to create connections with the same options. */
 export interface RedisClient {
   readonly options?: { readonly socket?: object } | undefined
   duplicate (options: object): RedisConnection

@@ -1,90 +1,91 @@
 import { randomUUID } from 'node:crypto'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
-import type { SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
-import type { Address } from './node-redis.ts'
-import type { Connect } from './connection-factory.ts'
+import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
+import type { SsePayload } from '../wire/entry.ts'
+import { ConcurrencyLimiter } from './concurrency-limiter.ts'
+import type { CreateConnection } from './connection-factory.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
-import { Gate } from './concurrency-limiter.ts'
-import { Keys } from './keys.ts'
-import { Line, type LineOptions } from './reconnecting-client.ts'
-import { RedisLog, stringifyPayload } from './redis-log.ts'
-import type { RedisSettings } from './options.ts'
-import { Replicas } from './replica-confirmation.ts'
+import { RedisKeys } from './keys.ts'
+import { LiveTail } from './live-tail.ts'
 import { SCRIPTS, SHARDED_SCRIPTS } from './lua-scripts.ts'
-import { Tail } from './live-tail.ts'
+import { stringifyPayload } from './message-format.ts'
+import type { Address } from './node-redis.ts'
+import type { RedisSettings } from './options.ts'
+import { ReconnectingClient, type ReconnectingClientOptions } from './reconnecting-client.ts'
+import { RedisLog } from './redis-log.ts'
+import { ReplicaConfirmation } from './replica-confirmation.ts'
 
-/** Bytes that a publication takes beside its text, while it waits. */
-const OVERHEAD = 512
+/** Bytes that a pending publication takes in addition to its text. */
+const PUBLICATION_OVERHEAD = 512
 
-/** Where a partition lies, and how it is reached. */
-export interface Place {
-  /** The hash tag of all its names. */
-  readonly tag: string
-  /** Whether it is heard from one shard of a cluster, by a pub/sub of its own. */
+/** Where a partition is, and how to connect to it. */
+export interface PartitionLocation {
+  /** The hash tag of all its keys. */
+  readonly hashTag: string
+  /** Whether to use the sharded pub/sub of Redis Cluster. */
   readonly sharded: boolean
-  readonly connect: Connect
+  readonly createConnection: CreateConnection
   readonly wheel: TimerWheel
-  /** Finds the process of Redis that has it; without it, `connect` does. */
-  readonly locator?: { locate (): Promise<Address>, close (): void } | undefined
+  /** Finds the server to connect to; without it, the configured one is used. */
+  readonly discovery?: { discover (): Promise<Address>, close (): void } | undefined
 }
 
-/** One log in Redis: its ids, its connections, its limits. */
-export class Partition implements SseBroker {
+/** A broker for one partition: one log in Redis, with its own connections and limits. */
+export class PartitionBroker implements SseBroker {
   readonly shared = true
-  readonly #commands: Line
-  readonly #lines: Line[]
+  readonly #clients: ReconnectingClient[]
+  readonly #commands: ReconnectingClient
   readonly #log: RedisLog
-  readonly #tail: Tail
-  readonly #replicas: Replicas | undefined
-  readonly #gate: Gate
+  readonly #tail: LiveTail
+  readonly #replicas: ReplicaConfirmation | undefined
+  readonly #replays: ConcurrencyLimiter
   readonly #maxPending: number
-  readonly #locator: Place['locator']
-  /** Bytes that are published and not answered. */
+  readonly #discovery: PartitionLocation['discovery']
+  /** Bytes of publications that Redis has not answered. */
   #pending = 0
   #closed = false
 
-  constructor (settings: RedisSettings, { tag, sharded, connect, wheel, locator }: Place) {
-    const { prefix, probe, maxReplays, maxWaiting, maxPending, wait } = settings
-    const keys = new Keys(prefix, tag)
-    const node = keys.node(randomUUID())
+  constructor (settings: RedisSettings, { hashTag, sharded, createConnection, wheel, discovery }: PartitionLocation) {
+    const { prefix, timeout, probe, maxReplays, maxWaiting, maxPending, wait, onError } = settings
+    const keys = new RedisKeys(prefix, hashTag)
+    const nodeChannel = keys.nodeChannel(randomUUID())
     const scripts = sharded ? SHARDED_SCRIPTS : SCRIPTS
-    const locate = locator && (() => locator.locate())
-    const line = (prepare: LineOptions['prepare'], timeout = settings.timeout): Line => {
-      return new Line({ create: connect, locate, timeout, wheel, prepare, onError: settings.onError })
+    const findAddress = discovery && (() => discovery.discover())
+    const connect = (prepare: ReconnectingClientOptions['prepare'], waiting = 0): ReconnectingClient => {
+      return new ReconnectingClient({ createConnection, findAddress, timeout: timeout + waiting, wheel, prepare, onError })
     }
-    const subscriber = line(() => this.#tail.prepare())
-    this.#commands = line(async () => {
-      await Promise.all(Object.values(scripts).map(({ text }) => this.#commands.call(['SCRIPT', 'LOAD', text])))
+    const subscriber = connect(() => this.#tail.prepare())
+    this.#commands = connect(async () => {
+      await Promise.all(Object.values(scripts).map(({ source }) => this.#commands.call(['SCRIPT', 'LOAD', source])))
       await this.#log.sync('', [])
     })
-    this.#log = new RedisLog(keys, this.#commands, scripts, node, () => { this.#tail.resync() })
-    this.#tail = new Tail({ keys, node, wheel, commands: this.#commands, subscriber, sharded, log: this.#log, probe, maxWaiting })
-    this.#lines = [this.#commands, subscriber]
+    this.#log = new RedisLog(keys, this.#commands, scripts, nodeChannel, () => { this.#tail.recover() })
+    this.#tail = new LiveTail({ keys, nodeChannel, wheel, commands: this.#commands, subscriber, sharded, log: this.#log, probe, maxWaiting })
+    this.#clients = [this.#commands, subscriber]
     if (wait !== undefined) {
-      const waiter = line(async () => {}, settings.timeout + wait.timeout)
-      this.#lines.push(waiter)
-      this.#replicas = new Replicas(waiter, keys, wait)
+      const client = connect(async () => {}, wait.timeout)
+      this.#clients.push(client)
+      this.#replicas = new ReplicaConfirmation(client, keys, wait)
     }
-    this.#gate = new Gate(maxReplays, maxWaiting)
+    this.#replays = new ConcurrencyLimiter(maxReplays, maxWaiting)
     this.#maxPending = maxPending
-    this.#locator = locator
-    this.#tail.begin()
+    this.#discovery = discovery
+    this.#tail.start()
   }
 
   get ready (): boolean {
-    return this.#lines.every(({ isUp }) => isUp)
+    return this.#clients.every(({ isReady }) => isReady)
   }
 
   async publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished> {
     this.#assertOpen()
     const text = stringifyPayload(payload)
-    const size = text.length + OVERHEAD
+    const size = text.length + PUBLICATION_OVERHEAD
     if (this.#pending > 0 && this.#pending + size > this.#maxPending) throw new SSE_ERR_BROKER_BUSY()
     this.#pending += size
     try {
-      await this.#commands.attempted
+      await this.#commands.firstAttempt
       this.#assertOpen()
       const published = await this.#log.publish(channel, text, payload, publishing)
       await this.#replicas?.confirm()
@@ -101,14 +102,14 @@ export class Partition implements SseBroker {
 
   async replay (channel: string, after: string | undefined, count: number): Promise<SsePage> {
     this.#assertOpen()
-    return await this.#gate.run(() => this.#log.read(channel, after, count))
+    return await this.#replays.run(() => this.#log.read(channel, after, count))
   }
 
   async close (): Promise<void> {
     this.#closed = true
     this.#tail.close()
-    for (const line of this.#lines) line.close()
-    this.#locator?.close()
+    for (const client of this.#clients) client.close()
+    this.#discovery?.close()
   }
 
   #assertOpen (): void {

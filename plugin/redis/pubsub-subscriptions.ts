@@ -1,56 +1,53 @@
-import type { Feed } from './subscribed-channel.ts'
-import type { Line } from './reconnecting-client.ts'
-import { isOutage, refusal } from './redis-log.ts'
+import { CHANNELS_PER_COMMAND, inBatches } from './batches.ts'
+import { isOutage, toBrokerError } from './error-classification.ts'
+import type { ReconnectingClient } from './reconnecting-client.ts'
+import type { SubscribedChannel } from './subscribed-channel.ts'
 
-/** Channels in one command. */
-const TOGETHER = 512
-
-/** Who hears. */
-export interface HearingOwner {
-  readonly onMessage: (message: string, heard: string) => void
-  isFollowed (heard: string): boolean
-  /** They are heard now. */
-  onHeard (feeds: Feed[]): void
-  /** Redis does not let us hear them. */
-  onRefused (feeds: Feed[], error: unknown): void
+export interface PubSubHandler {
+  /** Called for each message. */
+  readonly onMessage: (message: string, pubsubChannel: string) => void
+  /** Whether the channel still has listeners. */
+  isFollowed (pubsubChannel: string): boolean
+  /** Called when Redis has confirmed the subscriptions. */
+  onSubscribed (channels: SubscribedChannel[]): void
+  /** Called when Redis has refused the subscriptions. */
+  onRefused (channels: SubscribedChannel[], error: unknown): void
 }
 
 /**
- * Tells Redis what is to be heard by a connection: one thing after the other, so that what somebody has come back to is
- * not given up after all.
+ * Subscribes one connection to pub/sub channels and unsubscribes it, one command after the other. So a channel that is
+ * followed again while it is being left ends up subscribed.
  */
-export class Hearing {
-  readonly #line: Line
+export class PubSubSubscriptions {
+  readonly #client: ReconnectingClient
   readonly #sharded: boolean
-  readonly #owner: HearingOwner
-  readonly #joining = new Set<Feed>()
-  /** Names of what nobody follows any more. */
+  readonly #handler: PubSubHandler
+  readonly #joining = new Set<SubscribedChannel>()
+  /** Pub/sub channels that lost their last listener. */
   readonly #leaving = new Set<string>()
-  #busy = false
+  #working = false
   #closed = false
 
-  /** @param sharded whether it is heard from one shard of a cluster, by another pub/sub than the whole has */
-  constructor (line: Line, sharded: boolean, owner: HearingOwner) {
-    this.#line = line
+  /** @param sharded whether to use the sharded pub/sub of Redis Cluster */
+  constructor (client: ReconnectingClient, sharded: boolean, handler: PubSubHandler) {
+    this.#client = client
     this.#sharded = sharded
-    this.#owner = owner
+    this.#handler = handler
   }
 
-  join (feed: Feed): void {
-    this.#joining.add(feed)
+  join (channel: SubscribedChannel): void {
+    this.#joining.add(channel)
     this.#work()
   }
 
-  leave (heard: string): void {
-    this.#leaving.add(heard)
+  leave (pubsubChannel: string): void {
+    this.#leaving.add(pubsubChannel)
     this.#work()
   }
 
-  /** Has a new connection hear all this. */
-  async prepare (names: string[]): Promise<void> {
-    const subscriptions = []
-    while (names.length > 0) subscriptions.push(this.#hear(names.splice(0, TOGETHER)))
-    await Promise.all(subscriptions)
+  /** Subscribes a new connection. */
+  async restore (pubsubChannels: string[]): Promise<void> {
+    await Promise.all(inBatches(pubsubChannels, CHANNELS_PER_COMMAND).map(batch => this.#subscribe(batch)))
   }
 
   close (): void {
@@ -58,44 +55,44 @@ export class Hearing {
   }
 
   async #work (): Promise<void> {
-    if (this.#busy) return
-    this.#busy = true
+    if (this.#working) return
+    this.#working = true
     while (!this.#closed && (this.#joining.size > 0 || this.#leaving.size > 0)) {
       try {
-        await this.#line.up
-        await this.#leave()
-        await this.#join()
+        await this.#client.ready
+        await this.#leaveSome()
+        await this.#joinSome()
       } catch {
-        // It is tried again on the next connection, which does not hear what was to be left.
+        // Retried on the next connection, which doesn't subscribe to the channels that were to be left.
       }
     }
-    this.#busy = false
+    this.#working = false
   }
 
-  async #leave (): Promise<void> {
-    const names = Array.from(this.#leaving).slice(0, TOGETHER)
-    for (const name of names) this.#leaving.delete(name)
-    const left = names.filter(name => !this.#owner.isFollowed(name))
-    if (left.length > 0) await this.#line.do(connection => this.#sharded ? connection.sUnsubscribe(left) : connection.unsubscribe(left))
+  async #leaveSome (): Promise<void> {
+    const batch = Array.from(this.#leaving).slice(0, CHANNELS_PER_COMMAND)
+    for (const pubsubChannel of batch) this.#leaving.delete(pubsubChannel)
+    const left = batch.filter(pubsubChannel => !this.#handler.isFollowed(pubsubChannel))
+    if (left.length > 0) await this.#client.perform(connection => this.#sharded ? connection.sUnsubscribe(left) : connection.unsubscribe(left))
   }
 
-  async #join (): Promise<void> {
-    const feeds = Array.from(this.#joining).slice(0, TOGETHER)
-    if (feeds.length === 0) return
+  async #joinSome (): Promise<void> {
+    const batch = Array.from(this.#joining).slice(0, CHANNELS_PER_COMMAND)
+    if (batch.length === 0) return
     try {
-      await this.#hear(feeds.map(({ heard }) => heard))
+      await this.#subscribe(batch.map(({ pubsubChannel }) => pubsubChannel))
     } catch (error) {
       if (isOutage(error)) throw error
-      for (const feed of feeds) this.#joining.delete(feed)
-      this.#owner.onRefused(feeds, refusal(error))
+      for (const channel of batch) this.#joining.delete(channel)
+      this.#handler.onRefused(batch, toBrokerError(error))
       return
     }
-    for (const feed of feeds) this.#joining.delete(feed)
-    this.#owner.onHeard(feeds)
+    for (const channel of batch) this.#joining.delete(channel)
+    this.#handler.onSubscribed(batch)
   }
 
-  async #hear (names: string[]): Promise<void> {
-    const { onMessage } = this.#owner
-    await this.#line.do(connection => this.#sharded ? connection.sSubscribe(names, onMessage) : connection.subscribe(names, onMessage))
+  async #subscribe (pubsubChannels: string[]): Promise<void> {
+    const { onMessage } = this.#handler
+    await this.#client.perform(connection => this.#sharded ? connection.sSubscribe(pubsubChannels, onMessage) : connection.subscribe(pubsubChannels, onMessage))
   }
 }

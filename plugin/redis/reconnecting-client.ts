@@ -1,224 +1,198 @@
-import { setImmediate } from 'node:timers'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
-import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
-import type { Address, RedisConnection } from './node-redis.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+import { isErrorReply, isUnavailableServer, isUnknownScript, reasonOf } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
-import type { Script } from './lua-scripts.ts'
+import type { LuaScript } from './lua-scripts.ts'
+import type { Address, RedisConnection } from './node-redis.ts'
+import { PendingCommand } from './pending-command.ts'
 
-/** Milliseconds before a lost connection is made again: the first time, and at most. */
-const PAUSE = 50
-const LONGEST_PAUSE = 2_000
+/** Milliseconds before the first attempt to reconnect, doubled with each further one, and their maximum. */
+const FIRST_DELAY = 50
+const MAX_DELAY = 2_000
 
-/** What Redis says where it is not, or not yet, the one to ask: another may be there when it is connected to anew. */
-const ELSEWHERE = /^(READONLY|LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK) /
-
-export interface LineOptions {
-  /** Makes a connection that is still to be connected. @param address where `locate` has found it */
-  readonly create: (address?: Address) => RedisConnection
-  /** Finds out where to connect to, each time; without it, `create` knows. */
-  readonly locate?: (() => Promise<Address>) | undefined
-  /** Milliseconds for an answer. */
+export interface ReconnectingClientOptions {
+  /** Creates a connection that isn't open yet. @param address what `findAddress` returned */
+  readonly createConnection: (address?: Address) => RedisConnection
+  /** Finds out where to connect, before each attempt. Without it, `createConnection` knows. */
+  readonly findAddress?: (() => Promise<Address>) | undefined
+  /** Milliseconds to wait for a reply. */
   readonly timeout: number
   readonly wheel: TimerWheel
-  /** What there is to do on each new connection before it is up. If it rejects, the connection is given up. */
+  /** Prepares each new connection before the client is ready. If it rejects, the connection is closed. */
   readonly prepare: () => Promise<unknown>
-  /** The connection was lost or could not be made. */
+  /** Called when the connection is lost or can't be established. */
   readonly onError: (error: Error) => void
 }
 
-/** Something that was asked, and rings when the answer is late. */
-class Call extends WheelTimer {
-  readonly answer = new Deferred<unknown>()
-  readonly #onLate: () => void
-  #done = false
-
-  constructor (onLate: () => void) {
-    super()
-    this.#onLate = onLate
-  }
-
-  fire (): void {
-    // Where this process was busy itself, the answer may be here and wait to be read.
-    setImmediate(() => { if (!this.#done) this.#onLate() })
-  }
-
-  finish (): void {
-    this.#done = true
-  }
-}
-
-/** A connection to Redis, which is made again whenever it is lost. It keeps nothing back to be sent later. */
-export class Line {
-  readonly #options: LineOptions
-  readonly #calls = new Set<Call>()
+/** A client of Redis that reconnects whenever its connection is lost. It never queues commands for a later connection. */
+export class ReconnectingClient {
+  readonly #options: ReconnectingClientOptions
+  readonly #pending = new Set<PendingCommand>()
   readonly #closing = new AbortController()
-  readonly #attempted = new Deferred<void>()
+  readonly #firstAttempt = new Deferred<void>()
   #connection: RedisConnection | undefined
-  /** Settled with the reason when what is connected, or is being connected, is lost. */
+  /** Resolves with the reason when the current connection, or the current attempt to connect, has failed. */
   #lost = new Deferred<Error>()
-  #up = new Deferred<void>()
-  #isUp = false
-  /** Why it is not up. */
-  #reason = 'it was not connected yet'
+  #ready = new Deferred<void>()
+  #isReady = false
+  /** Why it is not ready. */
+  #reason = 'not connected yet'
 
-  constructor (options: LineOptions) {
+  constructor (options: ReconnectingClientOptions) {
     this.#options = options
-    this.#keep()
+    this.#keepConnected()
   }
 
-  get isUp (): boolean {
-    return this.#isUp
+  get isReady (): boolean {
+    return this.#isReady
   }
 
-  /** Settled when it is up; rejects with SSE_ERR_BROKER_CLOSED. */
-  get up (): Promise<void> {
-    return this.#up.promise
+  /** Resolves when the client is ready; rejects with SSE_ERR_BROKER_CLOSED. */
+  get ready (): Promise<void> {
+    return this.#ready.promise
   }
 
-  /** Settled when the first attempt to connect has come to something. */
-  get attempted (): Promise<void> {
-    return this.#attempted.promise
+  /** Resolves when the first attempt to connect has succeeded or failed. */
+  get firstAttempt (): Promise<void> {
+    return this.#firstAttempt.promise
   }
 
-  /** @throws SSE_ERR_BROKER_UNAVAILABLE if it is not up */
-  assertUp (): void {
-    if (!this.#isUp) throw new SSE_ERR_BROKER_UNAVAILABLE(this.#reason)
+  /** @throws SSE_ERR_BROKER_UNAVAILABLE if the client is not ready */
+  assertReady (): void {
+    if (!this.#isReady) throw new SSE_ERR_BROKER_UNAVAILABLE(this.#reason)
   }
 
   /**
-   * Has the connection do something, also while it is prepared.
+   * Performs an action with the connection, which may still be in preparation.
    *
-   * @throws SSE_ERR_BROKER_UNAVAILABLE if it was not done, because there is no connection or Redis cannot do it now;
-   *   SSE_ERR_BROKER_UNKNOWN if the connection was lost before the answer came; what Redis has refused it with
+   * @throws SSE_ERR_BROKER_UNAVAILABLE if nothing was done because there is no connection or the server is unavailable;
+   *   SSE_ERR_BROKER_UNKNOWN if the connection was lost before the reply; any other error reply as it is
    */
-  async do<Answer> (act: (connection: RedisConnection) => Promise<Answer>): Promise<Answer> {
+  async perform<Reply> (action: (connection: RedisConnection) => Promise<Reply>): Promise<Reply> {
     const connection = this.#connection
     if (connection === undefined) throw new SSE_ERR_BROKER_UNAVAILABLE(this.#reason)
-    return await this.#ask(connection, act)
+    return await this.#await(action(connection))
   }
 
+  /** Sends a command. @throws as `perform` does */
   async call (args: string[]): Promise<unknown> {
-    return await this.do(connection => connection.sendCommand(args))
+    return await this.perform(connection => connection.sendCommand(args))
   }
 
-  async run (script: Script, ...args: string[]): Promise<unknown> {
-    const rest = [`${script.keys}`, ...args]
+  /** Calls a script, and sends it if Redis doesn't have it. @throws as `perform` does */
+  async callScript (script: LuaScript, ...args: string[]): Promise<unknown> {
+    const rest = [`${script.keyCount}`, ...args]
     try {
-      return await this.call(['EVALSHA', script.sha, ...rest])
+      return await this.call(['EVALSHA', script.sha1, ...rest])
     } catch (error) {
       if (!isUnknownScript(error)) throw error
-      return await this.call(['EVAL', script.text, ...rest])
+      return await this.call(['EVAL', script.source, ...rest])
     }
   }
 
-  /** Gives the connection up, for a new one. */
-  lose (error: Error): void {
+  /** Closes the connection, so that a new one is made. */
+  disconnect (error: Error): void {
     this.#connection = undefined
     this.#reason = reasonOf(error)
-    if (this.#isUp) {
-      this.#isUp = false
-      this.#up = new Deferred()
+    if (this.#isReady) {
+      this.#isReady = false
+      this.#ready = new Deferred()
     }
-    for (const { answer } of this.#calls) answer.reject(new SSE_ERR_BROKER_UNKNOWN(this.#reason, { cause: error }))
+    for (const { reply } of this.#pending) reply.reject(new SSE_ERR_BROKER_UNKNOWN(this.#reason, { cause: error }))
     this.#lost.resolve(error)
   }
 
   close (): void {
     this.#closing.abort()
     const error = new SSE_ERR_BROKER_CLOSED()
-    this.lose(error)
-    this.#up.reject(error)
-    this.#attempted.resolve()
+    this.disconnect(error)
+    this.#ready.reject(error)
+    this.#firstAttempt.resolve()
   }
 
-  async #ask<Answer> (connection: RedisConnection, act: (connection: RedisConnection) => Promise<Answer>): Promise<Answer> {
+  /** Waits for a reply no longer than the timeout and the current connection last. */
+  async #await<Reply> (replied: Promise<Reply>): Promise<Reply> {
     const { wheel, timeout } = this.#options
-    const lost = this.#lost
-    const lose = (error: Error): void => { if (lost === this.#lost) this.lose(error) }
-    const call = new Call(() => lose(new Error(`Redis has not answered for ${timeout} ms`)))
-    this.#calls.add(call)
-    wheel.set(call, performance.now() + timeout)
-    act(connection).then(call.answer.resolve, error => {
-      if (ELSEWHERE.test(error.message)) call.answer.reject(new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error }))
-      // What Redis itself says begins with a word in capitals; anything else is about the connection.
-      else if (/^[A-Z]+ /.test(error.message)) return call.answer.reject(error)
-      lose(error)
+    const disconnect = this.#disconnectCurrent()
+    const command = new PendingCommand(() => { disconnect(new Error(`Redis did not reply within ${timeout} ms`)) })
+    this.#pending.add(command)
+    wheel.set(command, performance.now() + timeout)
+    replied.then(command.reply.resolve, error => {
+      if (isUnavailableServer(error)) command.reply.reject(new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error }))
+      else if (isErrorReply(error)) return command.reply.reject(error)
+      disconnect(error)
     })
     try {
-      return await call.answer.promise as Answer
+      return await command.reply.promise as Reply
     } finally {
-      call.finish()
-      this.#calls.delete(call)
-      wheel.clear(call)
+      command.finish()
+      this.#pending.delete(command)
+      wheel.clear(command)
     }
   }
 
-  /** Connects, again and again, until it is closed. */
-  async #keep (): Promise<void> {
+  /** @returns a function that disconnects, unless the connection has been replaced by then */
+  #disconnectCurrent (): (error: Error) => void {
+    const lost = this.#lost
+    return error => { if (lost === this.#lost) this.disconnect(error) }
+  }
+
+  /** Connects again and again until the client is closed. */
+  async #keepConnected (): Promise<void> {
     const { signal } = this.#closing
     let failures = 0
-    let told: string | undefined
+    let reported: string | undefined
     while (!signal.aborted) {
-      const error = await this.#live(() => {
+      const error = await this.#useConnection(() => {
         failures = 0
-        told = undefined
+        reported = undefined
       })
       if (signal.aborted) return
-      this.#attempted.resolve()
-      if (this.#reason !== told) this.#options.onError(error)
-      told = this.#reason
-      // Many who have lost the same Redis do not come back at the same time.
-      const longest = Math.min(PAUSE * 2 ** failures++, LONGEST_PAUSE)
-      await pause(longest * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+      this.#firstAttempt.resolve()
+      if (this.#reason !== reported) this.#options.onError(error)
+      reported = this.#reason
+      // Jitter keeps the clients of a failed Redis from reconnecting all at once.
+      const delay = Math.min(FIRST_DELAY * 2 ** failures++, MAX_DELAY)
+      await sleep(delay * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
     }
   }
 
-  /** One connection, from made to lost. @returns why it was lost */
-  async #live (onUp: () => void): Promise<Error> {
+  /** Opens a connection and waits until it is lost. @returns the reason */
+  async #useConnection (onReady: () => void): Promise<Error> {
     const lost = this.#lost = new Deferred()
-    const lose = (error: Error): void => { if (lost === this.#lost) this.lose(error) }
-    const { create, locate } = this.#options
+    const disconnect = this.#disconnectCurrent()
+    const { createConnection, findAddress } = this.#options
     let address: Address | undefined
-    if (locate !== undefined) {
-      address = await Promise.race([locate().catch(lose), lost.promise.then(() => {})]) as Address | undefined
+    if (findAddress !== undefined) {
+      address = await Promise.race([findAddress().catch(disconnect), lost.promise.then(() => {})]) as Address | undefined
       if (address === undefined) return await lost.promise
     }
-    const connection = create(address)
-    connection.on('error', lose)
-    connection.on('end', () => { lose(new Error('The connection was closed')) })
-    connection.on('sharded-channel-moved', () => { lose(new Error('What is heard by the connection has moved to another node of the cluster')) })
-    // While it is being made, there is nothing yet that could be destroyed.
-    const made = new Deferred<void>()
-    connection.on('connect', made.resolve)
+    const connection = createConnection(address)
+    connection.on('error', disconnect)
+    connection.on('end', () => { disconnect(new Error('The connection to Redis was closed')) })
+    connection.on('sharded-channel-moved', () => { disconnect(new Error('The subscribed channels have moved to another node of the cluster')) })
+    // A connection can't be destroyed before it has been established or has failed.
+    const settled = new Deferred<void>()
+    connection.on('connect', settled.resolve)
     const connecting = connection.connect()
-    connecting.catch(() => {}).then(() => { made.resolve() })
-    this.#prepare(connection, connecting).then(onUp, lose)
-    const error = await lost.promise
-    await made.promise
+    connecting.catch(() => {}).then(() => { settled.resolve() })
+    this.#prepare(connection, connecting).then(onReady, disconnect)
+    const reason = await lost.promise
+    await settled.promise
     connection.destroy()
-    return error
+    return reason
   }
 
   async #prepare (connection: RedisConnection, connecting: Promise<unknown>): Promise<void> {
-    await this.#ask(connection, () => connecting)
+    await this.#await(connecting)
     this.#connection = connection
     await this.#options.prepare()
-    // It may have been lost just now.
+    // It may have been lost during the preparation.
     if (this.#connection !== connection) return
-    this.#isUp = true
-    this.#up.resolve()
-    this.#attempted.resolve()
+    this.#isReady = true
+    this.#ready.resolve()
+    this.#firstAttempt.resolve()
   }
-}
-
-/** Whether Redis does not have a script that was named by its digest. */
-export function isUnknownScript (error: unknown): boolean {
-  return /^NOSCRIPT /.test((error as Error).message)
-}
-
-/** Of several addresses that were tried, there are several errors, and no message. */
-function reasonOf (error: Error): string {
-  return error.message || `${(error as NodeJS.ErrnoException).code}`
 }

@@ -1,43 +1,43 @@
-import type { SseBroker } from '../channels/broker.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
-import { Cluster } from './cluster-broker.ts'
-import { connector } from './connection-factory.ts'
+import type { SseBroker } from '../channels/broker.ts'
+import { ClusterBroker } from './cluster-broker.ts'
+import { connectionFactory } from './connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from './options.ts'
-import { Partition } from './partition-broker.ts'
-import { sentinelLocator } from './sentinel.ts'
+import { PartitionBroker } from './partition-broker.ts'
+import { sentinelDiscovery } from './sentinel.ts'
 
-/** The hash tag where there is but one partition. */
-const TAG = '0'
+/** The hash tag of the only partition outside of a cluster. */
+const HASH_TAG = '0'
 
-/** A broker in Redis. */
+/** A broker that keeps channels in Redis. */
 export interface RedisBroker extends SseBroker {
   /**
-   * Whether it has its connections to Redis, as far as it knows: one that is dead without a word is noticed after
-   * `probe` and `timeout`. Whether Redis takes what is published, only publishing tells. Not so before the first
-   * connection and after `close`. In a cluster, whether it has those of all partitions.
+   * Whether the broker has all its connections to Redis, in a cluster those of every partition; false before it has
+   * connected and after `close`. A connection that dies silently is noticed after `probe` and `timeout`. Whether Redis
+   * accepts events is only known from publishing.
    */
   readonly ready: boolean
 }
 
 /**
- * A broker in Redis: what is published here is heard by all processes with a broker on the same Redis, and outlives
- * them. It takes two connections, whatever there is to follow, and in a cluster two for each partition; and Redis 6.2 or
- * later, 7.0 for the sharded pub/sub of a cluster.
+ * Creates a broker that keeps channels in Redis. Every process with a broker on the same Redis receives what is published,
+ * and history outlives the processes. The broker opens two connections, however many channels are followed; in a cluster,
+ * two per partition. It requires Redis 6.2 or later, or 7.0 for the sharded pub/sub of a cluster.
  *
- * In Redis, a channel takes about 160 bytes (with a name of 40) while it is remembered: until its history has expired,
- * and for ten minutes more. A history takes 4.7 KB at least, which is a block of a stream (`stream-node-max-bytes` makes
- * it less), and 50 bytes beside the text of each event; an idempotency key takes 200 bytes for ten minutes. Redis must
- * not evict what it is given (`maxmemory-policy noeviction`, its default): evicted histories and channels are told to
- * who follows them, but what has an idempotency key might be published twice.
+ * In Redis, a channel (with a name of 40 characters) takes about 160 bytes until ten minutes after its history has
+ * expired. A history takes at least 4.7 KB, which is one block of a stream (`stream-node-max-bytes` makes blocks smaller),
+ * and 50 bytes per event in addition to its text. An idempotency key takes 200 bytes for ten minutes. Keep Redis from
+ * evicting keys (`maxmemory-policy noeviction`, its default): subscribers are told about evicted histories and channels,
+ * but an event whose idempotency key was evicted may be published twice.
  *
- * @throws SSE_ERR_OPTION for an option with a value it cannot have
+ * @throws SSE_ERR_OPTION for an unknown option or an invalid value
  */
 export function redisBroker (options: RedisBrokerOptions = {}): RedisBroker {
   const settings = resolveRedisOptions(options)
   const { cluster, sentinel } = settings
-  const connect = connector(settings)
+  const createConnection = connectionFactory(settings)
   const wheel = new TimerWheel()
-  if (cluster !== undefined) return new Cluster(settings, cluster, connect, wheel)
-  const locator = sentinel && sentinelLocator(settings, sentinel, connect, wheel)
-  return new Partition(settings, { tag: TAG, sharded: false, connect, wheel, locator })
+  if (cluster !== undefined) return new ClusterBroker(settings, cluster, createConnection, wheel)
+  const discovery = sentinel && sentinelDiscovery(settings, sentinel, createConnection, wheel)
+  return new PartitionBroker(settings, { hashTag: HASH_TAG, sharded: false, createConnection, wheel, discovery })
 }

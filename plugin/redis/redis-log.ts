@@ -1,185 +1,148 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import type { SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
-import { Deferred } from '../base/deferred.ts'
-import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
-import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
-import { nameOf, type Keys } from './keys.ts'
-import { isUnknownScript, type Line } from './reconnecting-client.ts'
-import type { Scripts } from './lua-scripts.ts'
+import { isOutage, toBrokerError } from './error-classification.ts'
+import { SSE_ERR_BROKER_UNAVAILABLE } from './errors.ts'
+import { escapeName, type RedisKeys } from './keys.ts'
+import type { LuaScripts } from './lua-scripts.ts'
+import { parseEntry } from './message-format.ts'
+import { PublishOrder } from './publish-order.ts'
+import type { ReconnectingClient } from './reconnecting-client.ts'
 
-/** Milliseconds for which a publication can be repeated by its idempotency key. */
-const REPEATABLE = 10 * 60 * 1_000
-/** Milliseconds for which a channel is remembered whose history has expired, so that who comes back is told that nothing was missed. */
-const LINGER = 10 * 60 * 1_000
-/** Bytes after which a page is large enough, whatever was asked for. */
+/** Milliseconds for which an idempotency key is remembered. */
+const IDEMPOTENCY_KEY_LIFETIME = 10 * 60 * 1_000
+/** Milliseconds for which a channel is remembered after its history expired, so returning clients learn they missed nothing. */
+const IDLE_CHANNEL_LIFETIME = 10 * 60 * 1_000
+/** Bytes after which a page is large enough, however many entries were requested. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
 /** How far the log goes. */
-export interface Extent {
-  /** The last id that was given, in whatever channel. */
-  readonly clock: string
-  /** Up to here, entries of channels that are not known any more may have been. */
+export interface LogState {
+  /** The last id of the log, in any channel. */
+  readonly lastId: string
+  /** The newest id that a forgotten channel may have had. */
   readonly forgotten: string
-  /** The last id of each channel that was asked for; undefined of one that is not known. */
-  readonly lasts: ReadonlyArray<string | undefined>
+  /** The last id of each requested channel; undefined for an unknown one. */
+  readonly lastIds: ReadonlyArray<string | undefined>
 }
 
-/** The log in Redis, as this node knows it. */
+type ReadReply = [lastId: string, known: number, lost: string, entries: Array<[id: string, payload: string]>, more: number]
+
+/** Publishes to the log in Redis, reads it, and notices when another log takes its place. */
 export class RedisLog {
-  readonly #keys: Keys
-  readonly #line: Line
-  readonly #scripts: Scripts
-  /** Where this node hears itself. */
-  readonly #node: string
-  readonly #onEpoch: () => void
+  readonly #keys: RedisKeys
+  readonly #client: ReconnectingClient
+  readonly #scripts: LuaScripts
+  readonly #nodeChannel: string
+  readonly #onNewEpoch: () => void
+  readonly #order = new PublishOrder(() => this.#recover())
   #epoch = ''
   #term = ''
-  /** The last id that this node has heard of. */
-  #latest = ''
-  /** Settled when this node and Redis agree about the epoch again; undefined while they do. */
-  #agreeing: Promise<unknown> | undefined
-  /** Publications that were called for, and those of them that were sent and not answered. */
-  #called = 0
-  #sent = 0
-  /** Publications that are to be sent when all that were sent are answered; undefined where none has to wait for that. */
-  #held: Held[] | undefined
-  #settling = false
+  /** The last id that this node knows of. */
+  #lastId = ''
+  /** Settles when this node knows the current epoch again; undefined while it does. */
+  #recovering: Promise<unknown> | undefined
 
-  /** @param onEpoch called when it is another log from here on */
-  constructor (keys: Keys, line: Line, scripts: Scripts, node: string, onEpoch: () => void) {
+  /**
+   * @param nodeChannel the pub/sub channel on which this node receives its markers
+   * @param onNewEpoch called when Redis has another log from now on
+   */
+  constructor (keys: RedisKeys, client: ReconnectingClient, scripts: LuaScripts, nodeChannel: string, onNewEpoch: () => void) {
     this.#keys = keys
-    this.#line = line
+    this.#client = client
     this.#scripts = scripts
-    this.#node = node
-    this.#onEpoch = onEpoch
+    this.#nodeChannel = nodeChannel
+    this.#onNewEpoch = onNewEpoch
   }
 
-  /** The node has heard of an id of the epoch. */
+  /** Records that the log goes as far as this id. */
   saw (id: string): void {
-    if (epochOf(id) === this.#epoch) this.#latest = laterId(this.#latest, id)
+    if (epochOf(id) === this.#epoch) this.#lastId = laterId(this.#lastId, id)
   }
 
   /**
-   * Finds out how far the log goes, and whether it is still the same.
+   * Finds out how far the log goes, and whether it is still the same one.
    *
-   * @param mark what comes to the node itself, `<mark> <epoch> <last id>` in lines, after all that was published before
-   * @throws as `Line.do`; where Redis refuses it, the connection is given up, because nothing goes without it
+   * @param marker the name of the marker that this node receives after everything published before
+   * @throws what `ReconnectingClient.callScript` throws; if Redis refuses, the connection is closed, since nothing works without it
    */
-  async sync (mark: string, channels: string[]): Promise<Extent> {
-    const known = this.#epoch === '' ? '0-0' : timeOf(this.#latest)
-    const reply = await this.#line.run(this.#scripts.sync, this.#keys.log, newName(), this.#node, mark, this.#epoch, this.#term, known, ...channels.map(nameOf)).catch(error => {
-      if (!isOutage(error)) this.#line.lose(error)
+  async sync (marker: string, channels: string[]): Promise<LogState> {
+    const known = this.#epoch === '' ? '0-0' : withoutEpoch(this.#lastId)
+    const args = [this.#keys.log, randomName(), this.#nodeChannel, marker, this.#epoch, this.#term, known, ...channels.map(escapeName)]
+    const reply = await this.#client.callScript(this.#scripts.sync, ...args).catch(error => {
+      if (!isOutage(error)) this.#client.disconnect(error)
       throw error
     })
     const [epoch, term, last, forgotten, lasts] = reply as [string, string, string, string, string[]]
     this.#term = term
-    const clock = `${epoch}.${last}`
-    if (epoch === this.#epoch) {
-      this.saw(clock)
-    } else {
-      this.#epoch = epoch
-      this.#latest = clock
-      // What was sent for the epoch before comes back.
-      if (this.#sent > 0) this.#held ??= []
-      this.#onEpoch()
-    }
-    return { clock, forgotten: `${epoch}.${forgotten}`, lasts: lasts.map(last => last === '' ? undefined : `${epoch}.${last}`) }
+    const lastId = `${epoch}.${last}`
+    if (epoch === this.#epoch) this.saw(lastId)
+    else this.#startEpoch(epoch, lastId)
+    return { lastId, forgotten: `${epoch}.${forgotten}`, lastIds: lasts.map(last => last === '' ? undefined : `${epoch}.${last}`) }
   }
 
-  /** @throws what `SseBroker.publish` does */
+  #startEpoch (epoch: string, lastId: string): void {
+    this.#epoch = epoch
+    this.#lastId = lastId
+    // Redis doesn't accept publications that were sent for the previous epoch.
+    this.#order.holdBehindInFlight()
+    this.#onNewEpoch()
+  }
+
+  /** @throws what `SseBroker.publish` throws */
   async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey }: SsePublishing): Promise<SsePublished> {
     const { log } = this.#keys
-    const [once, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.once(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
-    const keys = [log, this.#keys.history(channel), once]
+    const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
+    const keys = [log, this.#keys.history(channel), publicationKey]
     const size = new SseEntry('', payload).bytes
-    const rest = [nameOf(channel), this.#keys.live(channel), text, ...[size, count, age, bytes, LINGER].map(String), digest, `${REPEATABLE}`]
-    const number = this.#called++
+    const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, IDLE_CHANNEL_LIFETIME].map(String), digest, `${IDEMPOTENCY_KEY_LIFETIME}`]
     try {
-      for (;;) {
-        if (this.#held !== undefined) await this.#hold(number)
-        this.#line.assertUp()
-        const epoch = this.#epoch
-        const reply = await this.#send([...keys, epoch, timeOf(this.#latest), ...rest])
-        if (reply === 'taken') throw new SSE_ERR_IDEMPOTENCY_KEY()
-        if (reply !== null) {
-          const [time, repeated] = reply as [string, number]
-          const id = `${epoch}.${time}`
-          this.saw(id)
-          return { id, repeated: repeated === 1 }
-        }
-      }
+      return await this.#order.run(() => this.#sendPublication(keys, args))
     } catch (error) {
-      throw refusal(error)
+      throw toBrokerError(error)
     }
   }
 
-  /** @returns what Redis has answered; null where it has to be sent again, and then others have to wait */
-  async #send (args: string[]): Promise<unknown> {
-    this.#sent++
-    let reply: unknown
-    const { sha, keys } = this.#scripts.publish
-    try {
-      reply = await this.#line.call(['EVALSHA', sha, `${keys}`, ...args])
-    } catch (error) {
-      if (!isUnknownScript(error)) throw error
-      reply = null
-    } finally {
-      this.#sent--
-      if (reply === null) this.#held ??= []
-      this.#settle()
-    }
-    return reply
+  /** @returns null if the publication has to be sent again */
+  async #sendPublication (keys: string[], args: string[]): Promise<SsePublished | null> {
+    this.#client.assertReady()
+    const epoch = this.#epoch
+    const { sha1, keyCount } = this.#scripts.publish
+    const reply = await this.#client.call(['EVALSHA', sha1, `${keyCount}`, ...keys, epoch, withoutEpoch(this.#lastId), ...args])
+    if (reply === null) return null
+    if (reply === 'conflict') throw new SSE_ERR_IDEMPOTENCY_KEY()
+    const [time, repeated] = reply as [string, number]
+    const id = `${epoch}.${time}`
+    this.saw(id)
+    return { id, repeated: repeated === 1 }
   }
 
-  /**
-   * Waits until it can be sent: what has to be sent again goes before all that was called for after it, which must not
-   * overtake it meanwhile.
-   */
-  async #hold (number: number): Promise<void> {
-    const turn = new Deferred<void>()
-    this.#held!.push({ number, turn })
-    await turn.promise
-  }
-
-  /** Has those go on that are held, when all that were sent are answered and this node and Redis agree. */
-  async #settle (): Promise<void> {
-    if (this.#held === undefined || this.#sent > 0 || this.#settling) return
-    this.#settling = true
-    const refused = await this.#agree().catch(error => error)
-    const held = this.#held.sort((a, b) => a.number - b.number)
-    this.#held = undefined
-    this.#settling = false
-    for (const { turn } of held) {
-      if (refused === undefined) turn.resolve()
-      else turn.reject(refused)
-    }
-  }
-
-  /** Waits through a failure. @throws SSE_ERR_BROKER_UNAVAILABLE if Redis refuses it, SSE_ERR_BROKER_CLOSED */
+  /** Waits through an outage. @throws SSE_ERR_BROKER_UNAVAILABLE if Redis refuses, SSE_ERR_BROKER_CLOSED */
   async read (channel: string, after: string | undefined, count: number): Promise<SsePage> {
-    const asked = after === undefined ? ['', ''] : split(after)
+    const start = after === undefined ? ['', ''] : splitId(after)
+    const keys = [this.#keys.log, this.#keys.history(channel)]
     for (;;) {
-      await this.#line.up
+      await this.#client.ready
       try {
         const epoch = this.#epoch
-        const reply = await this.#line.run(this.#scripts.read, this.#keys.log, this.#keys.history(channel), epoch, timeOf(this.#latest), nameOf(channel), ...asked, `${count}`, `${PAGE_BYTES}`)
-        if (reply !== null) return this.#page(epoch, after, reply as Reply)
-        await this.#agree()
+        const reply = await this.#client.callScript(this.#scripts.read, ...keys, epoch, withoutEpoch(this.#lastId), escapeName(channel), ...start, `${count}`, `${PAGE_BYTES}`)
+        if (reply !== null) return this.#page(epoch, after, reply as ReadReply)
+        await this.#recover()
       } catch (error) {
-        if (!isOutage(error)) throw refusal(error)
+        if (!isOutage(error)) throw toBrokerError(error)
       }
     }
   }
 
-  #page (epoch: string, after: string | undefined, [last, known, gone, found, more]: Reply): SsePage {
+  #page (epoch: string, after: string | undefined, [last, known, newestLost, entries, more]: ReadReply): SsePage {
     const clock = `${epoch}.${last}`
     this.saw(clock)
     const start = after === undefined || known === 0 ? idBeforeAll(epoch) : after
-    const lost = `${epoch}.${gone}`
+    const lost = `${epoch}.${newestLost}`
     return {
-      entries: found.map(([time, text]) => parseEntry(`${epoch}.${time}`, text)),
+      entries: entries.map(([time, payload]) => parseEntry(`${epoch}.${time}`, payload)),
       more: more === 1,
       known: known === 1,
       lost: compareIds(lost, start) > 0 ? lost : undefined,
@@ -188,58 +151,28 @@ export class RedisLog {
   }
 
   /**
-   * Asks Redis for the epoch: once, however many have found that it is another. Who has emptied Redis may have removed
-   * the scripts as well.
+   * Learns the current epoch, and loads the `publish` script in case Redis was emptied. Concurrent calls share one request.
    *
    * @throws SSE_ERR_BROKER_UNAVAILABLE
    */
-  async #agree (): Promise<void> {
-    this.#agreeing ??= Promise.all([this.#line.call(['SCRIPT', 'LOAD', this.#scripts.publish.text]), this.sync('', [])]).catch(error => {
+  async #recover (): Promise<void> {
+    this.#recovering ??= Promise.all([this.#client.call(['SCRIPT', 'LOAD', this.#scripts.publish.source]), this.sync('', [])]).catch(error => {
       throw new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error })
-    }).finally(() => { this.#agreeing = undefined })
-    await this.#agreeing
+    }).finally(() => { this.#recovering = undefined })
+    await this.#recovering
   }
 }
 
-/** A publication that waits for its turn. */
-interface Held {
-  readonly number: number
-  readonly turn: Deferred<void>
-}
-
-type Reply = [clock: string, known: number, gone: string, entries: Array<[string, string]>, more: number]
-
-export function stringifyPayload ({ data, event, retry, comment, key }: SsePayload): string {
-  return JSON.stringify([data, event, retry, comment, key])
-}
-
-export function parseEntry (id: string, text: string): SseEntry {
-  const [data, event, retry, comment, key] = (JSON.parse(text) as unknown[]).map(value => value ?? undefined)
-  return new SseEntry(id, { data, event, retry, comment, key } as SsePayload)
-}
-
-/** Whether it may go well when the connection is up again. */
-export function isOutage (error: unknown): boolean {
-  return error instanceof SSE_ERR_BROKER_UNAVAILABLE || error instanceof SSE_ERR_BROKER_UNKNOWN
-}
-
-/** What Redis has refused, as an error of ours; others as they are. */
-export function refusal (error: unknown): unknown {
-  const { code, message } = error as { code?: unknown, message: string }
-  return code === undefined ? new SSE_ERR_BROKER_UNAVAILABLE(message, { cause: error }) : error
-}
-
-function newName (): string {
+function randomName (): string {
   return randomBytes(8).readBigUInt64BE().toString(36)
 }
 
-/** An id without its epoch. */
-function timeOf (id: string): string {
+function withoutEpoch (id: string): string {
   return id.slice(id.indexOf('.') + 1)
 }
 
-/** The epoch and the rest of an id; for what is none, one that is in no log. */
-function split (id: string): [string, string] {
+/** The epoch of an id, and the rest. For text that isn't an id, an epoch that no log has. */
+function splitId (id: string): [epoch: string, rest: string] {
   const epoch = epochOf(id)
-  return epoch === undefined ? ['-', '0-0'] : [epoch, timeOf(id)]
+  return epoch === undefined ? ['-', '0-0'] : [epoch, withoutEpoch(id)]
 }

@@ -1,50 +1,49 @@
+import { toBrokerError } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
-import type { Keys } from './keys.ts'
-import type { Line } from './reconnecting-client.ts'
-import { refusal } from './redis-log.ts'
+import type { RedisKeys } from './keys.ts'
 import type { WaitSettings } from './options.ts'
+import type { ReconnectingClient } from './reconnecting-client.ts'
 
 /**
- * Waits until replicas have what was published. Redis answers nothing else on a connection that waits, so this has one
- * of its own, and all that was published meanwhile waits together.
+ * Waits until replicas have what was published. WAIT blocks its connection, so this has one of its own, and all
+ * publications that arrive during one WAIT share the next.
  */
-export class Replicas {
-  readonly #line: Line
-  readonly #keys: Keys
+export class ReplicaConfirmation {
+  readonly #client: ReconnectingClient
+  readonly #keys: RedisKeys
   readonly #wait: WaitSettings
-  /** The round that is going on, and the one that begins after it. */
   #current: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
 
-  constructor (line: Line, keys: Keys, wait: WaitSettings) {
-    this.#line = line
+  constructor (client: ReconnectingClient, keys: RedisKeys, wait: WaitSettings) {
+    this.#client = client
     this.#keys = keys
     this.#wait = wait
   }
 
-  /** @throws SSE_ERR_BROKER_UNKNOWN if too few replicas say that they have what was published before */
+  /** @throws SSE_ERR_BROKER_UNKNOWN if too few replicas confirm that they have everything published before the call */
   async confirm (): Promise<void> {
     this.#next ??= this.#current.catch(() => {}).then(() => {
       this.#current = this.#next!
       this.#next = undefined
-      return this.#ask()
+      return this.#requestConfirmation()
     })
     await this.#next
   }
 
-  async #ask (): Promise<void> {
+  async #requestConfirmation (): Promise<void> {
     const { replicas, timeout } = this.#wait
     let confirmed: unknown
-    await this.#line.attempted
+    await this.#client.firstAttempt
     try {
-      // Redis waits for what was written by the same connection; before this comes all that others have written.
+      // WAIT concerns what the same connection has written. A write now comes after those of all other connections.
       ;[, confirmed] = await Promise.all([
-        this.#line.call(['SET', this.#keys.wait, '', 'PX', '1000']),
-        this.#line.call(['WAIT', `${replicas}`, `${timeout}`])
+        this.#client.call(['SET', this.#keys.wait, '', 'PX', '1000']),
+        this.#client.call(['WAIT', `${replicas}`, `${timeout}`])
       ])
     } catch (error) {
-      throw new SSE_ERR_BROKER_UNKNOWN((refusal(error) as Error).message, { cause: error })
+      throw new SSE_ERR_BROKER_UNKNOWN((toBrokerError(error) as Error).message, { cause: error })
     }
-    if (Number(confirmed) < replicas) throw new SSE_ERR_BROKER_UNKNOWN(`${confirmed} of ${replicas} replicas have confirmed it within ${timeout} ms`)
+    if (Number(confirmed) < replicas) throw new SSE_ERR_BROKER_UNKNOWN(`${confirmed} of ${replicas} replicas confirmed within ${timeout} ms`)
   }
 }

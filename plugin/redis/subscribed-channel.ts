@@ -1,32 +1,30 @@
-import type { SseBrokerListener } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
+import type { SseBrokerListener } from '../channels/broker.ts'
 
-/** A listener's place at a channel. */
-export interface Seat {
+export interface ListenerSubscription {
   readonly listener: SseBrokerListener
-  /** The last entry it was given, or where it stands. */
-  given: string
+  /** The listener has received every entry up to this id. */
+  position: string
 }
 
-/** A channel that somebody follows here. */
-export class Feed {
-  readonly channel: string
-  /** The name under which it is heard. */
-  readonly heard: string
-  readonly seats = new Set<Seat>()
-  /** Settled when everything that is published from then on comes. */
+/** A channel with at least one listener in this process. */
+export class SubscribedChannel {
+  readonly name: string
+  readonly pubsubChannel: string
+  readonly subscriptions = new Set<ListenerSubscription>()
+  /** Resolves when everything that is published from then on is received. */
   readonly joined = new Deferred<void>()
-  /** The last entry that came, or where it began; undefined until it has joined. */
-  last: string | undefined
+  /** Every entry up to this id was received; undefined until the channel has joined. */
+  position: string | undefined
 
-  constructor (channel: string, heard: string) {
-    this.channel = channel
-    this.heard = heard
+  constructor (name: string, pubsubChannel: string) {
+    this.name = name
+    this.pubsubChannel = pubsubChannel
   }
 
-  /** Everybody stands here, whatever came before. */
-  stand (id: string): void {
-    this.last = id
-    for (const seat of this.seats) seat.given = id
+  /** Continues after an id, whatever was received before. */
+  continueAfter (id: string): void {
+    this.position = id
+    for (const subscription of this.subscriptions) subscription.position = id
   }
 }

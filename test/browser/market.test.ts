@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Candle } from '../../server/market/candles.ts'
 import { browserSuite, until, visit } from '../fixtures/browser.ts'
-import { Relay } from '../fixtures/redis.ts'
+import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 import { serveMarket } from '../fixtures/market.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -182,7 +182,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
     const first = await serveMarket(t, MARKET, 0, broker)
     const second = await serveMarket(t, { ...MARKET, seed: 2 }, 0, broker)
     const portOf = ({ origin }: { origin: string }): number => Number(new URL(origin).port)
-    const relay = await Relay.start(t, { port: portOf(first) })
+    const relay = await TcpProxy.start(t, { port: portOf(first) })
     await visit(t, browser, `http://127.0.0.1:${relay.port}/market.html`, async page => {
       await open(page)
       await agrees(t, page, first.origin, await symbolOf(page))

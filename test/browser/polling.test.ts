@@ -7,7 +7,7 @@ import type { MarketOptions } from '../../server/routes/market.ts'
 import { faults } from '../fixtures/axe.ts'
 import { browserSuite, until, visit, type VisitOptions } from '../fixtures/browser.ts'
 import { serveMarket } from '../fixtures/market.ts'
-import { Relay } from '../fixtures/redis.ts'
+import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 
 /** What Chromium says, and no page can keep it from saying, where there is no server. */
 const FAILED = /^Failed to load resource: /
@@ -206,7 +206,7 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
     const { app, origin } = await serveMarket(t, MARKET)
     const { streams } = heard(app)
     const port = Number(new URL(origin).port)
-    const relay = await Relay.start(t, { port })
+    const relay = await TcpProxy.start(t, { port })
     await visit(t, browser, `http://127.0.0.1:${relay.port}/polling.html`, async page => {
       const { polled, pushed, interval } = parts(page)
       await parts(page).start.and(page.locator(':enabled')).waitFor()
@@ -236,7 +236,7 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
   test('does not say that nothing was missed where the server has not kept it', async t => {
     const { origin } = await serveMarket(t, { ...MARKET, replay: 5 })
     const port = Number(new URL(origin).port)
-    const relay = await Relay.start(t, { port })
+    const relay = await TcpProxy.start(t, { port })
     await visit(t, browser, `http://127.0.0.1:${relay.port}/polling.html`, async page => {
       const { pushed } = parts(page)
       await parts(page).start.and(page.locator(':enabled')).waitFor()

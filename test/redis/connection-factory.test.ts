@@ -1,28 +1,31 @@
 import t from 'tap'
 import { createClient } from 'redis'
-import { addressesOf, connector } from '../../plugin/redis/connection-factory.ts'
+import { configuredAddresses, connectionFactory } from '../../plugin/redis/connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from '../../plugin/redis/options.ts'
 
 const cluster = {}
-const optionsOf = (options: RedisBrokerOptions, ...elsewhere: Parameters<ReturnType<typeof connector>>) => {
-  return (connector(resolveRedisOptions({ timeout: 50, ...options }))(...elsewhere) as ReturnType<typeof createClient>).options
+
+/** The node-redis options of a new connection. */
+function connectionOptions (options: RedisBrokerOptions, ...args: Parameters<ReturnType<typeof connectionFactory>>) {
+  const createConnection = connectionFactory(resolveRedisOptions({ timeout: 50, ...options }))
+  return (createConnection(...args) as ReturnType<typeof createClient>).options
 }
 
-t.test('a connection goes where the options say, and is not made again by itself', async t => {
+t.test('a connection goes to the configured address and does not reconnect on its own', async t => {
   const url = 'redis://somebody:secret@[::1]:7000/3'
   for (const options of [{ url }, { client: createClient({ url }) }]) {
-    t.match(optionsOf(options), { username: 'somebody', password: 'secret', database: 3, socket: { host: '::1', port: 7_000, reconnectStrategy: false, connectTimeout: 50 }, disableOfflineQueue: true })
+    t.match(connectionOptions(options), { username: 'somebody', password: 'secret', database: 3, socket: { host: '::1', port: 7_000, reconnectStrategy: false, connectTimeout: 50 }, disableOfflineQueue: true })
   }
 })
 
-t.test('a connection elsewhere is like one that goes where the options say', async t => {
+t.test('a connection to another address keeps the other options', async t => {
   const url = 'rediss://somebody:secret@one:7000/3'
   for (const options of [{ url }, { client: createClient({ url }) }]) {
-    t.match(optionsOf(options, { host: 'other', port: 7_001 }), { url: undefined, username: 'somebody', password: 'secret', database: 3, socket: { host: 'other', port: 7_001, tls: true } })
-    t.match(optionsOf(options, { host: 'other', port: 7_001 }, { username: 'another' }), { username: 'another', password: 'secret' })
+    t.match(connectionOptions(options, { host: 'other', port: 7_001 }), { url: undefined, username: 'somebody', password: 'secret', database: 3, socket: { host: 'other', port: 7_001, tls: true } })
+    t.match(connectionOptions(options, { host: 'other', port: 7_001 }, { username: 'another' }), { username: 'another', password: 'secret' })
   }
   const client = createClient({ url: 'redis://one', socket: { keepAlive: false } })
-  t.match(optionsOf({ url: 'redis://two', client, cluster }, { host: 'other', port: 1 }), { socket: { keepAlive: false, host: 'other' } })
+  t.match(connectionOptions({ url: 'redis://two', client, cluster }, { host: 'other', port: 1 }), { socket: { keepAlive: false, host: 'other' } })
 })
 
 for (const [options, ...addresses] of [
@@ -34,7 +37,7 @@ for (const [options, ...addresses] of [
   [{ client: { duplicate: () => createClient() } }, 'localhost:6379'],
   [{ client: createClient({ url: 'redis://one:7000' }), url: ['redis://two', 'redis://three'] }, 'two:6379', 'three:6379']
 ] as Array<[RedisBrokerOptions, ...string[]]>) {
-  t.test(`who is asked is ${addresses.join(' and ')}`, async t => {
-    t.strictSame(addressesOf(resolveRedisOptions({ ...options, cluster })).map(({ host, port }) => `${host}:${port}`), addresses)
+  t.test(`the configured addresses are ${addresses.join(' and ')}`, async t => {
+    t.strictSame(configuredAddresses(resolveRedisOptions({ ...options, cluster })).map(({ host, port }) => `${host}:${port}`), addresses)
   })
 }

@@ -1,51 +1,53 @@
 import t from 'tap'
 import { suiteWith } from '../fixtures/programs.ts'
-import { brokerOn, Ear, publish, RedisServer, Relay } from '../fixtures/redis.ts'
+import { record } from '../fixtures/recorder.ts'
+import { openBroker, publish } from '../fixtures/redis-broker.ts'
+import { RedisServer } from '../fixtures/redis-server.ts'
+import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 
-suiteWith(t, 'redis-server', 'what was missed while a connection was lost', async (t, program) => {
+suiteWith(t, 'redis-server', 'entries that were missed while the connection was lost', async (t, program) => {
   const server = await RedisServer.start(t, program)
   t.beforeEach(async () => { await server.command('FLUSHALL') })
 
-  t.test('who has missed very much is told to read it', async t => {
-    const [broker, other] = [brokerOn(t, server), brokerOn(t, server)]
-    const relay = await Relay.start(t, server)
-    const far = brokerOn(t, relay)
-    const [ear, all] = [await Ear.on(far, 'a'), await Ear.on(broker, 'a')]
-    relay.target = 1
-    relay.cut()
+  t.test('a listener that missed very many entries receives a break', async t => {
+    const [broker, other] = [openBroker(t, server), openBroker(t, server)]
+    const proxy = await TcpProxy.start(t, server)
+    const interrupted = openBroker(t, proxy)
+    const [recorder, complete] = [await record(interrupted, 'a'), await record(broker, 'a')]
+    proxy.disconnect()
     const texts = Array.from({ length: 1_001 }, (_, number) => `${number}`)
     await Promise.all(texts.map(text => publish(other, 'a', text, { count: 2_000 })))
-    await all.hears(...texts)
-    relay.target = server.port
-    await ear.broken()
-    t.strictSame(ear.texts, [])
-    t.equal(ear.subscription.position, all.ids.at(-1))
+    await complete.receives(...texts)
+    proxy.target = server.port
+    await recorder.receivesBreak()
+    t.strictSame(recorder.data, [])
+    t.equal(recorder.subscription.position, complete.ids.at(-1))
   })
 
-  t.test('what cannot be read is not waited for', async t => {
-    const relay = await Relay.start(t, server)
-    const [broker, other] = [brokerOn(t, relay), brokerOn(t, server)]
-    const [ear, lucky] = [await Ear.on(broker, 'a'), await Ear.on(broker, 'b')]
-    relay.target = 1
-    relay.cut()
+  t.test('a history that cannot be read does not delay other channels', async t => {
+    const proxy = await TcpProxy.start(t, server)
+    const [broker, other] = [openBroker(t, proxy), openBroker(t, server)]
+    const [recorder, readable] = [await record(broker, 'a'), await record(broker, 'b')]
+    proxy.disconnect()
     await publish(other, 'a', 'x')
     await publish(other, 'b', 'y')
-    await server.command('SET', 'sse:{0}:history:a', 'something else')
-    relay.target = server.port
-    await ear.broken()
-    await lucky.hears('y')
+    await server.command('SET', 'sse:{0}:history:a', 'not a history')
+    proxy.target = server.port
+    await recorder.receivesBreak()
+    await readable.receives('y')
+    t.equal(readable.breaks, 0)
   })
 
-  t.test('a channel that was forgotten while the connection was lost may have had entries', async t => {
-    const relay = await Relay.start(t, server)
-    const [broker, other] = [brokerOn(t, relay), brokerOn(t, server)]
-    const ear = await Ear.on(broker, 'a')
-    relay.target = 1
-    relay.cut()
+  t.test('a listener of a channel that Redis has forgotten meanwhile receives a break', async t => {
+    const proxy = await TcpProxy.start(t, server)
+    const [broker, other] = [openBroker(t, proxy), openBroker(t, server)]
+    const recorder = await record(broker, 'a')
+    proxy.disconnect()
     const { id } = await publish(other, 'a', 'x')
     await server.command('HDEL', 'sse:{0}:log', ':a')
     await server.command('HSET', 'sse:{0}:log', 'f', id.split('.')[1]!)
-    relay.target = server.port
-    await ear.broken()
+    proxy.target = server.port
+    await recorder.receivesBreak()
+    t.strictSame(recorder.data, [])
   })
 })

@@ -1,40 +1,42 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { eventually } from '../fixtures/eventually.ts'
 import { suiteWith } from '../fixtures/programs.ts'
-import { brokerOn, eventually, publish, RedisServer } from '../fixtures/redis.ts'
+import { openBroker, publish, UNKNOWN } from '../fixtures/redis-broker.ts'
+import { RedisServer } from '../fixtures/redis-server.ts'
 
-const UNKNOWN = { code: 'SSE_ERR_BROKER_UNKNOWN', statusCode: 503 }
+const HISTORY_KEY = 'sse:{0}:history:a'
 
 suiteWith(t, 'redis-server', 'a broker that waits for replicas', async (t, program) => {
-  t.test('what is published is with as many replicas when that is said', async t => {
+  t.test('publishing resolves when enough replicas have the event', async t => {
     const [primary, replica] = [await RedisServer.start(t, program), await RedisServer.start(t, program)]
-    await replica.follow(primary)
-    const broker = brokerOn(t, primary, { wait: { replicas: 1, timeout: 20_000 } })
+    await replica.replicate(primary)
+    const broker = openBroker(t, primary, { wait: { replicas: 1, timeout: 20_000 } })
     await Promise.all(Array.from({ length: 20 }, (_, number) => publish(broker, 'a', `${number}`)))
-    t.equal(await replica.command('XLEN', 'sse:{0}:history:a'), 20)
+    t.equal(await replica.command('XLEN', HISTORY_KEY), 20)
     for (let number = 0; number < 5; number++) await publish(broker, 'a', `${number}`)
-    t.equal(await replica.command('XLEN', 'sse:{0}:history:a'), 25)
+    t.equal(await replica.command('XLEN', HISTORY_KEY), 25)
   })
 
-  t.test('where too few confirm it, it is not known what will be, and it may be repeated', async t => {
+  t.test('if too few replicas confirm, the outcome is unknown and the event can be published again', async t => {
     const [primary, replica] = [await RedisServer.start(t, program), await RedisServer.start(t, program)]
-    await replica.follow(primary)
-    const broker = brokerOn(t, primary, { wait: { replicas: 1, timeout: 100 } })
+    await replica.replicate(primary)
+    const broker = openBroker(t, primary, { wait: { replicas: 1, timeout: 100 } })
     await eventually(() => publish(broker, 'a', 'x'))
     replica.pause()
     const publishing = ['y', 'z'].map(text => publish(broker, 'a', text, { idempotencyKey: text }))
-    for (const published of publishing) await t.rejects(published, { ...UNKNOWN, message: /0 of 1 replicas have confirmed it within 100 ms/ })
+    for (const published of publishing) await t.rejects(published, { ...UNKNOWN, message: /0 of 1 replicas confirmed within 100 ms/ })
     replica.resume()
     const { repeated } = await eventually(() => publish(broker, 'a', 'y', { idempotencyKey: 'y' }))
     t.equal(repeated, true)
   })
 
-  t.test('where Redis goes while it is waited for, it is not known either', async t => {
+  t.test('if Redis is killed while the broker waits, the outcome is unknown', async t => {
     const server = await RedisServer.start(t, program)
-    const broker = brokerOn(t, server, { wait: { timeout: 60_000 } })
-    const settled = t.rejects(publish(broker, 'a', 'x'), { ...UNKNOWN, cause: { code: 'SSE_ERR_BROKER_UNKNOWN' } })
+    const broker = openBroker(t, server, { wait: { timeout: 60_000 } })
+    const rejected = t.rejects(publish(broker, 'a', 'x'), { ...UNKNOWN, cause: { code: 'SSE_ERR_BROKER_UNKNOWN' } })
     await eventually(async () => { assert.match(`${await server.command('CLIENT', 'LIST')}`, /cmd=wait/) })
     await server.kill()
-    await settled
+    await rejected
   })
 })

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { Feed } from '../../plugin/redis/subscribed-channel.ts'
-import { Ear } from '../fixtures/redis.ts'
+import { SubscribedChannel } from '../../plugin/redis/subscribed-channel.ts'
+import { Recorder } from '../fixtures/recorder.ts'
 
-t.test('when it stands somewhere, all who follow it stand there', async t => {
-  const feed = new Feed('a', 'live:a')
-  t.equal(feed.last, undefined)
-  const seats = [{ listener: new Ear(), given: '' }, { listener: new Ear(), given: 'e.1-0' }]
-  for (const seat of seats) feed.seats.add(seat)
-  feed.stand('e.2-0')
-  t.strictSame([feed.last, ...seats.map(({ given }) => given)], ['e.2-0', 'e.2-0', 'e.2-0'])
+t.test('a channel and all its listeners continue after an id', async t => {
+  const channel = new SubscribedChannel('a', 'live:a')
+  t.equal(channel.position, undefined)
+  const subscriptions = [{ listener: new Recorder(), position: '' }, { listener: new Recorder(), position: 'e.1-0' }]
+  for (const subscription of subscriptions) channel.subscriptions.add(subscription)
+  channel.continueAfter('e.2-0')
+  t.strictSame([channel.position, ...subscriptions.map(({ position }) => position)], ['e.2-0', 'e.2-0', 'e.2-0'])
 })

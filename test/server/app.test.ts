@@ -5,7 +5,8 @@ import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
 import { decode } from '../fixtures/client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
-import { eventually, RedisServer } from '../fixtures/redis.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { RedisServer } from '../fixtures/redis-server.ts'
 
 async function demo (t: Test, env: NodeJS.ProcessEnv = {}, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
   const app = await buildApp(readConfig({ CHAT_INTERVAL_MS: '0', ...env }), options)

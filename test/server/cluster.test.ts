@@ -10,7 +10,8 @@ import { EventSource } from 'eventsource'
 import t, { type Test } from 'tap'
 import { sleep } from '../fixtures/app.ts'
 import { suiteWith } from '../fixtures/programs.ts'
-import { eventually, RedisServer } from '../fixtures/redis.ts'
+import { eventually } from '../fixtures/eventually.ts'
+import { RedisServer } from '../fixtures/redis-server.ts'
 
 // Each process has to be compiled.
 t.setTimeout(300_000)

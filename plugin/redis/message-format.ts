@@ -1,0 +1,47 @@
+import { SseEntry, type SsePayload } from '../wire/entry.ts'
+
+/** An event as the `publish` script sends it to a channel's subscribers. */
+export interface EntryMessage {
+  readonly epoch: string
+  readonly id: string
+  /** The id of the channel's previous entry, by which a lost message is noticed. */
+  readonly previousId: string
+  /** See {@link parseEntry}. */
+  readonly payload: string
+}
+
+/** A marker as the `sync` script sends it to the node that asked for it. */
+export interface MarkerMessage {
+  readonly name: string
+  readonly epoch: string
+  /** The last id of the log, in any channel. */
+  readonly lastId: string
+}
+
+export function parseEntryMessage (message: string): EntryMessage {
+  const [epoch, time, previousTime, payload] = splitMessage(message)
+  return { epoch, id: `${epoch}.${time}`, previousId: `${epoch}.${previousTime}`, payload }
+}
+
+export function parseMarkerMessage (message: string): MarkerMessage {
+  const [name, epoch, time] = splitMessage(message)
+  return { name, epoch, lastId: `${epoch}.${time}` }
+}
+
+/** The first three lines, and the rest. */
+function splitMessage (message: string): [string, string, string, string] {
+  const first = message.indexOf('\n')
+  const second = message.indexOf('\n', first + 1)
+  const third = message.indexOf('\n', second + 1)
+  return [message.slice(0, first), message.slice(first + 1, second), message.slice(second + 1, third), message.slice(third + 1)]
+}
+
+/** The text in which Redis keeps a payload. */
+export function stringifyPayload ({ data, event, retry, comment, key }: SsePayload): string {
+  return JSON.stringify([data, event, retry, comment, key])
+}
+
+export function parseEntry (id: string, payload: string): SseEntry {
+  const [data, event, retry, comment, key] = (JSON.parse(payload) as unknown[]).map(value => value ?? undefined)
+  return new SseEntry(id, { data, event, retry, comment, key } as SsePayload)
+}
