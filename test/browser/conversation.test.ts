@@ -377,7 +377,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await ready(page)
       await message.fill('What is my name?')
       await parts(page).send.click()
-      await shows(page, 'You have not told me.')
+      await shows(page, 'You haven’t told me.')
     })
   })
 
