@@ -1,118 +1,136 @@
 import type { SseEntry, SsePayload } from '../wire/entry.ts'
 
-/** How much of a channel's past is kept. What is over any of the limits goes, the oldest first. */
+/** How much of a channel's history is kept. Entries beyond any of the limits are removed, the oldest first. */
 export interface SseHistory {
-  /** Events. 0: no history. */
+  /** The maximum number of entries; 0 keeps no history. */
   readonly count: number
-  /** Milliseconds since an event was published. 0: no limit. */
+  /** The maximum age of an entry in milliseconds; 0 sets no limit. */
   readonly age: number
-  /** Bytes of the events' text and ids. */
+  /** The maximum size in bytes, which is the sum of `entry.bytes`. */
   readonly bytes: number
 }
 
-/** How something is published. */
+/** The options of `broker.publish()`. */
 export interface SsePublishing {
-  /** The channel's history from now on. */
+  /** The limits of the channel's history, from this publication on. */
   readonly history: SseHistory
-  /** Names this publication, so that it can be repeated without being published twice. 1 to 255 characters. */
+  /** Identifies this publication, so that it can be retried without being published twice: 1 to 255 characters. */
   readonly idempotencyKey?: string | undefined
 }
 
-/** What came of it. */
+/** The result of `channel.publish()` and `broker.publish()`. */
 export interface SsePublished {
+  /** The id of the event. */
   readonly id: string
-  /** Whether it had been published before, under the same idempotency key. */
+  /** Whether the event was already published under the same idempotency key. `id` is the id it was given then. */
   readonly repeated: boolean
 }
 
-/** A piece of a channel's history. */
+/** The result of `broker.replay()`: one page of a channel's history. */
 export interface SsePage {
-  /** In the order of their ids. */
+  /** In ascending order of their ids. */
   readonly entries: readonly SseEntry[]
-  /** Whether there are more after these. */
+  /** Whether the history has entries after these. */
   readonly more: boolean
   /**
-   * Whether the id that was asked for is one of this log's, which it is not where it is no id, has another epoch, or is
-   * later than any the log has given. If not, the page begins with the oldest entry.
+   * Whether the requested id belongs to this log. It does not if it is malformed, if it has another epoch, or if it is
+   * later than the last id that the log assigned; the page then starts with the oldest entry. True if no id was requested.
    */
   readonly known: boolean
   /**
-   * The newest entry after the one that was asked for which the history has lost: whoever stood there has missed
-   * something. undefined: nothing is missing.
+   * The id of the newest entry after the requested id that is no longer in the history: a client at the requested id has
+   * missed entries up to and including this one. `undefined` if nothing is missing.
    */
   readonly lost: string | undefined
-  /** The last id that the log had given, in whatever channel, when this was read. */
+  /** The last id that the log had assigned, on any channel, when the page was read. */
   readonly clock: string
 }
 
-/** Who follows a channel live. Must not throw. */
+/** Receives the entries of a channel as they are published. Its methods must not throw. */
 export interface SseBrokerListener {
-  /** An entry was published. Each comes once, in the order of ids. */
+  /** Called once for each entry, in ascending order of ids. */
   onEntry (entry: SseEntry): void
   /**
-   * Entries may have been missed, or the log is another one from here on. Who has to know reads the history again;
-   * `onEntry` goes on after the subscription's `position`. Not before the subscription is there.
+   * Called when entries may have been missed, or when another log, with another epoch, has replaced this one. The listener
+   * can read the history to find out what it missed. `onEntry` continues after the subscription's `position`.
+   *
+   * Not called before `subscribe` has resolved.
    */
   onBreak (): void
 }
 
+/** The result of `broker.subscribe()`. */
 export interface SseBrokerSubscription {
-  /** The listener was given every entry of the channel up to this id, and none after it. Never before an entry given. */
+  /**
+   * The listener has received every entry of the channel up to this id, and none after it. Never earlier than the last
+   * entry that was delivered.
+   */
   readonly position: string
-  /** The listener is not called again. May be called twice, and after `close`. */
+  /** Stops calling the listener. May be called more than once, and after `close`. */
   unsubscribe (): void
 }
 
 /**
- * A log with a live tail, for each channel: what channels and runs stand on. The memory broker keeps it in the process;
- * another keeps it where many processes reach it. A broker that passes the suite of `fastify-sse-emitter/testing` works.
+ * An append-only log with live delivery for each channel. Channels and runs are built on it. `memoryBroker()` keeps the log
+ * in the process; other brokers, such as `redisBroker()`, keep it where several processes can reach it. The test suite
+ * in `fastify-sse-emitter/testing` checks a broker against this contract.
  *
- * Order. The ids of one broker rise over all channels (of one partition, where it has several), in the order in which it
- * takes publications, whatever the clocks do; what one caller publishes to one channel without awaiting keeps its order.
- * Everybody sees the same order.
+ * **Order.** Ids increase across all channels of a broker (of a partition, if it has several), in the order in which the
+ * broker accepts publications, even if the system clock is set back. Events that one caller publishes to one channel
+ * keep their order, also without awaiting. All subscribers observe the same order.
  *
- * Concurrency. Every method may be called at any time, while others run and by a listener.
+ * **Concurrency.** Every method may be called at any time: while other calls are pending, and from within a listener.
  *
- * Gaps. Who subscribes, and then reads the history until there is no more, has every entry: one that is published
- * meanwhile is in a page, comes to the listener, or both. What is not there any more is told, by `lost`, `known` and
- * `onBreak`; where a broker cannot know whether anything is missing, it says that it is.
+ * **Gaps.** A caller that subscribes, and then reads the history until `more` is false, receives every entry. An entry that
+ * is published in the meantime is in a page, is delivered to the listener, or both. Missing entries are reported by `lost`,
+ * `known` and `onBreak`. A broker that cannot tell whether entries are missing reports that they are.
  *
- * Failure. `publish` rejects when the entry was not taken, and says by the error's code when that is unknown; with an
- * idempotency key it may then be called again. `subscribe` and `replay` wait through a failure of what is behind the
- * broker and reject for good reason only. A live subscription survives it.
+ * **Failures.** `publish` rejects if the entry was not accepted. If the outcome is unknown, for example because a connection
+ * was lost, the error has a code of its own, and the caller may retry with the same idempotency key. `subscribe` and
+ * `replay` wait while the log is unreachable, and reject only if waiting would not help. Live subscriptions survive such
+ * outages.
  *
- * Closing. After `close`, listeners are not called and every method rejects with SSE_ERR_BROKER_CLOSED.
+ * **Closing.** After `close`, no listener is called and every method but `close` rejects with SSE_ERR_BROKER_CLOSED.
  */
 export interface SseBroker {
-  /** Whether other processes have the same log. Then runs are watched over: one whose process is lost ends as failed. */
+  /**
+   * Whether other processes use the same log. If so, runs are monitored: a run whose process dies ends as failed.
+   *
+   * @default false
+   */
   readonly shared?: boolean | undefined
 
   /**
-   * Of which partition a channel is, by its name alone, the same in all processes that have the log. Ids rise over the
-   * channels of one partition, and one stream follows channels of one only. Without this method all channels are of one.
+   * Returns the partition of a channel. It depends only on the channel's name, and is the same in all processes that use
+   * the log. Ids increase across the channels of one partition, and a stream can only subscribe to channels of one
+   * partition. A broker without this method has a single partition.
    */
   partition? (channel: string): string | number
 
   /**
-   * Appends to a channel's log and hands the entry to all who follow it, some of them perhaps before it returns.
+   * Appends an entry to a channel's log and delivers it to all subscribers, possibly to some of them before it returns.
    *
-   * @returns when the log has it
-   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for another payload of this channel, SSE_ERR_BROKER_FULL if the
-   *   broker has no place for one more channel
+   * @returns once the log has accepted the entry
+   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_BROKER_FULL if the
+   *   broker has reached its limit of channels
    */
   publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished>
 
-  /** Has a listener follow a channel. @returns when every entry that is published from now on will reach it */
+  /**
+   * Subscribes a listener to a channel.
+   *
+   * @returns once every entry that is published from then on will be delivered
+   */
   subscribe (channel: string, listener: SseBrokerListener): Promise<SseBrokerSubscription>
 
   /**
    * Reads a channel's history.
    *
-   * @param after an id, whatever text a client has sent; undefined for the beginning
-   * @param count entries at most, at least 1
+   * @param after the page starts after this id, which may be any text that a client sent; `undefined` for the beginning
+   * @param count the maximum number of entries, at least 1
    */
   replay (channel: string, after: string | undefined, count: number): Promise<SsePage>
 
-  /** Lets go of everything. May be called twice. */
+  /** Releases all resources. May be called more than once. */
   close (): Promise<void>
 }

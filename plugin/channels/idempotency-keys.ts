@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
+import type { SsePayload } from '../wire/entry.ts'
+import type { SsePublished } from './broker.ts'
+
+/** Milliseconds for which a key is remembered. */
+const RETENTION = 10 * 60 * 1_000
+const MAX_KEYS = 100_000
+
+interface Publication {
+  readonly id: string
+  /** Identifies the payload. */
+  readonly digest: string
+  /** On the clock of `performance.now()`. */
+  readonly expiresAt: number
+}
+
+/** The idempotency keys that a memory broker remembers: up to 100,000, for ten minutes. */
+export class IdempotencyKeys {
+  /** By channel and key, in the order in which they expire. */
+  readonly #publications = new Map<string, Publication>()
+
+  /**
+   * Publishes a payload, unless that was done under the same key.
+   *
+   * @param publish returns the id of the new event
+   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel; and the error of `publish`
+   */
+  publishOnce (channel: string, key: string, payload: SsePayload, publish: () => string): SsePublished {
+    this.#expire()
+    const name = `${channel}\n${key}`
+    const digest = digestOf(payload)
+    const earlier = this.#publications.get(name)
+    if (earlier === undefined) {
+      const id = publish()
+      this.#remember(name, { id, digest, expiresAt: performance.now() + RETENTION })
+      return { id, repeated: false }
+    }
+    if (earlier.digest !== digest) throw new SSE_ERR_IDEMPOTENCY_KEY()
+    return { id: earlier.id, repeated: true }
+  }
+
+  clear (): void {
+    this.#publications.clear()
+  }
+
+  #remember (name: string, publication: Publication): void {
+    this.#publications.set(name, publication)
+    if (this.#publications.size <= MAX_KEYS) return
+    const [oldest] = this.#publications.keys()
+    this.#publications.delete(oldest!)
+  }
+
+  #expire (): void {
+    const now = performance.now()
+    for (const [name, { expiresAt }] of this.#publications) {
+      if (expiresAt > now) return
+      this.#publications.delete(name)
+    }
+  }
+}
+
+/** Returns the same text for equal payloads, whatever the order of their fields. A short payload is its own digest. */
+function digestOf ({ data, event, retry, comment, key }: SsePayload): string {
+  const text = JSON.stringify([data, event, retry, comment, key])
+  return text.length <= 64 ? text : createHash('sha256').update(text).digest('base64')
+}
