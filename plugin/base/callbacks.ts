@@ -1,59 +1,59 @@
 type Callback<Args extends unknown[]> = (...args: Args) => unknown
 
-/** Takes what a callback throws. */
+/** Receives what a callback throws or rejects with. */
 type Report = (error: unknown) => void
 
-/** Callbacks of one kind. They run in order; one that throws or rejects is reported and keeps no other from running. */
+/** Callbacks that run in the order in which they were added. One that throws or rejects is reported; the others still run. */
 export class Callbacks<Args extends unknown[]> {
   #callbacks: Array<Callback<Args>> = []
-  /** With what the last call came, if no other follows. */
-  #last: Args | undefined
+  /** The arguments of the final call, once it was made. */
+  #finalArgs: Args | undefined
 
-  /** @param last with what the last call came, if it came before there was anyone to be called */
-  constructor (last?: Args) {
-    this.#last = last
+  /** @param finalArgs the arguments of the final call, if it was made before the first callback is added */
+  constructor (finalArgs?: Args) {
+    this.#finalArgs = finalArgs
   }
 
-  /** Whether the last call has come. */
+  /** Whether the final call was made. */
   get done (): boolean {
-    return this.#last !== undefined
+    return this.#finalArgs !== undefined
   }
 
-  /** Adds one. After the last call, it runs at once. */
+  /** Adds a callback. After the final call, it runs immediately. */
   add (callback: Callback<Args>, report: Report): void {
-    if (this.#last === undefined) this.#callbacks.push(callback)
-    else run([callback], this.#last, report)
+    if (this.#finalArgs === undefined) this.#callbacks.push(callback)
+    else run([callback], this.#finalArgs, report)
   }
 
-  /** Calls them, as it may be done again. */
+  /** Calls all callbacks, and keeps them for the next call. */
   call (args: Args, report: Report): void {
     run(this.#callbacks, args, report)
   }
 
   /**
-   * Calls them for the last time.
+   * Calls all callbacks for the last time.
    *
-   * @returns a promise for each callback that is still busy; none of them rejects
+   * @returns a promise for each callback that returned one; it resolves when that promise settles
    */
   finish (args: Args, report: Report): Array<Promise<void>> {
     const callbacks = this.#callbacks
     this.#callbacks = []
-    this.#last = args
+    this.#finalArgs = args
     return run(callbacks, args, report)
   }
 }
 
 function run<Args extends unknown[]> (callbacks: Array<Callback<Args>>, args: Args, report: Report): Array<Promise<void>> {
-  const busy: Array<Promise<void>> = []
+  const pending: Array<Promise<void>> = []
   for (const callback of callbacks) {
     try {
       const result = callback(...args)
-      if (isThenable(result)) busy.push(Promise.resolve(result).then(() => {}, report))
+      if (isThenable(result)) pending.push(Promise.resolve(result).then(() => {}, report))
     } catch (error) {
       report(error)
     }
   }
-  return busy
+  return pending
 }
 
 export function isThenable (value: unknown): value is PromiseLike<unknown> {

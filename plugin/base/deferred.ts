@@ -1,4 +1,4 @@
-/** A promise that is settled from outside; `Promise.withResolvers` of newer Nodes. */
+/** A promise with its `resolve` and `reject` functions, like `Promise.withResolvers()`, which Node.js 20 does not have. */
 export class Deferred<Value> {
   readonly promise: Promise<Value>
   resolve!: (value: Value) => void
@@ -9,7 +9,7 @@ export class Deferred<Value> {
       this.resolve = resolve
       this.reject = reject
     })
-    // A rejection that nobody awaits is nobody's concern; who awaits it hears of it all the same.
+    // A rejection that nobody handles must not crash the process. A caller that awaits the promise still receives it.
     this.promise.catch(() => {})
   }
 }

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers'
 
-/** Someone who has work for the end of a callback. */
+/** Work for the end of a callback of the event loop. */
 export interface TickTask {
   /** Must not throw. */
   endTick (): void
 }
 
-/** Someone who has work for the end of this turn of the event loop. */
+/** Work for the end of a turn of the event loop. */
 export interface TurnTask {
   /** Must not throw. */
   endTurn (): void
@@ -15,8 +15,8 @@ export interface TurnTask {
 let tasks: TurnTask[] = []
 
 /**
- * Calls `endTick` once the running callback of the event loop is over, and what it has settled: what is written
- * meanwhile leaves together. Other callbacks of the same turn, of which there may be many, are not waited for.
+ * Calls `endTick` at the end of the current callback of the event loop or, in a promise job, when no more promise jobs are
+ * waiting. It does not wait for other callbacks of the same turn, of which there may be many.
  */
 export function atEndOfTick (task: TickTask): void {
   process.nextTick(endTick, task)
@@ -26,7 +26,7 @@ function endTick (task: TickTask): void {
   task.endTick()
 }
 
-/** Calls `endTurn` once the event loop has gone round. One immediate serves all tasks of a turn. */
+/** Calls `endTurn` at the end of the current turn of the event loop. All tasks of a turn share one immediate. */
 export function atEndOfTurn (task: TurnTask): void {
   if (tasks.push(task) === 1) setImmediate(endTurn)
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
 
-t.test('a deferred settles from outside', async t => {
+t.test('resolve and reject settle the promise', async t => {
   const resolved = new Deferred<number>()
   resolved.resolve(7)
   t.equal(await resolved.promise, 7)
@@ -10,10 +10,10 @@ t.test('a deferred settles from outside', async t => {
   await t.rejects(rejected.promise, { message: 'no' })
 })
 
-t.test('a rejection that nobody awaits does nothing', async t => {
-  const unhandled = (): void => { t.fail('unhandled') }
-  process.on('unhandledRejection', unhandled)
+t.test('a rejection without a handler emits no unhandledRejection', async t => {
+  const onUnhandled = (): void => { t.fail('unhandledRejection') }
+  process.on('unhandledRejection', onUnhandled)
   new Deferred<void>().reject(new Error('no'))
   await new Promise(resolve => { setImmediate(resolve) })
-  process.off('unhandledRejection', unhandled)
+  process.off('unhandledRejection', onUnhandled)
 })

@@ -3,39 +3,52 @@ import { atEndOfTick, atEndOfTurn } from '../../plugin/base/event-loop.ts'
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
-t.test('a task runs when the turn is over, once for each time it was asked for', async t => {
-  const ran: string[] = []
-  const a = { endTurn: () => { ran.push('a') } }
-  const b = { endTurn: () => { ran.push('b') } }
-  atEndOfTurn(a)
-  atEndOfTurn(b)
+t.test('tasks run once at the end of the turn, in order', async t => {
+  const calls: string[] = []
+  atEndOfTurn({ endTurn: () => { calls.push('a') } })
+  atEndOfTurn({ endTurn: () => { calls.push('b') } })
   await Promise.resolve()
-  t.strictSame(ran, [], 'microtasks belong to the turn')
+  t.strictSame(calls, [], 'promise jobs run before the end of the turn')
   await nextTurn()
-  t.strictSame(ran, ['a', 'b'])
+  t.strictSame(calls, ['a', 'b'])
   await nextTurn()
-  t.strictSame(ran, ['a', 'b'])
+  t.strictSame(calls, ['a', 'b'])
 })
 
-t.test('what a task asks for comes in the next turn', async t => {
-  const ran: number[] = []
-  const task = { endTurn: () => { if (ran.push(ran.length) < 3) atEndOfTurn(task) } }
+t.test('a task that schedules itself runs in the next turn', async t => {
+  const calls: number[] = []
+  const task = { endTurn: () => { if (calls.push(calls.length) < 3) atEndOfTurn(task) } }
   atEndOfTurn(task)
   await nextTurn()
-  t.strictSame(ran, [0])
+  t.strictSame(calls, [0])
   await nextTurn()
   await nextTurn()
-  t.strictSame(ran, [0, 1, 2])
+  t.strictSame(calls, [0, 1, 2])
 })
 
-t.test('the end of a callback comes before that of the turn, and after all that was settled', async t => {
-  const ran: string[] = []
-  const task = { endTick: () => { ran.push('tick') }, endTurn: () => { ran.push('turn') } }
+t.test('in a promise job, the tick ends after all waiting promise jobs and before the turn', async t => {
+  const calls: string[] = []
+  const task = { endTick: () => { calls.push('tick') }, endTurn: () => { calls.push('turn') } }
   await nextTurn()
   atEndOfTurn(task)
   atEndOfTick(task)
   await Promise.resolve().then(() => Promise.resolve())
-  ran.push('settled')
+  calls.push('promise job')
   await nextTurn()
-  t.strictSame(ran, ['settled', 'tick', 'turn'])
+  t.strictSame(calls, ['promise job', 'tick', 'turn'])
+})
+
+t.test('in a callback, the tick ends before the next callback of the same turn', async t => {
+  const calls: string[] = []
+  await new Promise<void>(resolve => {
+    setImmediate(() => {
+      atEndOfTick({ endTick: () => { calls.push('tick') } })
+      calls.push('callback')
+    })
+    setImmediate(() => {
+      calls.push('next callback')
+      resolve()
+    })
+  })
+  t.strictSame(calls, ['callback', 'tick', 'next callback'])
 })

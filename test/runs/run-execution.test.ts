@@ -42,7 +42,7 @@ t.test('without a return value, the data of `done` is an empty object', async t 
 })
 
 t.test('a producer that throws fails its run, and clients receive no internals of the error', async t => {
-  const failed = { code: 'producer_failed', message: 'It failed on the server', retryable: false }
+  const failed = { code: 'producer_failed', message: 'An internal error occurred', retryable: false }
   const rows: Array<[producer: () => unknown, data: Array<string | undefined>, failure: object]> = [
     [async function * () { yield 'x'; throw new Error('secret') }, ['x'], failed],
     [() => { throw new Error('secret') }, [], failed],
@@ -241,7 +241,7 @@ t.test('a run fails if the broker rejects an event, and publishing the end is re
   state.error = undefined
   pass(1_000)
   await settle()
-  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'UNAVAILABLE', message: 'It failed on the server', retryable: false }]])
+  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'UNAVAILABLE', message: 'An internal error occurred', retryable: false }]])
   t.equal(testRuns.runs.list()[0]!.state, 'failed')
 })
 

@@ -72,7 +72,7 @@ t.test('the failure of a model is reported without internal details', async t =>
   const app = await setup(t, saying('Hel', new Error('the key is 1234')))
   const { body: { url } } = await start(app)
   const { events } = await watch(app, url)
-  t.strictSame(events.slice(1), [['delta', { text: 'Hel' }], ['failed', { code: 'producer_failed', message: 'It failed on the server', retryable: false }]])
+  t.strictSame(events.slice(1), [['delta', { text: 'Hel' }], ['failed', { code: 'producer_failed', message: 'An internal error occurred', retryable: false }]])
 })
 
 t.test('an unknown id is answered with 404', async t => {
