@@ -23,14 +23,14 @@ t.test('every option has a default', async t => {
   t.strictSame(resolveRedisOptions({ sentinel: { name: 'main' } }).sentinel, { name: 'main', username: undefined, password: undefined })
 })
 
-t.test('by default, what goes wrong is a warning of the process', async t => {
+t.test('by default, errors are emitted as warnings of the process', async t => {
   const warned = new Promise(resolve => { process.once('warning', resolve) })
-  const error = new Error('Redis is away')
+  const error = new Error('Redis is down')
   resolveRedisOptions({}).onError(error)
   t.equal(await warned, error)
 })
 
-t.test('options that make sense are taken', async t => {
+t.test('valid options are accepted', async t => {
   const client = createClient()
   const onError = (): void => {}
   const url = ['redis://a', 'redis://b']
@@ -45,11 +45,15 @@ t.test('options that make sense are taken', async t => {
 })
 
 for (const [options, message] of [
-  [{ url: '' }, 'Option `url` must begin with redis:// or rediss://; received string'],
-  [{ url: 'http://localhost' }, 'Option `url` must begin with redis:// or rediss://; received string'],
-  [{ url: [] }, 'Option `url` must begin with redis:// or rediss://; received object'],
-  [{ url: ['redis://a', 'b'], cluster: {} }, 'Option `url` must begin with redis:// or rediss://; received object'],
-  [{ url: ['redis://a', 'redis://b'] }, 'Option `url` may be an array only with `cluster` or `sentinel`'],
+  [null, 'The options of redisBroker() must be an object; received null'],
+  [[], 'The options of redisBroker() must be an object; received an array'],
+  ['redis://a', 'The options of redisBroker() must be an object; received "redis://a"'],
+  [{ url: 1 }, 'Option `url` must be one or several URLs that begin with redis:// or rediss://; received a value of type number'],
+  [{ url: '' }, 'Option `url` must be one or several URLs that begin with redis:// or rediss://; received a value of type string'],
+  [{ url: 'http://localhost' }, 'Option `url` must be one or several URLs that begin with redis:// or rediss://; received a value of type string'],
+  [{ url: [] }, 'Option `url` must be one or several URLs that begin with redis:// or rediss://; received an array'],
+  [{ url: ['redis://a', 'b'], cluster: {} }, 'Option `url` must be one or several URLs that begin with redis:// or rediss://; received an array'],
+  [{ url: ['redis://a', 'redis://b'] }, 'Option `url` must be a single URL unless `cluster` or `sentinel` is set; received 2'],
   [{ cluster: true }, 'Option `cluster` must be an object of options; received true'],
   [{ cluster: { partitions: 0 } }, 'Option `cluster.partitions` must be an integer from 1 to 1024; received 0'],
   [{ cluster: { partitions: 1_025 } }, 'Option `cluster.partitions` must be an integer from 1 to 1024; received 1025'],
@@ -81,7 +85,7 @@ for (const [options, message] of [
   [{ hosts: [] }, /^Unknown option `hosts`; expected one of url, client, /],
   [{ constructor: 1 }, /^Unknown option `constructor`; expected one of url, client, /]
 ] as Array<[object, string | RegExp]>) {
-  t.test(`${JSON.stringify(options)} is refused`, async t => {
+  t.test(`the options ${JSON.stringify(options)} are rejected`, async t => {
     t.throws(() => redisBroker(options), { code: 'SSE_ERR_OPTION', message })
   })
 }
