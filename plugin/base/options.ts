@@ -2,10 +2,10 @@ import { SSE_ERR_OPTION } from './errors.ts'
 import { optionsResolver } from './option-checks.ts'
 
 /**
- * Checks options and fills in defaults. Every function of this package that accepts options uses it.
+ * Checks options and fills in defaults. Every function on the server that accepts options calls it.
  *
  * @param subject what the options belong to, for messages: `reply.sse()`
- * @param options what the caller passed; `undefined` stands for no options
- * @throws SSE_ERR_OPTION for an unknown name, an invalid value, or options that are not an object
+ * @param options the options that the caller passed, or `undefined` for the defaults
+ * @throws SSE_ERR_OPTION if the options are not an object, or one of them is unknown or invalid
  */
 export const resolveOptions = optionsResolver(message => { throw new SSE_ERR_OPTION(message) })

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
-import { abortSignal, integer, MAX_DELAY, must, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
+import { abortSignal, integer, MAX_DELAY, mustBe, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 
 /** The address of a model, and the limits of a request. */
@@ -127,7 +127,7 @@ const CHECKS: Checks<ModelOptions> = {
   maxEventBytes: integer(1, 'bytes'),
   retries: integer(0),
   maxRetryDelay: (value, option) => Math.min(anyDelay(value, option) as number, MAX_DELAY),
-  dispatcher: must('a dispatcher of undici', value => typeof (value as Dispatcher | null)?.dispatch === 'function')
+  dispatcher: mustBe('a dispatcher of undici', value => typeof (value as Dispatcher | null)?.dispatch === 'function')
 }
 
 /** @throws SSE_ERR_OPTION if a name is unknown, a value is invalid, or `baseURL` is missing */

@@ -1,5 +1,5 @@
 import { SSE_ERR_OPTION } from '../base/errors.ts'
-import { anyFunction, boolean, integer, must, nonEmptyString, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import { anyFunction, boolean, integer, mustBe, nonEmptyString, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 import type { RedisClient } from './node-redis.ts'
 
@@ -218,10 +218,10 @@ const urls: Check = (value, option) => {
 
 const CHECKS: Checks<RedisSettings> = {
   url: urls,
-  client: must('a client of node-redis', value => typeof (value as RedisClient | null)?.duplicate === 'function'),
+  client: mustBe('a client of node-redis', value => typeof (value as RedisClient | null)?.duplicate === 'function'),
   cluster,
   sentinel,
-  prefix: must('a string without braces', value => typeof value === 'string' && !/[{}]/.test(value)),
+  prefix: mustBe('a string without braces', value => typeof value === 'string' && !/[{}]/.test(value)),
   timeout: integer(1, 'milliseconds'),
   probe: integer(1, 'milliseconds'),
   maxReplays: integer(1),

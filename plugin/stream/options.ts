@@ -1,4 +1,4 @@
-import { anyFunction, boolean, integer, must, oneOf, type Checks, type Resolved } from '../base/option-checks.ts'
+import { anyFunction, boolean, integer, mustBe, oneOf, type Checks, type Resolved } from '../base/option-checks.ts'
 import { isEventType, type SseSerializer } from '../wire/event.ts'
 
 /** The options of one stream that do not depend on HTTP. */
@@ -105,7 +105,7 @@ export const STREAM_DEFAULTS: StreamSettings = {
 export const STREAM_CHECKS: Checks<StreamSettings> = {
   timeout: integer(0, 'milliseconds', 'disables it'),
   heartbeat: integer(0, 'milliseconds', 'disables it'),
-  heartbeatEvent: must('an event type, a non-empty string on one line', isEventType),
+  heartbeatEvent: mustBe('an event type, a non-empty string on one line', isEventType),
   retry: integer(0, 'milliseconds'),
   maxBuffered: integer(1024, 'bytes'),
   overflow: oneOf('close', 'drop', 'latest'),

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import {
-  abortSignal, anyFunction, boolean, describe, integer, must, nonEmptyString, oneOf, optionsResolver, string, type Check, type Checks
+  abortSignal, anyFunction, boolean, describe, integer, mustBe, nonEmptyString, oneOf, optionsResolver, string, type Check, type Checks
 } from '../../plugin/base/option-checks.ts'
 
 const resolveOptions = optionsResolver(message => { throw new RangeError(message) })
@@ -33,7 +33,7 @@ t.test('the other checks accept what they name', async t => {
     [string, '', 5, 'a string'],
     [nonEmptyString, 'a', '', 'a non-empty string'],
     [abortSignal, signal, {}, 'an AbortSignal'],
-    [must('five', value => value === 5), 5, 6, 'five']
+    [mustBe('five', value => value === 5), 5, 6, 'five']
   ]
   for (const [rule, valid, invalid, text] of rows) {
     t.equal(check(valid, rule), valid, text)
