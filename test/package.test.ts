@@ -112,7 +112,7 @@ t.test('the package', async t => {
     t.equal(stdout, '')
   })
 
-  t.test('runs the README\'s twenty lines as they stand', async t => {
+  t.test('runs the README\'s quick start unchanged', async t => {
     const [, example] = /^```js\n([^]*?)^```$/m.exec(README)!
     write('server.mjs', example!)
     const server = spawn(process.execPath, ['server.mjs'], { cwd: project, env: { ...process.env, PORT: '0' } })
@@ -130,8 +130,8 @@ t.test('the package', async t => {
     t.ok(performance.now() - start > 2_900)
     t.strictSame(decode(body).events.map(({ data }) => data), ['{"number":1}', '{"number":2}', '{"number":3}'])
     const [, shown] = /^```\n(data:[^]*?)^```$/m.exec(README)!
-    t.equal(body, shown, 'what the README shows')
+    t.equal(body, shown, 'the output shown in the README')
     await sleep(20)
-    t.match(log, /"msg":"over: complete"/)
+    t.match(log, /"msg":"closed: complete"/)
   })
 })
