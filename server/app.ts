@@ -6,6 +6,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServ
 import sse from 'fastify-sse-emitter'
 import type { RedisBroker } from 'fastify-sse-emitter/redis'
 import type { Config } from './config.ts'
+import { eventStreamParser } from './event-stream-parser.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
 import { languageModel } from './language-model.ts'
 import { channels } from './routes/channels.ts'
@@ -63,6 +64,8 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     learn.register(sseChat, { interval: config.CHAT_INTERVAL_MS })
     learn.register(llmChat, { answer })
   }, { prefix: '/learn' })
+
+  app.register(eventStreamParser)
 
   app.register(async own => {
     const origins = config.CORS_ORIGIN === '' ? [] : config.CORS_ORIGIN.split(',')

@@ -151,7 +151,9 @@ class FetchPanel extends WirePanel {
         return
       }
       this.tell('open', 'Bytes are shown as they arrive.')
-      this.tell('closed', await this.readStream(response)
+      // A page opened from disk has no modules of its own.
+      const { EventStreamParser } = await import(location.protocol === 'file:' ? `${server}/event-stream-parser.js` : './event-stream-parser.js')
+      this.tell('closed', await this.readStream(response, new EventStreamParser())
         ? 'The server ended the stream within an event, which is discarded, as the standard says.'
         : 'The server ended the stream. A fetch is one request: nothing asks again.')
     } catch (error) {

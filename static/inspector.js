@@ -1,9 +1,10 @@
 /* The inspector: a stream of this server as it comes over the wire, on one connection after the other. */
-/* global EventStreamDecoder, WirePanel, isEventStream, location, station, statusOf */
+/* global WirePanel, isEventStream, location, station, statusOf */
 
-import './event-stream.js'
+import './body-chunks.js'
 import './panel.js'
 import './inspector-publish.js'
+import { EventStreamParser } from './event-stream-parser.js'
 
 /** Milliseconds before the server is asked again, unless it says otherwise by `retry`. */
 const RETRY = 3_000
@@ -24,7 +25,7 @@ class StreamPanel extends WirePanel {
   #url
   #controller
   #timer
-  #decoder
+  #parser
   #connections
   #heartbeats
   /** Milliseconds before the server is asked again. */
@@ -36,7 +37,7 @@ class StreamPanel extends WirePanel {
     this.cut()
     this.clear()
     this.#url = url
-    this.#decoder = new EventStreamDecoder()
+    this.#parser = new EventStreamParser()
     this.#connections = this.#heartbeats = 0
     this.#retry = RETRY
     this.#lostAt = undefined
@@ -66,18 +67,18 @@ class StreamPanel extends WirePanel {
 
   received (size, text, items) {
     super.received(size, text, items)
-    for (const { kind, type, ms } of items) {
+    for (const { kind, type, retry } of items) {
       if (kind === 'comment' || HEARTBEATS.includes(type)) this.#heartbeats++
       if (kind !== 'retry') continue
-      this.#retry = ms
-      this.figure('retry', `${ms} ms`)
+      this.#retry = retry
+      this.figure('retry', `${retry} ms`)
     }
     this.#count()
   }
 
   async #ask () {
     const { signal } = this.#controller = new AbortController()
-    const { lastEventId } = this.#decoder
+    const { lastEventId } = this.#parser
     const headers = lastEventId === '' ? {} : { 'last-event-id': lastEventId }
     try {
       const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
@@ -87,7 +88,7 @@ class StreamPanel extends WirePanel {
         return
       }
       this.#opened(lastEventId)
-      const incomplete = await this.readStream(response, this.#decoder = new EventStreamDecoder(lastEventId))
+      const incomplete = await this.readStream(response, this.#parser = new EventStreamParser({ lastEventId }))
       this.#lost(incomplete ? 'the stream ended within an event' : 'the stream ended', 'The stream ended, which a client takes for an accident.')
     } catch (error) {
       // What was cut by hand has been told already, and another connection may be on its way.
@@ -110,7 +111,7 @@ class StreamPanel extends WirePanel {
       this.#lostAt = performance.now()
       this.add(station('end', row))
     }
-    const { lastEventId } = this.#decoder
+    const { lastEventId } = this.#parser
     this.tell('reconnecting', `${sentence} The page asks again in ${pause / 1_000} s, ${lastEventId === '' ? 'and has no id to name' : `after the id ${lastEventId}`}.`)
     this.#timer = setTimeout(() => this.#ask(), pause)
   }
@@ -118,7 +119,7 @@ class StreamPanel extends WirePanel {
   #count () {
     this.figure('connections', this.#connections)
     this.figure('heartbeats', this.#heartbeats)
-    this.figure('last-id', this.#decoder.lastEventId || '–')
+    this.figure('last-id', this.#parser.lastEventId || '–')
   }
 }
 

@@ -1,12 +1,15 @@
 /* What the page of the chat and the inspector have in common: a panel that says how a stream is, and shows what comes.
    A classic script, since a page that is opened from the disk gets no modules. Texts reach the page as text, never as
    HTML. */
-/* global EventStreamDecoder, chunks */
+/* global bodyChunks */
 
 /** Rows that a list keeps: a page that is left open over night shall not grow. */
 const KEEP = 300
 /** Characters of an answer that is no stream, kept to look for its message in. */
 const MAX_ANSWER = 10_000
+
+/** Kinds of items that have a row. */
+const SHOWN = ['event', 'comment', 'retry']
 
 const WORDS = { connecting: 'Connecting', open: 'Open', reconnecting: 'Reconnecting', closed: 'Closed' }
 
@@ -45,9 +48,9 @@ function marked (text) {
 }
 
 /** One thing that a chunk completed. */
-function shown ({ kind, type, data, lastEventId, text, ms }) {
+function shown ({ kind, type, data, lastEventId, text, retry }) {
   if (kind === 'comment') return make('li', 'aside', make('span', 'kind', 'comment'), ' ', make('span', 'text', text))
-  if (kind === 'retry') return make('li', 'aside', make('span', 'kind', 'retry'), ' ', make('span', 'text', `${ms} ms`))
+  if (kind === 'retry') return make('li', 'aside', make('span', 'kind', 'retry'), ' ', make('span', 'text', `${retry} ms`))
   const id = lastEventId === '' ? [] : [make('span', 'kind', `id ${lastEventId}`), ' ']
   return make('li', 'event', make('span', 'kind', type), ' ', ...id, make('span', 'text', data))
 }
@@ -155,21 +158,22 @@ class WirePanel extends Panel {
   }
 
   /** Reads an event stream to its end. @returns whether that was within an event */
-  async readStream ({ body }, decoder = new EventStreamDecoder()) {
-    for await (const bytes of chunks(body)) {
-      const { text, items } = decoder.push(bytes)
-      this.received(bytes.length, text, items)
+  async readStream ({ body }, parser) {
+    // The byte order mark is kept, so that it can be seen.
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    for await (const bytes of bodyChunks(body)) {
+      this.received(bytes.length, decoder.decode(bytes, { stream: true }), [...parser.push(bytes)])
     }
-    const { text, incomplete } = decoder.end()
+    const text = decoder.decode()
     if (text !== '') this.received(0, text, [])
-    return incomplete
+    return parser.incomplete || text !== ''
   }
 
   /** Reads an answer that an EventSource would say nothing about. @returns what there is to say of it */
   async readRefusal (response) {
     const decoder = new TextDecoder()
     let answer = ''
-    for await (const bytes of chunks(response.body)) {
+    for await (const bytes of bodyChunks(response.body)) {
       const text = decoder.decode(bytes, { stream: true })
       answer = (answer + text).slice(0, MAX_ANSWER)
       this.received(bytes.length, text, [])
@@ -187,7 +191,7 @@ class WirePanel extends Panel {
     this.add(make('li', 'chunk',
       make('p', 'when', now(), ` ${size} bytes`),
       make('pre', 'raw', ...marked(text)),
-      make('ul', 'items', ...items.map(shown))))
+      make('ul', 'items', ...items.filter(({ kind }) => SHOWN.includes(kind)).map(shown))))
   }
 
   #count () {

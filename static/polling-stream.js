@@ -1,8 +1,9 @@
 /* Who is told. It reads by fetch, which can count bytes, and does what an EventSource does beyond that. No DOM in here. */
-/* global EventStreamDecoder, chunks */
+/* global bodyChunks */
 
 import { assertOk } from './answer.js'
-import './event-stream.js'
+import './body-chunks.js'
+import { EventStreamParser } from './event-stream-parser.js'
 
 /** Bytes that browsers count for the head of an answer, whatever it is (https://www.w3.org/TR/resource-timing/). */
 const HEAD = 300
@@ -24,7 +25,7 @@ export class Stream {
   #url
   #on
   #controller
-  #decoder
+  #parser
   #retry
   #timer
 
@@ -35,7 +36,7 @@ export class Stream {
 
   start () {
     this.#controller = new AbortController()
-    this.#decoder = new EventStreamDecoder()
+    this.#parser = new EventStreamParser()
     this.#retry = RETRY
     this.#follow(this.#controller.signal)
   }
@@ -65,19 +66,19 @@ export class Stream {
   }
 
   async #read (signal, heard) {
-    const { lastEventId } = this.#decoder
+    const { lastEventId } = this.#parser
     const headers = lastEventId === '' ? {} : { 'last-event-id': lastEventId }
     this.requests++
     const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
     this.connections++
     this.bytes += HEAD
     assertOk(response)
-    this.#decoder = new EventStreamDecoder(lastEventId)
-    for await (const bytes of chunks(response.body)) {
+    this.#parser = new EventStreamParser({ lastEventId })
+    for await (const bytes of bodyChunks(response.body)) {
       heard()
       this.bytes += bytes.length
-      for (const { kind, type, data, ms } of this.#decoder.push(bytes).items) {
-        if (kind === 'retry') this.#retry = ms
+      for (const { kind, type, data, retry } of this.#parser.push(bytes)) {
+        if (kind === 'retry') this.#retry = retry
         else if (kind === 'event') this.#on.event(type, data)
       }
     }

@@ -64,7 +64,7 @@ t.test('the package', async t => {
       import { connect } from 'fastify-sse-emitter/client'
       console.log(typeof connect)`)
     t.equal(await run('client.mjs'), 'function\n')
-    await npm(['install', '--prefer-offline', 'undici@7', 'eventsource-parser@3'], project)
+    await npm(['install', '--prefer-offline', 'undici@7'], project)
     write('llm.mjs', `
       import { streamChatCompletions } from 'fastify-sse-emitter/llm'
       console.log(typeof streamChatCompletions)`)

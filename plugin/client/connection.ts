@@ -1,13 +1,13 @@
+import { EventStreamParser, type EventStreamItem } from '../wire/event-stream-parser.ts'
 import { streamOf } from './answer.ts'
 import { isPassing, messageOf, SseClientError } from './errors.ts'
 import { Handover } from './handover.ts'
 import { gapsIn, serverErrorIn } from './markers.ts'
 import type { ConnectSettings, SseConnectionState } from './options.ts'
 import { isForeign, onWake } from './page.ts'
-import { EventStreamParser, type SseMessage, type StreamItem } from './parser.ts'
 import { Pause } from './pause.ts'
 import { Retry, type Delay } from './retry.ts'
-import type { SseConnection } from './sse-connection.ts'
+import type { SseConnection, SseMessage } from './sse-connection.ts'
 import { Watchdog } from './watchdog.ts'
 
 /** One connection, from `connect` until it is closed: request after request, with pauses between. */
@@ -152,7 +152,11 @@ export class Connection implements SseConnection {
   }
 
   async #read (body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const parser = new EventStreamParser(this.#settings.maxEventLength, this.#lastEventId)
+    const parser = new EventStreamParser({
+      lastEventId: this.#lastEventId,
+      maxLength: this.#settings.maxEventLength,
+      lengthError: max => new SseClientError('SSE_ERR_TOO_LARGE', `An event has more than ${max} characters, which is the option maxEventLength`)
+    })
     const reader = body.getReader()
     for (;;) {
       this.#watchdog.start()
@@ -167,21 +171,21 @@ export class Connection implements SseConnection {
     }
   }
 
-  async #handle (item: StreamItem): Promise<void> {
+  async #handle (item: EventStreamItem): Promise<void> {
     switch (item.kind) {
       case 'retry':
-        this.#retry.tell(item.ms)
+        this.#retry.tell(item.retry)
         break
       case 'comment':
         this.#retry.succeed()
         break
       case 'id':
-        if (item.id !== this.#lastEventId) this.#retry.succeed()
-        this.#lastEventId = item.id
+        this.#retry.succeed()
+        this.#lastEventId = item.lastEventId
         break
       case 'event':
-        this.#lastEventId = item.message.id
-        await this.#dispatch(item.message)
+        this.#lastEventId = item.lastEventId
+        await this.#dispatch({ type: item.type, data: item.data, id: item.lastEventId })
     }
   }
 

@@ -32,5 +32,4 @@ function addressOf (url: string | URL, settings: ReturnType<typeof resolveOption
 export { SseClientError, type SseClientErrorCode } from './errors.ts'
 export type { SseGap } from './markers.ts'
 export type { SseBody, SseConnectionState, SseConnectOptions, SseHeaders, SseOutlook, SseRetryOptions } from './options.ts'
-export type { SseMessage } from './parser.ts'
-export type { SseConnection } from './sse-connection.ts'
+export type { SseConnection, SseMessage } from './sse-connection.ts'

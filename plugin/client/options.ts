@@ -1,6 +1,6 @@
 import { SseClientError } from './errors.ts'
 import type { SseGap } from './markers.ts'
-import type { SseMessage } from './parser.ts'
+import type { SseMessage } from './sse-connection.ts'
 
 /** `connecting` until there is an answer, `open` while events may come, `waiting` to connect again, `closed` for good. */
 export type SseConnectionState = 'connecting' | 'open' | 'waiting' | 'closed'

@@ -1,6 +1,14 @@
 import type { SseClientError } from './errors.ts'
 import type { SseConnectionState } from './options.ts'
-import type { SseMessage } from './parser.ts'
+
+/** One event, as an EventSource would dispatch it. */
+export interface SseMessage {
+  /** The event's type; `message` if it has none. */
+  readonly type: string
+  readonly data: string
+  /** The id to resume from after this event: its own, or the last one before it. */
+  readonly id: string
+}
 
 /**
  * An event stream that is connected to again whenever it breaks or ends, until it is closed: by `close()`, by the

@@ -7,14 +7,14 @@ import type { SsePluginOptions } from 'fastify-sse-emitter'
 import { build } from '../fixtures/app.ts'
 import { browserSuite, until, visit } from '../fixtures/browser.ts'
 
-const SOURCE = new URL('../../plugin/client/', import.meta.url)
+const SOURCE = new URL('../../plugin/', import.meta.url)
 
 /** Serves a page and the client, compiled as the package has it. */
 async function serve (t: Test, options: SsePluginOptions = {}): Promise<{ app: FastifyInstance, listen: () => Promise<URL> }> {
   const { app, listen } = await build(t, options)
   app.get('/', async (_request, reply) => await reply.type('text/html').send('<!doctype html><link rel="icon" href="data:,"><title>A page</title>'))
-  app.get<{ Params: { name: string } }>('/client/:name.js', async ({ params: { name } }, reply) => {
-    const { outputText } = ts.transpileModule(readFileSync(new URL(`${name}.ts`, SOURCE), 'utf8'), {
+  app.get<{ Params: { '*': string } }>('/sse/*', async ({ params: { '*': path } }, reply) => {
+    const { outputText } = ts.transpileModule(readFileSync(new URL(path.replace(/\.js$/, '.ts'), SOURCE), 'utf8'), {
       compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, rewriteRelativeImportExtensions: true, verbatimModuleSyntax: true }
     })
     return await reply.type('text/javascript').send(outputText)
@@ -25,7 +25,7 @@ async function serve (t: Test, options: SsePluginOptions = {}): Promise<{ app: F
 /** Has a page connect; `got` is what it was told. */
 async function follow (page: Page, url: string, options = ''): Promise<{ got: () => Promise<string[]>, told: (line: string, times?: number) => Promise<void> }> {
   await page.evaluate(`(async () => {
-    const { connect } = await import('/client/index.js')
+    const { connect } = await import('/sse/client/index.js')
     globalThis.got = []
     globalThis.connection = connect('${url}', {
       retry: { initial: 50, jitter: 0 },
@@ -136,7 +136,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
     })
     await visit(t, browser, await listen(), async page => {
       const seen = await page.evaluate(`(async () => {
-        const { connect } = await import('/client/index.js')
+        const { connect } = await import('/sse/client/index.js')
         const seen = []
         for await (const { data } of connect('/stream')) {
           seen.push(data)
@@ -198,7 +198,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
   t.test('works in a worker', async t => {
     const { app, listen } = await serve(t)
     app.get('/worker.js', async (_request, reply) => await reply.type('text/javascript').send(`
-      import { connect } from '/client/index.js'
+      import { connect } from '/sse/client/index.js'
       connect('/stream', { onEvent: ({ data }) => { postMessage(data) } })`))
     app.get('/stream', async (_request, reply) => {
       const emitter = reply.sse()

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { SsePluginOptions } from 'fastify-sse-emitter'
 import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { eventStreamParser } from '../../server/event-stream-parser.ts'
 import { channels } from '../../server/routes/channels.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { faults } from '../fixtures/axe.ts'
@@ -32,6 +33,7 @@ function heard (app: FastifyInstance): Asked[] {
 async function serve (t: Test, options: SsePluginOptions = {}, port = 0): Promise<{ app: FastifyInstance, page: string }> {
   const { app } = await build(t, options)
   app.register(files, { root: STATIC })
+  app.register(eventStreamParser)
   app.register(channels, { token: '' })
   return { app, page: `${await app.listen({ port, host: '127.0.0.1' })}/inspector.html` }
 }

@@ -24,7 +24,7 @@ t.test('pages are served with a strict content security policy', async t => {
   t.ok(policy.includes("script-src 'self'"))
   t.notMatch(String(policy), /unsafe| \*/)
   t.equal(headers['x-content-type-options'], 'nosniff')
-  for (const file of ['/chat.html', '/chat.js', '/panel.js', '/event-stream.js', '/conversation.html', '/market.html', '/polling.html', '/inspector.html', '/style.css', '/icon.svg']) t.equal((await app.inject(file)).statusCode, 200, file)
+  for (const file of ['/chat.html', '/chat.js', '/panel.js', '/event-stream-parser.js', '/conversation.html', '/market.html', '/polling.html', '/inspector.html', '/style.css', '/icon.svg']) t.equal((await app.inject(file)).statusCode, 200, file)
   t.equal((await app.inject('/../package.json')).statusCode, 404)
 })
 

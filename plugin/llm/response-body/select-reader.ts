@@ -1,9 +1,9 @@
 import { errorFromAnswer, parseError } from '../error-mapping.ts'
-import { readEvents } from '../events.ts'
 import { header, type Headers } from '../headers.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { BodyReader } from './body-reader.ts'
+import { eventStreamReader } from './event-stream-reader.ts'
 import { ndjsonReader } from './ndjson-reader.ts'
 import { textReader } from './text-reader.ts'
 
@@ -23,5 +23,5 @@ export function selectReader (headers: Headers, protocol: Protocol, maxEventByte
     if (eventType === 'error') throw errorFromAnswer(parseError(data))
     protocol.readEvent(data, writer)
   }
-  return type === 'text/event-stream' ? readEvents(maxEventBytes, onEvent) : ndjsonReader(maxEventBytes, onEvent)
+  return type === 'text/event-stream' ? eventStreamReader(maxEventBytes, onEvent) : ndjsonReader(maxEventBytes, onEvent)
 }

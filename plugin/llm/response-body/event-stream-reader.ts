@@ -1,0 +1,32 @@
+import { EventStreamParser } from '../../wire/event-stream-parser.ts'
+import { ModelError } from '../model-error.ts'
+import type { BodyReader } from './body-reader.ts'
+
+const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
+
+/**
+ * Reads the events of a `text/event-stream`.
+ *
+ * @param maxBytes maximum size of one event. Characters are counted; a text never has more of them than bytes.
+ * @param onEvent called from `feed` and `end`, which rethrow what it throws
+ * @throws ModelError too_large
+ */
+export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void): BodyReader {
+  const parser = new EventStreamParser({ maxLength: maxBytes, lengthError: () => new ModelError('too_large') })
+
+  const feed = (chunk: Uint8Array): void => {
+    for (const item of parser.push(chunk)) {
+      // Some servers send events with empty data as heartbeats, but an error may have no data either.
+      if (item.kind === 'event' && (item.data !== '' || item.type === 'error')) onEvent(item.data, item.type)
+      // llama.cpp before November 2025 reports errors in a field of its own, `error: {…}`.
+      else if (item.kind === 'unknown' && item.field === 'error') onEvent(item.value, 'error')
+    }
+  }
+
+  return {
+    feed,
+    // Some servers omit the blank line after the last event. The standard discards such an event, but it may be the one
+    // that ends the answer.
+    end: () => { feed(BLANK_LINE) }
+  }
+}

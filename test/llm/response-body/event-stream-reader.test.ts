@@ -1,0 +1,69 @@
+import t from 'tap'
+import { eventStreamReader } from '../../../plugin/llm/response-body/event-stream-reader.ts'
+
+type Received = Array<[data: string, type: string]>
+
+function read (text: string, chunkSize = Infinity, maxBytes = 1_000): Received {
+  const events: Received = []
+  const reader = eventStreamReader(maxBytes, (data, type) => { events.push([data, type]) })
+  const bytes = Buffer.from(text)
+  for (let start = 0; start < bytes.length; start += chunkSize) reader.feed(bytes.subarray(start, start + chunkSize))
+  reader.end()
+  return events
+}
+
+t.test('events are read from chunks of any size, with any line ends', async t => {
+  for (const end of ['\n', '\r\n', '\r']) {
+    const text = ['\uFEFFdata: größer 😀', '', ': comment', 'event: two', 'data: a', 'data:b', 'id: 7', '', 'retry: 5', 'data: {"x":1}', '', ''].join(end)
+    const expected: Received = [['größer 😀', 'message'], ['a\nb', 'two'], ['{"x":1}', 'message']]
+    t.strictSame(read(text), expected, JSON.stringify(end))
+    t.strictSame(read(text, 1), expected, `${JSON.stringify(end)}, byte by byte`)
+  }
+})
+
+t.test('an event is read as soon as its blank line arrives', async t => {
+  for (const text of ['data: x\n\n', 'data: x\r\n\r\n', 'data: x\r\r']) {
+    const events: string[] = []
+    const reader = eventStreamReader(100, data => { events.push(data) })
+    reader.feed(Buffer.from(text))
+    t.strictSame(events, ['x'], JSON.stringify(text))
+    reader.feed(Buffer.from('\ndata: y'))
+    reader.end()
+    t.strictSame(events, ['x', 'y'])
+  }
+})
+
+t.test('the last event needs neither a blank line nor a line end', async t => {
+  for (const end of ['', '\n', '\r', '\r\n', '\n\n', '\r\r', '\r\n\r\n']) t.strictSame(read(`data: x${end}`), [['x', 'message']], JSON.stringify(end))
+  t.strictSame(read(''), [], 'an empty body has no event')
+  const events: string[] = []
+  const reader = eventStreamReader(100, data => { events.push(data) })
+  reader.feed(Buffer.from('data: x\xE2', 'latin1'))
+  reader.end()
+  t.strictSame(events, ['x\uFFFD'], 'an incomplete character is replaced')
+})
+
+t.test('the field `error` is read as an error event, and other unknown fields are ignored', async t => {
+  t.strictSame(read('error: {"message":"no"}\n\nnonsense\n\nretry: soon\n\n'), [['{"message":"no"}', 'error']])
+})
+
+t.test('an event with empty data is ignored unless its type is error', async t => {
+  t.strictSame(read('data:\n\ndata: \n\nevent: ping\ndata:\n\nevent: error\ndata:\n\ndata: x\n\n'), [['', 'error'], ['x', 'message']])
+})
+
+t.test('an event above the size limit fails with too_large', async t => {
+  const tooLarge = { name: 'ModelError', code: 'too_large' }
+  t.strictSame(read(`data: ${'x'.repeat(100)}\n\n`, 7, 100).length, 1)
+  t.throws(() => read(`data: ${'x'.repeat(101)}\n\n`, Infinity, 100), tooLarge, 'in one chunk')
+  t.throws(() => read('x'.repeat(107), 7, 100), tooLarge, 'a line without an end')
+  t.throws(() => read('data: xxxx\n'.repeat(30), 7, 100), tooLarge, 'many lines')
+  t.strictSame(read('data: xxxx\n\n'.repeat(30), 7, 100).length, 30, 'the limit applies to each event')
+})
+
+t.test('feed and end rethrow what onEvent throws', async t => {
+  const reader = eventStreamReader(100, data => { throw new Error(data) })
+  t.throws(() => { reader.feed(Buffer.from('data: x\n\n')) }, { message: 'x' })
+  const other = eventStreamReader(100, data => { throw new Error(data) })
+  other.feed(Buffer.from('data: y'))
+  t.throws(() => { other.end() }, { message: 'y' })
+})
