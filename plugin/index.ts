@@ -1,24 +1,37 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { kReplyStream, wrapHandler } from './reply/handler.ts'
+import { TimerWheel } from './base/timer-wheel.ts'
+import { memoryBroker } from './channels/memory-broker.ts'
+import { payloadOf } from './channels/payload.ts'
+import { Topics } from './channels/topics.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
+import { kReplyStream, wrapHandler } from './reply/handler.ts'
 import type { SseStreamOptions } from './reply/options.ts'
+import { ReplyStreams } from './reply/reply-streams.ts'
+import { RunRegistry } from './runs/run-registry.ts'
+import { Runs } from './runs/runs.ts'
+import { shutDown } from './shutdown.ts'
 import type { SseEmitter } from './stream/sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
-  const hub = new Hub(resolvePluginOptions(options), app.log)
+  const settings = resolvePluginOptions(options)
+  const { broker = memoryBroker(), maxRuns, serializer, shutdownGrace } = settings
+  const wheel = new TimerWheel()
+  const topics = new Topics(broker)
+  const streams = new ReplyStreams(settings, { wheel, topics })
+  const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
 
-  app.decorate('sse', hub)
+  app.decorate('sse', new Hub(streams, topics, new Runs(runs), serializer))
   app.decorateReply(kReplyStream, null)
   app.decorateReply('sse', function (streamOptions) {
-    return hub.open(this, streamOptions)
+    return streams.open(this, streamOptions)
   })
   app.addHook('onRoute', route => {
-    route.handler = wrapHandler(route.handler, hub.refused)
+    route.handler = wrapHandler(route.handler, streams.answerRefused)
   })
-  app.addHook('preClose', () => hub.drain(app.server))
-  app.addHook('onClose', () => hub.release())
+  app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
+  app.addHook('onClose', () => broker.close())
 }
 
 /** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
@@ -42,25 +55,26 @@ export type { SseRun } from './runs/run.ts'
 export type { SseRunEnd } from './runs/run-log.ts'
 export type { SseReadOptions, SseRunOptions, SseWatchOptions } from './runs/options.ts'
 export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/runs.ts'
-export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStream } from './stream/sse-emitter.ts'
+export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStreamInfo } from './stream/sse-emitter.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** All event streams of this application. */
+    /** All event streams, channels and runs of this application. */
     sse: SseHub
   }
 
   interface FastifyReply {
     /**
-     * Makes the reply an event stream, which is opened by the emitter's first `send`, its `open()`, or by returning it.
+     * Turns the reply into an event stream. It opens at the first `send`, at `open()`, or when the handler returns the
+     * emitter or the reply.
      *
-     * @typeParam Events the data of each type of event, for `send` to check
-     * @param options what differs from the plugin's options for this stream
-     * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header refuses event streams
+     * @typeParam Events the data of each event type, checked by `send`
+     * @param options override the plugin's options for this stream
+     * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
-     * @throws SSE_ERR_DUPLICATE at the second call, SSE_ERR_REPLY_SENT on an answered reply, SSE_ERR_NOT_READY outside
-     *   the handler of a route that was declared after the plugin had loaded
-     * @throws SSE_ERR_OPTION for an option with a value it cannot have
+     * @throws SSE_ERR_DUPLICATE at the second call, SSE_ERR_REPLY_SENT if the reply was sent, SSE_ERR_NOT_READY outside
+     *   the handler of a route that was declared after the plugin was loaded
+     * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
     sse<Events = Record<string, unknown>> (options?: SseStreamOptions): SseEmitter<Events>
   }

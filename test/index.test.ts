@@ -213,7 +213,7 @@ t.test('what a handler returns after opening is not sent, and it hears of it', a
     return { lost: true }
   })
   t.equal((await app.inject('/')).body, 'data:x\n\n')
-  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: /returned something else, which is not sent/ }])
+  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: /returned another value, which is ignored/ }])
 })
 
 t.test('a handler that fails after its stream had ended is heard of', async t => {
@@ -226,7 +226,7 @@ t.test('a handler that fails after its stream had ended is heard of', async t =>
   })
   t.equal((await app.inject('/')).statusCode, 200)
   await sleep(5)
-  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'the handler failed after its event stream had ended', err: { message: 'after the end' } }])
+  t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'handler failed after its event stream had ended', err: { message: 'after the end' } }])
 })
 
 t.test('an error that is none is answered as well', async t => {
@@ -269,7 +269,7 @@ t.test('an error that comes while another is being answered is logged', async t 
     emitter.completeWithError(new Error('second'))
   })
   t.match((await app.inject('/')).json(), { statusCode: 500, message: 'first' })
-  t.match(logs.filter(({ level, err }) => level >= WARN && err?.message === 'second'), [{ msg: 'event stream failed, and could not be answered with that' }])
+  t.match(logs.filter(({ level, err }) => level >= WARN && err?.message === 'second'), [{ msg: 'event stream failed, and the error response could not be sent' }])
 })
 
 t.test('the plugin reaches the routes of plugins that are loaded after it, and no others', async t => {

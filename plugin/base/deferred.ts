@@ -13,3 +13,10 @@ export class Deferred<Value> {
     this.promise.catch(() => {})
   }
 }
+
+/** Returns a rejected promise that never crashes the process, even if no one awaits it. */
+export function quietRejection (error: unknown): Promise<never> {
+  const promise = Promise.reject(error)
+  promise.catch(() => {})
+  return promise
+}

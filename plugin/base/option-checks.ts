@@ -51,7 +51,7 @@ export type Checks<Settings> = { readonly [Name in keyof Settings]-?: Check }
 /** Options with all defaults filled in, except those of `Unset`, which have no default. */
 export type Resolved<Options, Unset extends keyof Options = never> =
   & { readonly [Name in Exclude<keyof Options, Unset>]-?: Exclude<Options[Name], undefined> }
-  & { readonly [Name in Unset]: Options[Name] }
+  & { readonly [Name in Unset]-?: Options[Name] | undefined }
 
 /** Checks options and fills in defaults. `subject` is what the options belong to, for messages. */
 export type ResolveOptions =

@@ -1,9 +1,9 @@
 /**
- * Whether an Accept header admits `text/event-stream` (RFC 9110, 12.5.1): the most specific range that fits decides,
- * and quality 0 means no. Without a header, everything is fine.
+ * Whether an Accept header admits `text/event-stream` (RFC 9110, section 12.5.1): the most specific matching range
+ * decides, and a quality of 0 excludes it. A request without the header accepts everything.
  */
 export function acceptsEventStream (accept: string | undefined): boolean {
-  // What most clients send.
+  // The value that most clients send.
   if (accept === undefined || accept === 'text/event-stream' || accept.trim() === '') return true
   let best = 0
   let accepted = false
@@ -17,12 +17,12 @@ export function acceptsEventStream (accept: string | undefined): boolean {
   return accepted
 }
 
-/** The ranges that an event stream is in, from the least to the most specific. */
+/** The media ranges that include event streams, from the least to the most specific. */
 const RANGES = ['*/*', 'text/*', 'text/event-stream']
 
 function quality (parameters: string[]): number {
   const weight = parameters.find(parameter => parameter.startsWith('q='))
   const value = weight === undefined ? 1 : Number(weight.slice(2))
-  // What is not a number says nothing.
+  // An invalid weight is ignored.
   return Number.isNaN(value) ? 1 : value
 }

@@ -3,71 +3,81 @@ import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
 import type { ReplyStream } from './reply-stream.ts'
 
-/** Where a reply keeps its joint. `null`: its route was not wrapped. */
-export const kReplyStream = Symbol('sse.joint')
+/** The property of a reply that holds its stream. `null` until a wrapped handler runs. */
+export const kReplyStream = Symbol('sse.replyStream')
 
-/** Said of a reply whose handler runs and has not asked for a stream. */
+/** The value of that property while a wrapped handler runs that has not called `reply.sse()`. */
 const NONE = Symbol('sse.none')
 
-interface JointedReply {
+interface StreamingReply {
   [kReplyStream]: ReplyStream | typeof NONE | null
 }
 
 /**
- * Takes the place of a route's handler. Without a stream nothing changes. With one, the handler settles when Fastify
- * has nothing to answer any more (a handler that returns while an `onSend` hook is busy would make it answer twice),
- * and what it throws ends the stream.
+ * Wraps the handler of a route. Without a stream, nothing changes. With one, the handler settles only when Fastify has
+ * nothing to answer anymore (otherwise a handler that returns while an `onSend` hook runs would make Fastify answer
+ * twice), and what it throws ends the stream.
  *
- * @param refused answers in a way of its own what the handler threw; returns whether it did
+ * @param answerRefused answers a request whose handler threw because of a limit; returns whether it did
  */
-export function wrapHandler (handler: RouteHandlerMethod, refused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
+export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
-    if (refused(reply, error)) return reply
-    const joint = replyStreamOf(reply)
-    if (joint === undefined) throw error
-    return joint.handlerThrew(error)
+    if (answerRefused(reply, error)) return reply
+    const replyStream = replyStreamOf(reply)
+    if (replyStream === undefined) throw error
+    return replyStream.handlerThrew(error)
   }
-  const returned = (reply: FastifyReply, value: unknown, late: boolean): unknown => {
-    const joint = replyStreamOf(reply)
-    return joint === undefined ? value : joint.handlerReturned(value, late)
+  const returned = (reply: FastifyReply, value: unknown, async: boolean): unknown => {
+    const replyStream = replyStreamOf(reply)
+    return replyStream === undefined ? value : replyStream.handlerReturned(value, async)
   }
   return function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
-    jointed(reply)[kReplyStream] = NONE
+    streaming(reply)[kReplyStream] = NONE
     let result: unknown
     try {
       result = handler.call(this, request, reply)
     } catch (error) {
       return threw(reply, error)
     }
-    // A reply is a thenable, too, which waits for the response.
+    // A reply is a thenable, too; it settles with the response.
     if (result === reply || !isThenable(result)) return returned(reply, result, false)
     return result.then(value => returned(reply, value, true), error => threw(reply, error))
   }
 }
 
 /**
- * Refuses a reply that cannot become a stream.
+ * Asserts that a reply can become a stream.
  *
  * @throws SSE_ERR_NOT_READY outside a wrapped handler
- * @throws SSE_ERR_DUPLICATE if it is one already
- * @throws SSE_ERR_REPLY_SENT if it was answered or hijacked
+ * @throws SSE_ERR_DUPLICATE if it is a stream already
+ * @throws SSE_ERR_REPLY_SENT if it was sent or hijacked
  */
-export function assertFresh (reply: FastifyReply): void {
-  const joint = jointed(reply)[kReplyStream]
-  if (joint === null) throw new SSE_ERR_NOT_READY()
-  if (joint !== NONE) throw new SSE_ERR_DUPLICATE()
+export function assertCanStream (reply: FastifyReply): void {
+  const replyStream = streaming(reply)[kReplyStream]
+  if (replyStream === null) throw new SSE_ERR_NOT_READY()
+  if (replyStream !== NONE) throw new SSE_ERR_DUPLICATE()
   if (reply.sent) throw new SSE_ERR_REPLY_SENT()
 }
 
-export function setReplyStream (reply: FastifyReply, joint: ReplyStream): void {
-  jointed(reply)[kReplyStream] = joint
+/** Makes a reply a stream, and `reply.send(emitter)` open it. */
+export function setReplyStream (reply: FastifyReply, replyStream: ReplyStream): void {
+  streaming(reply)[kReplyStream] = replyStream
+  reply.send = send
+}
+
+/** Replaces `reply.send` of a stream. One function serves all replies, so that a stream costs no closure. */
+function send (this: FastifyReply, payload?: unknown): FastifyReply {
+  const replyStream = replyStreamOf(this)!
+  if (payload !== replyStream.emitter) return Object.getPrototypeOf(this).send.call(this, payload)
+  replyStream.emitterSent()
+  return this
 }
 
 function replyStreamOf (reply: FastifyReply): ReplyStream | undefined {
-  const joint = jointed(reply)[kReplyStream]
-  return joint === null || joint === NONE ? undefined : joint
+  const replyStream = streaming(reply)[kReplyStream]
+  return replyStream === null || replyStream === NONE ? undefined : replyStream
 }
 
-function jointed (reply: FastifyReply): JointedReply {
-  return reply as unknown as JointedReply
+function streaming (reply: FastifyReply): StreamingReply {
+  return reply as unknown as StreamingReply
 }

@@ -1,16 +1,16 @@
 import type { FastifyReply } from 'fastify'
 
-/** What every stream says, unless the reply, its hooks or the option `headers` say otherwise. */
+/** Headers of every stream, unless the reply, a hook or the option `headers` sets them. */
 const DEFAULTS = Object.entries({
-  // no-transform keeps compressing proxies from holding events back.
+  // A proxy that compresses would delay events; `no-transform` forbids it.
   'cache-control': 'no-cache, no-transform',
-  // nginx reads it, and does not buffer.
+  // Tells nginx not to buffer the response.
   'x-accel-buffering': 'no'
 })
 
 export const CONTENT_TYPE = 'text/event-stream; charset=utf-8'
 
-/** Says that the reply is an event stream. What the reply says already is kept, but for the content type. */
+/** Sets the headers of an event stream. Headers that the reply already has are kept, except for the content type. */
 export function setStreamHeaders (reply: FastifyReply): FastifyReply {
   for (const [name, value] of DEFAULTS) {
     if (!reply.hasHeader(name)) reply.header(name, value)

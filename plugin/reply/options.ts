@@ -1,4 +1,5 @@
-import { boolean, describe, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import type { FastifyRequest } from 'fastify'
+import { anyFunction, boolean, describe, integer, nonEmptyString, oneOf, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { resolveOptions } from '../base/options.ts'
 import { STREAM_CHECKS, STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../stream/options.ts'
@@ -24,11 +25,72 @@ export interface SseStreamOptions extends StreamOptions {
   readonly accept?: boolean | undefined
 }
 
+/** The options of `app.register(sse, options)` that concern all connections. */
+export interface ConnectionOptions {
+  /**
+   * The name of the query parameter in which a client may send its last event id when it cannot set the `Last-Event-ID`
+   * header, such as a page that creates a new EventSource.
+   *
+   * @default 'lastEventId'
+   */
+  readonly lastEventIdParameter?: string | undefined
+
+  /**
+   * The maximum number of open streams in this process. Another one is refused with 503. 0 sets no limit.
+   *
+   * @default 10000
+   */
+  readonly maxConnections?: number | undefined
+
+  /**
+   * Returns the key that a stream counts toward in `maxConnectionsPerKey`, and by which `app.sse` identifies it: for
+   * example the user's id, or `request.ip`.
+   *
+   * @default undefined
+   */
+  readonly connectionKey?: ((request: FastifyRequest) => string | undefined) | undefined
+
+  /**
+   * The maximum number of open streams per key. Another one is refused with 429. 0 sets no limit. Requires
+   * `connectionKey`.
+   *
+   * @default 0
+   */
+  readonly maxConnectionsPerKey?: number | undefined
+
+  /**
+   * How a stream over a limit is refused:
+   * - `'status'` answers 503 or 429 with Retry-After; a browser's EventSource then gives up for good
+   * - `'retry'` answers 200 with a `retry:` field and ends, so that an EventSource reconnects later
+   *
+   * @default 'status'
+   */
+  readonly refuse?: 'status' | 'retry' | undefined
+}
+
 export type ReplySettings = StreamSettings & Resolved<Pick<SseStreamOptions, 'headers' | 'accept'>>
+
+export type ConnectionSettings = Resolved<ConnectionOptions, 'connectionKey'>
 
 export const REPLY_DEFAULTS: ReplySettings = { ...STREAM_DEFAULTS, headers: {}, accept: true }
 
 export const REPLY_CHECKS: Checks<ReplySettings> = { ...STREAM_CHECKS, headers: streamHeaders(), accept: boolean }
+
+export const CONNECTION_DEFAULTS: ConnectionSettings = {
+  lastEventIdParameter: 'lastEventId',
+  maxConnections: 10_000,
+  connectionKey: undefined,
+  maxConnectionsPerKey: 0,
+  refuse: 'status'
+}
+
+export const CONNECTION_CHECKS: Checks<ConnectionSettings> = {
+  lastEventIdParameter: nonEmptyString,
+  maxConnections: integer(0, '', 'sets no limit'),
+  connectionKey: anyFunction,
+  maxConnectionsPerKey: integer(0, '', 'sets no limit'),
+  refuse: oneOf('status', 'retry')
+}
 
 /**
  * Resolves the options of one stream.

@@ -1,65 +1,60 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
-import { Body, type BodyOwner } from './body.ts'
-import { ListNode } from '../base/linked-list.ts'
 import { Deferred } from '../base/deferred.ts'
-import { Emitter, type Connection } from '../stream/emitter.ts'
 import { SSE_ERR_CLOSED, type SseReason } from '../base/errors.ts'
-import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
-import { Follower, type FollowedEmitter } from '../channels/follower.ts'
-import type { ReplySettings } from './options.ts'
-import { clearTimeouts, cutOff, hangUp, hasDelivered, hasEnded, onOver, sendHeaders } from './response.ts'
-import type { SseStream } from '../stream/sse-emitter.ts'
-import type { Topics } from '../channels/topics.ts'
+import { ListNode } from '../base/linked-list.ts'
+import type { StreamConnection, StreamContext } from '../stream/connection.ts'
+import { Emitter } from '../stream/emitter.ts'
+import { EventStream } from '../stream/event-stream.ts'
+import { logIgnoredReturn, logLateFailure, logUnansweredFailure } from '../stream/log.ts'
+import type { SseStreamInfo } from '../stream/sse-emitter.ts'
 import { StreamTransport, type Destination, type Transport } from '../stream/transport.ts'
-import type { TimerWheel } from '../base/timer-wheel.ts'
-
-/** What all streams of an application have in common. */
-export interface ReplyStreamOwner {
-  readonly wheel: TimerWheel
-  readonly topics: Topics
-  readonly lastEventIdParameter: string
-  /** The connection is over. Called once. */
-  streamClosed (joint: ReplyStream): void
-}
+import { Body } from './body.ts'
+import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
+import { lastEventIdOf } from './last-event-id.ts'
+import type { ReplySettings } from './options.ts'
+import type { ReplyStreams } from './reply-streams.ts'
+import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders } from './response.ts'
 
 /**
- * Where a Fastify reply and an emitter are joined.
+ * Where a Fastify reply becomes a stream.
  *
- * Opening is `reply.send(body)`: Fastify runs its `onSend` hooks, sets the headers and calls `body.pipe(destination)`.
- * There the connection is taken over. Until then Fastify may still answer otherwise, to a HEAD request, with status
- * 204, or because a hook throws or replaces the body, and then `pipe` is not called. The response's `close` comes after
- * each of these, and is the one place where an ending is learnt.
+ * Opening is `reply.send(body)`: Fastify runs its `onSend` hooks, merges headers and calls `body.pipe(destination)`, which
+ * takes the connection over. Until then Fastify may still answer in another way: to a HEAD request, with status 204, or
+ * because a hook throws or replaces the body. In these cases it never calls `pipe`, so the `close` event of the response
+ * is the one place where every ending is noticed.
  */
-export class ReplyStream extends ListNode implements Connection, BodyOwner {
+export class ReplyStream extends ListNode implements StreamConnection {
+  readonly stream: EventStream
   readonly emitter: Emitter
-  /** Whose stream it is. */
+  /** What the option `connectionKey` returned. */
   readonly key: string | undefined
-  readonly #since = performance.now()
+  readonly #createdAt = performance.now()
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
-  readonly #owner: ReplyStreamOwner
-  /** Whether Fastify was given an answer: the body, or an error in its place. */
+  readonly #streams: ReplyStreams
+  /** Whether Fastify was given an answer: the body, or an error instead. */
   #answered = false
-  /** The response's status at that time. */
+  /** The status of the response when it was answered. */
   #status = 200
-  /** Whether the stream's text goes to the client, directly or by way of another stream. */
+  /** Whether the stream is written to the client, directly or through another stream. */
   #piped = false
-  /** Ends the body, where that is not just the end of the response. */
+  /** Ends the body, where that is more than ending the response. */
   #endBody: (() => void) | undefined
-  /** Whether the handler has failed, so that Fastify answers with what it threw. */
+  /** Whether the handler threw, so that Fastify answers with its error. */
   #handlerFailed = false
-  /** Whether the reply is in our hands, or over: then Fastify has nothing to answer any more. */
+  /** Whether Fastify has nothing to answer anymore: the reply is hijacked, or the connection closed. */
   #settled = false
   #onSettled: Deferred<void> | undefined
 
-  constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, owner: ReplyStreamOwner) {
+  constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, streams: ReplyStreams, context: StreamContext) {
     super()
     this.key = key
     this.#reply = reply
     this.#settings = settings
-    this.#owner = owner
-    this.emitter = new Emitter(this, settings, owner.wheel)
+    this.#streams = streams
+    this.stream = new EventStream(this, settings, context)
+    this.emitter = new Emitter(this.stream)
   }
 
   get log (): FastifyBaseLogger {
@@ -67,68 +62,68 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
   }
 
   get lastEventId (): string | undefined {
-    const { headers, url } = this.#reply.request.raw
-    const header = headers['last-event-id']
-    // Clients send UTF-8 (HTML standard); Node reads header values as Latin-1.
-    if (typeof header === 'string' && header !== '') return Buffer.from(header, 'latin1').toString()
-    // Not Fastify's query, from which a schema may have taken what it does not know.
-    const query = url!.indexOf('?')
-    if (query === -1) return undefined
-    return new URLSearchParams(url!.slice(query)).get(this.#owner.lastEventIdParameter) || undefined
+    return lastEventIdOf(this.#reply.request, this.#streams.lastEventIdParameter)
   }
 
-  /** What `app.sse` tells of it. */
-  describe (): SseStream {
-    const { emitter, key } = this
-    return { id: this.#reply.request.id, key, channels: emitter.channels, state: emitter.state, age: performance.now() - this.#since, queued: emitter.queued }
+  /** Returns what `app.sse.list()` shows. */
+  describe (): SseStreamInfo {
+    const { stream: { channels, state, queued }, key } = this
+    return { id: this.#reply.request.id, key, channels, state, age: performance.now() - this.#createdAt, queued }
   }
 
-  /** Begins to watch for the end of the connection, which may be past. */
+  /** Starts to watch for the end of the connection, which may already be closed. */
   watch (): void {
     const { raw } = this.#reply
-    if (hasEnded(raw)) this.#over()
-    else onOver(raw, () => this.#over())
+    if (isClosed(raw)) this.#close()
+    else onceClosed(raw, () => this.#close())
   }
 
-  // From the handler
+  // Called by the wrapped handler
 
   /**
    * @param value what the handler returned
-   * @param late whether it did by a promise: then Fastify takes `undefined` for an answer
-   * @returns what Fastify shall have in its place
+   * @param async whether it returned a promise: then Fastify sends even `undefined`
+   * @returns what Fastify receives instead
    */
-  handlerReturned (value: unknown, late: boolean): unknown {
-    if (value === this.emitter || (value === undefined && (late || this.#answered))) {
-      this.emitter.open()
-      // An emitter that the hub ended before it was open.
-      this.open()
+  handlerReturned (value: unknown, async: boolean): unknown {
+    if (value === this.emitter || (value === undefined && (async || this.#answered))) {
+      this.#openOrAnswer()
       return this.#whenSettled()
     }
-    // A handler with a callback that is to come; or one that answers otherwise.
+    // The handler opens the stream later, or answers in another way.
     if (!this.#answered) return value
-    if (value !== this.#reply) {
-      this.log.warn('the handler has opened an event stream and returned something else, which is not sent: return the emitter, or nothing')
-    }
+    if (value !== this.#reply) logIgnoredReturn(this.log)
     return this.#whenSettled()
   }
 
-  /** @param error what the handler threw; thrown on if Fastify has to answer with it */
+  /** @param error what the handler threw; rethrown if Fastify must answer with it */
   handlerThrew (error: unknown): Promise<void> | undefined {
-    const { emitter } = this
-    if (error instanceof SSE_ERR_CLOSED && emitter.state === 'closed') {
-      // It was about to send to a client that has left, which is no failure.
+    const { stream } = this
+    if (error instanceof SSE_ERR_CLOSED && stream.state === 'closed') {
+      // The handler awaited a send to a client that has disconnected, which is not a failure.
       this.open()
       return this.#whenSettled()
     }
     this.#handlerFailed = true
-    if (emitter.failedWith(error) && this.#answered) return this.#whenSettled()
-    if (emitter.state === 'closed' && this.#answered) this.log.error({ err: error }, 'the handler failed after its event stream had ended')
-    else emitter.completeWithError(error)
+    if (stream.failedWith(error) && this.#answered) return this.#whenSettled()
+    if (stream.state === 'closed' && this.#answered) logLateFailure(this.log, error)
+    else stream.completeWithError(error)
     if (!this.#answered) throw error
     return this.#whenSettled()
   }
 
-  /** What a handler waits for, so that Fastify does not answer as well; nothing, where that is past. */
+  /** The handler called `reply.send(emitter)`. */
+  emitterSent (): void {
+    this.#openOrAnswer()
+  }
+
+  #openOrAnswer (): void {
+    this.stream.open()
+    // The server may have ended the stream before it opened: the request must be answered all the same.
+    this.open()
+  }
+
+  /** Resolves when Fastify has nothing to answer anymore; undefined if that is so already. */
   #whenSettled (): Promise<void> | undefined {
     if (this.#settled) return undefined
     this.#onSettled ??= new Deferred()
@@ -141,15 +136,11 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
     this.#onSettled = undefined
   }
 
-  // From the emitter
-
-  follow (emitter: FollowedEmitter): Follower {
-    return new Follower(emitter, this.#owner.topics)
-  }
+  // Called by EventStream
 
   open (): void {
     const reply = this.#reply
-    // Sent or hijacked by other hands, its close will come all the same.
+    // A reply that was sent or hijacked elsewhere is closed in the end, too.
     if (this.#answered || reply.sent) return
     this.#answered = true
     this.#status = reply.statusCode
@@ -157,7 +148,7 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
     try {
       reply.send(new Body(this, reply.raw))
     } catch (error) {
-      // A header that cannot be written.
+      // An invalid header.
       this.#answer(error)
     }
   }
@@ -170,15 +161,15 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
     this.#reply.code(204)
   }
 
-  end (last: boolean): void {
+  end (closeConnection: boolean): void {
     const { raw } = this.#reply
     if (this.#endBody === undefined) raw.end()
     else this.#endBody()
-    if (last) hangUp(raw)
+    if (closeConnection) closeAfterResponse(raw)
   }
 
   cut (): void {
-    cutOff(this.#reply.raw)
+    cutConnection(this.#reply.raw)
   }
 
   #answer (error: unknown): void {
@@ -186,22 +177,26 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
     try {
       this.#reply.send(error instanceof Error ? error : new Error(inspect(error), { cause: error }))
     } catch (refusal) {
-      // While an `onError` hook is busy with another error, Fastify takes no second one.
-      this.log.error({ err: error, refusal }, 'event stream failed, and could not be answered with that')
+      // Fastify accepts no second error while an `onError` hook handles the first.
+      logUnansweredFailure(this.log, error, refusal)
     }
   }
 
-  // From Fastify
+  // Called by Body
 
-  /** Fastify, or a hook that wraps the body, wants to have it written to `destination`. */
+  /**
+   * Fastify, or a hook that wraps the body, pipes it to `destination`.
+   *
+   * @param end whether the destination ends with the body
+   */
   bodyPiped (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
-    // While a hook was busy, the client left or something else was answered; or the handler's time ran out, and an error
-    // is on its way through the same hooks.
+    // While a hook ran, the client may have disconnected, another answer may have been sent, or the handler may have timed
+    // out, so that an error passes through the same hooks.
     const failed = raw.statusCode >= 400 && this.#status < 400
     if (raw.headersSent || raw.destroyed || failed) body.finish()
     else if (destination === raw as unknown) this.#pipeToResponse(body, end)
-    else this.#pipeAside(body, destination, end)
+    else this.#pipeThrough(body, destination, end)
   }
 
   #pipeToResponse (body: Body, end: boolean): void {
@@ -212,15 +207,15 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
       return
     }
     const transport = sendHeaders(raw)
-    // Where there are trailers, Fastify waits for the body to end, and then ends the response.
+    // With trailers, Fastify waits for the end of the body, then ends the response.
     if (end) body.release()
     else this.#endBody = () => body.finish()
     this.#attach(transport)
     this.#settle()
   }
 
-  /** By way of another stream, a compressor for instance, which in turn is piped to the response. */
-  #pipeAside (body: Body, destination: Destination, end: boolean): void {
+  /** Writes to another stream, such as a compressor, which is piped to the response in turn. */
+  #pipeThrough (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
     this.#endBody = () => {
       body.finish()
@@ -236,30 +231,30 @@ export class ReplyStream extends ListNode implements Connection, BodyOwner {
 
   #attach (transport: Transport): void {
     this.#piped = true
-    this.emitter.attach(transport)
+    this.stream.attach(transport)
   }
 
-  /** The reply is ours: no timeout of Fastify's or the server's applies any more. */
+  /** Takes the reply from Fastify: none of its timeouts or the server's apply anymore. */
   #takeOver (): void {
     const { raw } = this.#reply
     this.#reply.hijack()
     clearTimeouts(raw)
     raw.removeHeader('content-length')
-    // A hook may have set another by accident; the option `headers` is where it is set on purpose.
+    // A hook may have set another content type by accident. On purpose, it is set with the option `headers`.
     const contentType = this.#settings.headers['content-type'] ?? CONTENT_TYPE
     if (raw.getHeader('content-type') !== contentType) raw.setHeader('content-type', contentType)
   }
 
-  #over (): void {
+  #close (): void {
     const { raw } = this.#reply
-    // There is nobody to answer any more.
+    // No client is left to answer.
     this.#reply.hijack()
-    this.#owner.streamClosed(this)
-    this.emitter.close(this.#reason, hasDelivered(raw))
+    this.#streams.remove(this)
+    this.stream.close(this.#reason, isDelivered(raw))
     this.#settle()
   }
 
-  /** Why the connection is over where the emitter has not ended it. */
+  /** Why the connection is closed if the stream has not ended it. */
   get #reason (): SseReason {
     const { raw } = this.#reply
     if (this.#piped || !raw.writableEnded) return 'client'

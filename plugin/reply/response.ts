@@ -3,75 +3,75 @@ import { constants, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import { SocketTransport, StreamTransport, type Transport } from '../stream/transport.ts'
 
-/** A response of Node's, of either kind. */
+/** A response of Node.js, over HTTP/1 or HTTP/2. */
 export type RawResponse = ServerResponse | Http2ServerResponse
 
-/** Whether the connection is over already. */
-export function hasEnded (raw: RawResponse): boolean {
+/** Whether the connection is closed. */
+export function isClosed (raw: RawResponse): boolean {
   if (isHttp2(raw)) return raw.stream.destroyed || raw.stream.closed
   return raw.destroyed || raw.req.socket.destroyed
 }
 
-/** Calls once when the connection is over: the response has gone out, or the client has. */
-export function onOver (raw: RawResponse, listener: () => void): void {
+/** Calls the listener once the response is complete or its client has disconnected. */
+export function onceClosed (raw: RawResponse, listener: () => void): void {
   if (isHttp2(raw) || raw.socket !== null) {
     raw.once('close', listener)
     return
   }
-  // A response that waits in a pipeline has no socket yet and does not hear of its end.
+  // A response that is queued behind another on its connection has no socket yet and emits no `close` if that ends.
   const { socket } = raw.req
-  const over = (): void => {
-    raw.off('close', over)
-    socket.off('close', over)
+  const closed = (): void => {
+    raw.off('close', closed)
+    socket.off('close', closed)
     listener()
   }
-  raw.on('close', over)
-  socket.on('close', over)
-  raw.once('socket', () => socket.off('close', over))
+  raw.on('close', closed)
+  socket.on('close', closed)
+  raw.once('socket', () => socket.off('close', closed))
 }
 
-/** Whether all that was written has left. */
-export function hasDelivered (raw: RawResponse): boolean {
+/** Whether everything written has been handed to the operating system. */
+export function isDelivered (raw: RawResponse): boolean {
   return isHttp2(raw) ? raw.stream.writableFinished : raw.writableFinished
 }
 
-/** Lets no timeout of the server's end the response; on HTTP/2 the socket is not this response's alone. */
+/** Disables the server's timeouts for a response. On HTTP/2, the socket is shared with others and keeps them. */
 export function clearTimeouts (raw: RawResponse): void {
   socketOf(raw)?.setTimeout(0)
 }
 
-/** Sends the headers, and gives the fastest way for what follows. */
+/** Sends the headers. @returns the fastest transport for what follows */
 export function sendHeaders (raw: RawResponse): Transport {
   const socket = ownSocket(raw)
   socket?.cork()
-  // HTTP/2 has it as well, which its types forget.
+  // HTTP/2 responses have this method, too, but their types lack it.
   ;(raw as ServerResponse).flushHeaders()
   if (socket !== undefined && (raw as ServerResponse).chunkedEncoding) return new SocketTransport(socket, true)
   socket?.uncork()
   return new StreamTransport(raw)
 }
 
-/** Closes the connection after the response, so that the client has to make a new one. */
-export function hangUp (raw: RawResponse): void {
+/** Closes the connection after the response, so that the client makes a new one. */
+export function closeAfterResponse (raw: RawResponse): void {
   if (isHttp2(raw)) raw.stream.session?.close()
   else raw.once('finish', () => { socketOf(raw)?.destroySoon() })
 }
 
-/** Cuts the response off, whatever waits; on HTTP/2 only its own stream. */
-export function cutOff (raw: RawResponse): void {
+/** Closes the connection immediately and discards queued data; on HTTP/2, only the stream of this response. */
+export function cutConnection (raw: RawResponse): void {
   if (isHttp2(raw)) raw.stream.close(constants.NGHTTP2_CANCEL)
-  // Not the response's socket, which one that waits in a pipeline has not got yet.
+  // The request's socket, since a queued response has none yet.
   else (socketOf(raw) ?? raw).destroy()
 }
 
-/** The socket of HTTP/1 that the request came by. An injected request has none. */
+/** Returns the HTTP/1 socket of the request. An injected request has none. */
 function socketOf (raw: RawResponse): Socket | undefined {
   if (isHttp2(raw)) return undefined
   const { socket } = raw.req
   return socket instanceof Socket ? socket : undefined
 }
 
-/** The same, if the response may write to it now and nobody has put himself in between. */
+/** Returns the socket if the response may write to it now and nothing intercepts its writes. */
 function ownSocket (raw: RawResponse): Socket | undefined {
   const socket = socketOf(raw)
   return raw.socket === socket && raw.write === ServerResponse.prototype.write ? socket : undefined

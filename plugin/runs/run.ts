@@ -1,5 +1,7 @@
+import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
 import type { SseBroker } from '../channels/broker.ts'
-import type { Emitter } from '../stream/emitter.ts'
+import { eventStreamOf } from '../stream/emitter.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { resolveReadOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from './options.ts'
 import { isEnd, readLog, type SseRunEnd } from './run-log.ts'
@@ -76,14 +78,15 @@ export class Run implements SseRun {
 
   async watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void> {
     const { markers } = resolveWatchOptions(options)
-    const viewer = emitter as Emitter
-    if (this.#state.isCompleteFor(viewer.lastEventId)) {
-      viewer.decline()
+    const stream = eventStreamOf(emitter)
+    if (stream === undefined) throw new SSE_ERR_OPTION(`run.watch() expects the emitter of a reply, as returned by reply.sse(); received ${describe(emitter)}`)
+    if (this.#state.isCompleteFor(stream.lastEventId)) {
+      stream.decline()
       return
     }
     this.#state.addViewer()
-    viewer.onCompletion(() => this.#state.removeViewer())
-    await viewer.subscribe({ name: this.#state.channel }, { from: 'start', until: isEnd, markers })
+    emitter.onCompletion(() => this.#state.removeViewer())
+    await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until: isEnd, markers })
   }
 
   read (options?: SseReadOptions): AsyncGenerator<SseEntry, void, undefined> {

@@ -1,30 +1,30 @@
+import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import type { StreamSettings } from './options.ts'
 import type { Outbox } from './outbox.ts'
-import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
-/** Whose deadlines these are. */
+/** What deadlines do to their stream. */
 export interface DeadlinesOwner {
-  /** There was silence for long enough, and the client takes what it is sent. */
+  /** Sends a heartbeat. Called after enough silence, and only while the client reads. */
   beat (): void
-  /** The stream's lifetime is over. */
+  /** Called when the option `timeout` has passed, and again when an extension has. */
   timeOut (): void
-  /** What the stream was for has expired. */
-  expire (): void
-  /** The client has taken nothing for too long. */
-  stall (): void
+  /** Ends the stream after everything that is queued. Called at `expiresAt`. */
+  end (reason: 'expired'): void
+  /** Ends the stream immediately. Called after `stallTimeout` without progress. */
+  cut (reason: 'slow'): void
 }
 
-/** What is due for one open stream, and when. The soonest of all is what hangs on the wheel. */
+/** The timer of one open stream: it fires at the earliest of the heartbeat and all deadlines. */
 export class Deadlines extends WheelTimer {
   readonly #owner: DeadlinesOwner
   readonly #settings: StreamSettings
   readonly #outbox: Outbox
   readonly #wheel: TimerWheel
 
-  // Moments by performance.now(); Infinity for never.
+  // Times are those of performance.now(); Infinity means never.
   #timeoutAt = Infinity
   #expiresAt = Infinity
-  /** When the stream ended, and began to wait for its client to take what is left. */
+  /** When the stream ended, and began to wait for its client to read what is queued. */
   #endedAt = Infinity
   #running = false
 
@@ -41,52 +41,52 @@ export class Deadlines extends WheelTimer {
     const { timeout, expiresAt } = this.#settings
     const now = performance.now()
     this.#running = true
-    // Ended before it opened, it has not been waiting for its client.
+    // A stream that ended before it opened has not kept its client waiting until now.
     if (this.#endedAt !== Infinity) this.#endedAt = now
     if (timeout > 0) this.#timeoutAt = now + timeout
     if (expiresAt !== undefined) this.#expiresAt = now + (Number(expiresAt) - Date.now())
     this.update()
   }
 
-  /** Moves the end of the stream's lifetime to so many milliseconds from now. */
+  /** Moves the timeout to this many milliseconds from now. */
   extend (ms: number): void {
     this.#timeoutAt = performance.now() + ms
     this.update()
   }
 
-  /** The stream has ended: it only has to be taken. */
+  /** The stream has ended: only `stallTimeout` still applies. */
   end (): void {
     this.#endedAt = performance.now()
     this.update()
   }
 
-  /** The connection is over. */
+  /** The connection is closed. */
   clear (): void {
     this.#running = false
     this.#wheel.clear(this)
   }
 
-  /** Something has changed that may be due sooner: the outbox is full, or not any more. */
+  /** The outbox has become full, or is no longer full. */
   update (): void {
     if (!this.#running) return
     const { fullSince } = this.#outbox
     const stallAt = Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout
-    this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(stallAt, this.#timeoutAt, this.#expiresAt, this.#beatAt) : stallAt)
+    this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(stallAt, this.#timeoutAt, this.#expiresAt, this.#heartbeatAt) : stallAt)
   }
 
   fire (now: number): void {
     const { fullSince } = this.#outbox
-    if (now >= Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout) this.#owner.stall()
+    if (now >= Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout) this.#owner.cut('slow')
     else if (this.#endedAt === Infinity) {
-      if (now >= this.#expiresAt) this.#owner.expire()
+      if (now >= this.#expiresAt) this.#owner.end('expired')
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
-      else if (now >= this.#beatAt) this.#owner.beat()
+      else if (now >= this.#heartbeatAt) this.#owner.beat()
     }
     this.update()
   }
 
-  /** After silence. Never into a full connection. */
-  get #beatAt (): number {
+  /** Never while the connection is full: the client would receive the heartbeat late. */
+  get #heartbeatAt (): number {
     const { heartbeat } = this.#settings
     const { fullSince, lastWrite } = this.#outbox
     return heartbeat > 0 && fullSince === Infinity ? lastWrite + heartbeat : Infinity

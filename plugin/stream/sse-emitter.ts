@@ -139,8 +139,8 @@ export interface SseEmitter<Events = Record<string, unknown>> {
   readonly lastEventId: string | undefined
 }
 
-/** What `app.sse` tells of one stream. */
-export interface SseStream {
+/** A snapshot of one stream, from `app.sse.list()`. */
+export interface SseStreamInfo {
   /** Fastify's id of the request. */
   readonly id: string
   /** What the option `connectionKey` gave. */

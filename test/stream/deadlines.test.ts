@@ -5,16 +5,16 @@ import type { Outbox } from '../../plugin/stream/outbox.ts'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { stillClock } from '../fixtures/clock.ts'
 
-interface Scene {
+interface Setup {
   deadlines: Deadlines
-  /** What was due, in order. */
+  /** What was called, in order. */
   due: string[]
   outbox: { lastWrite: number, fullSince: number }
   wheel: TimerWheel
   pass: (ms: number) => void
 }
 
-function scene (t: Test, options: StreamOptions): Scene {
+function setup (t: Test, options: StreamOptions): Setup {
   const { pass } = stillClock(t)
   const due: string[] = []
   const outbox = { lastWrite: performance.now(), fullSince: Infinity }
@@ -28,20 +28,20 @@ function scene (t: Test, options: StreamOptions): Scene {
       due.push('timeOut')
       deadlines.end()
     },
-    expire: () => {
-      due.push('expire')
+    end: reason => {
+      due.push(reason)
       deadlines.end()
     },
-    stall: () => {
-      due.push('stall')
+    cut: reason => {
+      due.push(reason)
       deadlines.clear()
     }
   }, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, outbox as Outbox, wheel)
   return { deadlines, due, outbox, wheel, pass }
 }
 
-t.test('nothing is due before the opening', async t => {
-  const { deadlines, due, wheel, pass } = scene(t, { heartbeat: 100, timeout: 100 })
+t.test('nothing is due before the stream opens', async t => {
+  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 100, timeout: 100 })
   deadlines.update()
   deadlines.end()
   pass(1_000)
@@ -49,23 +49,23 @@ t.test('nothing is due before the opening', async t => {
   t.equal(wheel.size, 0)
 })
 
-t.test('the soonest of all hangs on the wheel', async t => {
-  const { deadlines, due, wheel, pass } = scene(t, { heartbeat: 1_000, timeout: 2_500, expiresAt: Date.now() + 5_000 })
+t.test('one timer on the wheel fires at the earliest deadline', async t => {
+  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 1_000, timeout: 2_500, expiresAt: Date.now() + 5_000 })
   deadlines.begin()
   t.equal(wheel.size, 1)
   pass(2_700)
   t.strictSame(due, ['beat', 'beat', 'timeOut'])
 })
 
-t.test('what expires goes before what times out', async t => {
-  const { deadlines, due, pass } = scene(t, { timeout: 1_000, expiresAt: 1_000_000 + 1_000 })
+t.test('expiry takes precedence over the timeout', async t => {
+  const { deadlines, due, pass } = setup(t, { timeout: 1_000, expiresAt: 1_000_000 + 1_000 })
   deadlines.begin()
   pass(1_100)
-  t.strictSame(due, ['expire'])
+  t.strictSame(due, ['expired'])
 })
 
-t.test('the end of the lifetime can be moved', async t => {
-  const { deadlines, due, pass } = scene(t, { timeout: 1_000 })
+t.test('the timeout can be extended', async t => {
+  const { deadlines, due, pass } = setup(t, { timeout: 1_000 })
   deadlines.begin()
   pass(500)
   deadlines.extend(1_000)
@@ -75,19 +75,19 @@ t.test('the end of the lifetime can be moved', async t => {
   t.strictSame(due, ['timeOut'])
 })
 
-t.test('a full connection gets no heartbeat, and stalls', async t => {
-  const { deadlines, due, outbox, pass } = scene(t, { heartbeat: 100, stallTimeout: 2_000 })
+t.test('a full connection receives no heartbeat and stalls', async t => {
+  const { deadlines, due, outbox, pass } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
   deadlines.begin()
   outbox.fullSince = performance.now()
   deadlines.update()
   pass(1_900)
   t.strictSame(due, [])
   pass(200)
-  t.strictSame(due, ['stall'])
+  t.strictSame(due, ['slow'])
 })
 
-t.test('one that was full and is not any more, does not', async t => {
-  const { deadlines, due, outbox, pass } = scene(t, { stallTimeout: 2_000 })
+t.test('a connection that drains in time does not stall', async t => {
+  const { deadlines, due, outbox, pass } = setup(t, { stallTimeout: 2_000 })
   deadlines.begin()
   outbox.fullSince = performance.now()
   deadlines.update()
@@ -98,24 +98,24 @@ t.test('one that was full and is not any more, does not', async t => {
   t.strictSame(due, [])
 })
 
-t.test('after the end, only the stall counts', async t => {
-  const { deadlines, due, wheel, pass } = scene(t, { heartbeat: 100, timeout: 500, stallTimeout: 2_000 })
+t.test('after the end, only stallTimeout applies', async t => {
+  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 100, timeout: 500, stallTimeout: 2_000 })
   deadlines.begin()
   deadlines.end()
   pass(1_900)
   t.strictSame(due, [])
   pass(200)
-  t.strictSame(due, ['stall'])
+  t.strictSame(due, ['slow'])
   t.equal(wheel.size, 0)
 })
 
-t.test('a stream that ended before it opened has its time from the opening', async t => {
-  const { deadlines, due, pass } = scene(t, { stallTimeout: 1_000 })
+t.test('a stream that ended before it opened stalls stallTimeout after it opens', async t => {
+  const { deadlines, due, pass } = setup(t, { stallTimeout: 1_000 })
   deadlines.end()
   pass(5_000)
   deadlines.begin()
   pass(900)
   t.strictSame(due, [])
   pass(200)
-  t.strictSame(due, ['stall'])
+  t.strictSame(due, ['slow'])
 })

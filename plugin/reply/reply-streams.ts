@@ -1,0 +1,111 @@
+import type { FastifyReply } from 'fastify'
+import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
+import { jitter } from '../base/jitter.ts'
+import { LinkedList } from '../base/linked-list.ts'
+import type { StreamContext } from '../stream/connection.ts'
+import type { Emitter } from '../stream/emitter.ts'
+import { encode } from '../wire/event.ts'
+import { acceptsEventStream } from './accept.ts'
+import { ConnectionLimits } from './connection-limits.ts'
+import { assertCanStream, setReplyStream } from './handler.ts'
+import { setStreamHeaders } from './headers.ts'
+import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
+import { ReplyStream } from './reply-stream.ts'
+
+/** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
+const DEFAULT_RETRY = 3_000
+
+/** All streams of one application, each from `reply.sse()` until its connection is closed. */
+export class ReplyStreams {
+  readonly #settings: ReplySettings & ConnectionSettings
+  readonly #context: StreamContext
+  readonly #limits: ConnectionLimits
+  readonly #streams = new LinkedList<ReplyStream>()
+  #shuttingDown = false
+  /** Called when the last stream is closed. */
+  #onEmpty = (): void => {}
+
+  constructor (settings: ReplySettings & ConnectionSettings, context: StreamContext) {
+    this.#settings = settings
+    this.#context = context
+    this.#limits = new ConnectionLimits(settings)
+  }
+
+  get size (): number {
+    return this.#streams.size
+  }
+
+  [Symbol.iterator] (): Iterator<ReplyStream> {
+    return this.#streams[Symbol.iterator]()
+  }
+
+  get lastEventIdParameter (): string {
+    return this.#settings.lastEventIdParameter
+  }
+
+  /** Turns a reply into a stream. See `reply.sse()` for the errors it throws. */
+  open (reply: FastifyReply, options: SseStreamOptions | undefined): Emitter {
+    assertCanStream(reply)
+    const settings = resolveStreamOptions<ReplySettings>(this.#settings, options)
+    const { request } = reply
+    if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
+    const key = this.#settings.connectionKey?.(request)
+    this.#admit(key)
+    const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
+    setReplyStream(reply, replyStream)
+    this.#streams.add(replyStream)
+    replyStream.watch()
+    // A request that arrived before the server closed may still be answered.
+    if (this.#shuttingDown) replyStream.stream.shutDown(this.#retry)
+    return replyStream.emitter
+  }
+
+  #admit (key: string | undefined): void {
+    try {
+      this.#limits.add(key)
+    } catch (error) {
+      // Fastify adds the headers of an error to its response.
+      throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(this.#retry / 1_000)) } })
+    }
+  }
+
+  /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
+  readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
+    if (this.#settings.refuse !== 'retry') return false
+    if (!(error instanceof SSE_ERR_FULL) && !(error instanceof SSE_ERR_FULL_FOR_KEY)) return false
+    setStreamHeaders(reply).code(200).send(encode(undefined, { retry: this.#retry }, this.#settings.spaceAfterColon))
+    return true
+  }
+
+  /** Removes a stream whose connection is closed. */
+  remove (replyStream: ReplyStream): void {
+    this.#streams.remove(replyStream)
+    this.#limits.remove(replyStream.key)
+    if (this.size === 0) this.#onEmpty()
+  }
+
+  /** Ends streams that open from now on as soon as they do. */
+  refuseNew (): void {
+    this.#shuttingDown = true
+  }
+
+  /** Ends all streams. Each tells its client when to reconnect. */
+  shutDown (): void {
+    for (const { stream } of this) stream.shutDown(this.#retry)
+  }
+
+  /** Closes all connections immediately. */
+  cut (): void {
+    for (const { stream } of this) stream.cut('shutdown')
+  }
+
+  /** Resolves when no stream is left. */
+  async empty (): Promise<void> {
+    if (this.size > 0) await new Promise<void>(resolve => { this.#onEmpty = resolve })
+  }
+
+  /** Milliseconds before a refused or ended client reconnects: at least half a second, and not all clients at once. */
+  get #retry (): number {
+    return jitter(Math.max(this.#settings.retry ?? DEFAULT_RETRY, 1_000))
+  }
+}

@@ -1,0 +1,26 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+import type { Topics } from '../channels/topics.ts'
+
+/** What a stream needs of the HTTP response that it is sent in. */
+export interface StreamConnection {
+  readonly log: FastifyBaseLogger
+  /** The last event id that the client sent. */
+  readonly lastEventId: string | undefined
+  /** Sends the headers, then calls the stream's `attach`, possibly before it returns. */
+  open (): void
+  /** Answers with an error instead of a stream. */
+  fail (error: unknown): void
+  /** Sets the status to 204 instead of opening a stream. */
+  decline (): void
+  /** Ends the response. @param closeConnection whether the connection is closed too, so that the client reconnects elsewhere */
+  end (closeConnection: boolean): void
+  /** Closes the connection immediately and discards queued data; on HTTP/2, only the stream's own part of it. */
+  cut (): void
+}
+
+/** What all streams of an application share. */
+export interface StreamContext {
+  readonly wheel: TimerWheel
+  readonly topics: Topics
+}

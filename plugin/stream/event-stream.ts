@@ -1,0 +1,298 @@
+import { Deferred, quietRejection } from '../base/deferred.ts'
+import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
+import { publicCode } from '../base/failure.ts'
+import { Follower, type FollowedEmitter, type Following } from '../channels/follower.ts'
+import { encode } from '../wire/event.ts'
+import type { SharedText } from '../wire/shared-text.ts'
+import type { StreamConnection, StreamContext } from './connection.ts'
+import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
+import { heartbeatOf } from './heartbeat.ts'
+import { logClosed, logFailed, logSourceFailed, logUnsentEvent } from './log.ts'
+import type { StreamSettings } from './options.ts'
+import { Outbox, type OutboxOwner } from './outbox.ts'
+import type { SseState } from './sse-emitter.ts'
+import { StreamCallbacks } from './stream-callbacks.ts'
+import type { Transport } from './transport.ts'
+
+/** Milliseconds that `onTimeout` callbacks may take to send their last events. */
+const FAREWELL_TIMEOUT = 5_000
+
+/**
+ * The stream behind an emitter, from `reply.sse()` until its connection is closed. It ends in one of two ways: `end`
+ * flushes the outbox first, `cut` does not. Either way, the connection then calls `close`.
+ */
+export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner {
+  readonly settings: StreamSettings
+  readonly callbacks: StreamCallbacks
+  readonly #connection: StreamConnection
+  readonly #context: StreamContext
+  readonly #outbox: Outbox
+  readonly #deadlines: Deadlines
+
+  /** Whether the connection was asked to open. */
+  #opening = false
+  /** Whether the headers are sent and the body has not ended. */
+  #open = false
+  /** Why nothing can be sent anymore. */
+  #reason: SseReason | undefined
+  /** Whether the connection is closed and `onCompletion` callbacks have run. */
+  #completed = false
+  /** When it opened, as `performance.now()`. */
+  #openedAt: number | undefined
+  #events = 0
+  /** The error that it failed with. */
+  #failure: unknown
+
+  // Most streams need none of these, so each is created on first use.
+  #follower: Follower | undefined
+  #closedError: SSE_ERR_CLOSED | undefined
+  #controller: AbortController | undefined
+  #closed: Deferred<SseReason> | undefined
+
+  constructor (connection: StreamConnection, settings: StreamSettings, context: StreamContext) {
+    this.settings = settings
+    this.callbacks = new StreamCallbacks(connection.log)
+    this.#connection = connection
+    this.#context = context
+    this.#outbox = new Outbox(this, settings.maxBuffered)
+    this.#deadlines = new Deadlines(this, settings, this.#outbox, context.wheel)
+  }
+
+  get state (): SseState {
+    if (this.#reason !== undefined) return 'closed'
+    return this.#open ? 'open' : 'pending'
+  }
+
+  /** The error of anything sent from now on; undefined while the stream accepts events. */
+  get closedError (): SSE_ERR_CLOSED | undefined {
+    return this.#reason === undefined ? undefined : this.#closedBecause(this.#reason)
+  }
+
+  get lastEventId (): string | undefined {
+    return this.#connection.lastEventId
+  }
+
+  get signal (): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#closedBecause(this.#reason))
+    }
+    return this.#controller.signal
+  }
+
+  get closed (): Promise<SseReason> {
+    this.#closed ??= new Deferred()
+    if (this.#completed) this.#closed.resolve(this.#reason!)
+    return this.#closed.promise
+  }
+
+  /** Bytes that wait to be written. */
+  get queued (): number {
+    return this.#outbox.queued
+  }
+
+  // Sending
+
+  /**
+   * Queues encoded events.
+   *
+   * @returns what to await when there is no room for more
+   */
+  put (text: string, events: number): Promise<void> | undefined {
+    this.open()
+    this.#events += events
+    if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
+    return this.#reason === undefined ? this.#outbox.room : quietRejection(this.#closedBecause(this.#reason))
+  }
+
+  /** Reports an event that cannot be encoded. The stream continues. */
+  rejectEvent (error: unknown): Promise<void> {
+    logUnsentEvent(this.#connection.log, error)
+    if (error instanceof SSE_ERR_SERIALIZE) this.callbacks.warn(error)
+    return quietRejection(error)
+  }
+
+  sourceFailed (error: unknown): void {
+    if (this.#reason === undefined) logSourceFailed(this.#connection.log, error)
+  }
+
+  // Channels
+
+  get isSubscribed (): boolean {
+    return this.#follower !== undefined
+  }
+
+  /** The names of the channels that it follows. */
+  get channels (): readonly string[] {
+    return this.#follower?.channels ?? []
+  }
+
+  /** Follows channels. @returns when the client has been sent its position in them */
+  async follow (names: string[], following: Following): Promise<void> {
+    this.#follower ??= new Follower(this, this.#context.topics)
+    await this.#follower.follow(names, following)
+  }
+
+  get space (): boolean {
+    return this.settings.spaceAfterColon
+  }
+
+  get overflow (): StreamSettings['overflow'] {
+    return this.settings.overflow
+  }
+
+  get room (): Promise<void> | undefined {
+    return this.#outbox.room
+  }
+
+  deliver (text: SharedText, events: number, now: number): boolean {
+    if (!this.#outbox.share(text, now)) return false
+    this.#events += events
+    return true
+  }
+
+  lag (): void {
+    this.end('slow')
+  }
+
+  // Opening
+
+  open (): void {
+    if (this.#opening || this.#reason !== undefined) return
+    this.#opening = true
+    this.#connection.open()
+  }
+
+  /** The headers are sent; `transport` writes what follows. */
+  attach (transport: Transport): void {
+    const { retry, spaceAfterColon } = this.settings
+    this.#open = true
+    this.#openedAt = performance.now()
+    // Sent at every opening, because a client keeps the last value, and a shutdown sends another one.
+    this.#outbox.attach(transport, retry === undefined ? '' : encode(undefined, { retry }, spaceAfterColon))
+    this.#deadlines.begin()
+  }
+
+  // Ending
+
+  complete (): void {
+    // Completed by a callback of onError or onTimeout, the stream keeps the reason that the callback ran for.
+    this.end(this.callbacks.failed ? 'error' : this.callbacks.timedOut ? 'timeout' : 'complete')
+  }
+
+  /** Answers 204 to a client that already has every event, so that an EventSource does not reconnect. */
+  decline (): void {
+    if (!this.#opening) this.#connection.decline()
+    this.complete()
+  }
+
+  completeWithError (error: unknown): void {
+    if (this.#reason !== undefined || this.callbacks.failed) return
+    this.#failure = error
+    if (this.#opening) {
+      logFailed(this.#connection.log, error)
+      this.callbacks.fail(error)
+      // A callback may have sent an event of its own instead, and completed.
+      if (this.#reason === undefined) this.#outbox.put(encode(JSON.stringify({ code: publicCode(error) }), { event: 'sse-error' }, this.space))
+      this.end('error')
+    } else {
+      // Stopped first, so that a callback cannot open what becomes an error response.
+      this.#stop('error')
+      this.callbacks.fail(error)
+      this.#connection.fail(error)
+    }
+  }
+
+  /** Whether this is the error that the stream failed with. */
+  failedWith (error: unknown): boolean {
+    return this.#failure === error
+  }
+
+  /** Ends the stream because the server stops. @param retry milliseconds that the client waits before it reconnects */
+  shutDown (retry: number): void {
+    if (this.#reason !== undefined) return
+    this.#outbox.put(encode(undefined, { retry }, this.settings.spaceAfterColon))
+    this.end('shutdown')
+  }
+
+  /** Ends the stream after everything that is queued. */
+  end (reason: SseReason): void {
+    if (this.#reason !== undefined) return
+    // A stream that its handler completes before it opens still owes the client an answer. One that the server ends
+    // leaves the answer to the handler.
+    if (reason === 'complete') this.open()
+    // Events published before the end are delivered before it. One of them may end the stream itself.
+    this.#follower?.flush()
+    if (this.state === 'closed') return
+    this.#stop(reason)
+    this.#outbox.finish()
+  }
+
+  /** Ends the stream immediately and discards what is queued. */
+  cut (reason: SseReason): void {
+    this.#stop(reason)
+    this.#connection.cut()
+  }
+
+  #stop (reason: SseReason): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.#deadlines.end()
+    this.#follower?.close(() => this.#closedBecause(reason))
+    this.#controller?.abort(this.#closedBecause(reason))
+  }
+
+  #closedBecause (reason: SseReason): SSE_ERR_CLOSED {
+    this.#closedError ??= new SSE_ERR_CLOSED(reason)
+    return this.#closedError
+  }
+
+  /**
+   * The connection is closed. Every stream ends here, once.
+   *
+   * @param reason why, unless the stream has ended by itself
+   * @param delivered whether everything that was sent has been written
+   */
+  close (reason: SseReason, delivered: boolean): void {
+    if (this.#completed) return
+    this.#completed = true
+    this.#open = false
+    this.#stop(reason)
+    // A stream that was completed before it opened may have been answered in another way, or not at all.
+    if (this.#reason === 'complete' && this.#openedAt === undefined) this.#reason = reason
+    const ended = this.#reason!
+    this.#deadlines.clear()
+    this.#outbox.close(delivered ? undefined : () => this.#closedBecause(ended))
+    if (this.#openedAt !== undefined) {
+      logClosed(this.#connection.log, ended, { events: this.#events, bytes: this.#outbox.bytes, duration: Math.round(performance.now() - this.#openedAt) })
+    }
+    this.callbacks.complete(ended)
+    this.#closed?.resolve(ended)
+  }
+
+  // Called by Outbox
+
+  pressureChanged (): void {
+    this.#deadlines.update()
+  }
+
+  finished (): void {
+    this.#open = false
+    this.#connection.end(this.#reason === 'shutdown')
+  }
+
+  // Called by Deadlines
+
+  beat (): void {
+    this.#outbox.keepAlive(heartbeatOf(this.settings, this.#follower))
+  }
+
+  timeOut (): void {
+    // The second time, the callbacks have taken too long.
+    if (this.callbacks.timedOut) return this.end('timeout')
+    const busy = this.callbacks.timeOut()
+    if (busy.length === 0) return this.end('timeout')
+    this.#deadlines.extend(FAREWELL_TIMEOUT)
+    Promise.all(busy).then(() => this.end('timeout'))
+  }
+}

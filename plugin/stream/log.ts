@@ -1,0 +1,43 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { SseReason } from '../base/errors.ts'
+
+// Every line that a stream logs, with its level.
+
+/** What a stream sent until it ended. Bytes do not include HTTP framing; the duration is in milliseconds. */
+export interface StreamTotals {
+  readonly events: number
+  readonly bytes: number
+  readonly duration: number
+}
+
+export function logClosed (log: FastifyBaseLogger, reason: SseReason, totals: StreamTotals): void {
+  log.info({ sse: { reason, ...totals } }, 'event stream closed')
+}
+
+export function logFailed (log: FastifyBaseLogger, err: unknown): void {
+  log.error({ err }, 'event stream failed')
+}
+
+export function logUnsentEvent (log: FastifyBaseLogger, err: unknown): void {
+  log.warn({ err }, 'event stream could not send an event')
+}
+
+export function logSourceFailed (log: FastifyBaseLogger, err: unknown): void {
+  log.warn({ err }, 'event stream source failed')
+}
+
+export function logCallbackFailed (log: FastifyBaseLogger, err: unknown): void {
+  log.error({ err }, 'event stream callback failed')
+}
+
+export function logLateFailure (log: FastifyBaseLogger, err: unknown): void {
+  log.error({ err }, 'handler failed after its event stream had ended')
+}
+
+export function logUnansweredFailure (log: FastifyBaseLogger, err: unknown, cause: unknown): void {
+  log.error({ err, cause }, 'event stream failed, and the error response could not be sent')
+}
+
+export function logIgnoredReturn (log: FastifyBaseLogger): void {
+  log.warn('handler opened an event stream and returned another value, which is ignored; return the reply or the emitter')
+}

@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import http, { ServerResponse, type IncomingMessage } from 'node:http'
+import http2, { type Http2ServerResponse } from 'node:http2'
+import net, { type AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders, type RawResponse } from '../../plugin/reply/response.ts'
+import { SocketTransport, StreamTransport } from '../../plugin/stream/transport.ts'
+
+/** A request over HTTP/1.1, and the response to it. */
+async function http1 (t: Test, head = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'): Promise<{ raws: ServerResponse[], client: net.Socket, received: () => string }> {
+  const raws: ServerResponse[] = []
+  const server = http.createServer((_request: IncomingMessage, raw) => { raws.push(raw) })
+  t.teardown(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => client.destroy())
+  let text = ''
+  client.setEncoding('utf8').on('data', chunk => { text += chunk })
+  client.write(head)
+  while (raws.length < head.split('GET').length - 1) await new Promise(resolve => { setImmediate(resolve) })
+  return { raws, client, received: () => text }
+}
+
+async function http2Stream (t: Test): Promise<{ raw: Http2ServerResponse, request: http2.ClientHttp2Stream, client: http2.ClientHttp2Session }> {
+  const server = http2.createServer()
+  t.teardown(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.teardown(() => client.destroy())
+  const request = client.request({ ':path': '/' })
+  request.on('error', () => {})
+  const [, raw] = await once(server, 'request') as [unknown, Http2ServerResponse]
+  return { raw, request, client }
+}
+
+const closing = (raw: RawResponse): Promise<void> => new Promise(resolve => { onceClosed(raw, resolve) })
+
+t.test('a response over HTTP/1.1', async t => {
+  t.test('is written to its socket in chunks', async t => {
+    const { raws: [raw], received } = await http1(t)
+    const transport = sendHeaders(raw!)
+    t.type(transport, SocketTransport)
+    transport.begin(1_000, () => {})
+    transport.write('a')
+    transport.flush()
+    while (!received().endsWith('1\r\na\r\n')) await new Promise(resolve => { setImmediate(resolve) })
+    t.match(received(), /^HTTP\/1.1 200 OK\r\n/)
+  })
+
+  t.test('is written with write() where that is replaced', async t => {
+    const { raws: [raw] } = await http1(t)
+    const { write } = raw!
+    raw!.write = function (...args: unknown[]) { return Reflect.apply(write, this, args) }
+    t.type(sendHeaders(raw!), StreamTransport)
+  })
+
+  t.test('is written with write() over HTTP/1.0', async t => {
+    const { raws: [raw] } = await http1(t, 'GET / HTTP/1.0\r\n\r\n')
+    t.type(sendHeaders(raw!), StreamTransport)
+  })
+
+  t.test('is closed when the client disconnects', async t => {
+    const { raws: [raw], client } = await http1(t)
+    t.equal(isClosed(raw!), false)
+    const closed = closing(raw!)
+    client.destroy()
+    await closed
+    t.equal(isClosed(raw!), true)
+    t.equal(isDelivered(raw!), false)
+  })
+
+  t.test('is closed when it has ended, and everything is delivered', async t => {
+    const { raws: [raw] } = await http1(t)
+    const closed = closing(raw!)
+    raw!.end('x')
+    await closed
+    t.equal(isDelivered(raw!), true)
+  })
+
+  t.test('is closed once while it is queued behind another and the client disconnects', async t => {
+    const { raws, client } = await http1(t, 'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n')
+    const queued = raws[1]!
+    t.equal(queued.socket, null)
+    let times = 0
+    const closed = new Promise<void>(resolve => { onceClosed(queued, () => { times++; resolve() }) })
+    client.destroy()
+    await closed
+    await new Promise(resolve => { setImmediate(resolve) })
+    t.equal(times, 1)
+    t.equal(isClosed(queued), true)
+  })
+
+  t.test('leaves no listener on a socket that serves it later', async t => {
+    const { raws: [first, second] } = await http1(t, 'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n')
+    const listeners = second!.req.socket.listenerCount('close')
+    onceClosed(second!, () => {})
+    first!.end()
+    await once(second!, 'socket')
+    t.ok(second!.req.socket.listenerCount('close') <= listeners + 1)
+    const closed = closing(second!)
+    second!.end()
+    await closed
+  })
+
+  t.test('closes its connection after the end', async t => {
+    const { raws: [raw], client, received } = await http1(t)
+    closeAfterResponse(raw!)
+    raw!.end('bye')
+    await once(client, 'close')
+    t.match(received(), /bye/)
+  })
+
+  t.test('is cut with what is queued, also behind another', async t => {
+    const { raws, client } = await http1(t, 'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n')
+    cutConnection(raws[1]!)
+    await once(client, 'close')
+    t.equal(isClosed(raws[0]!), true)
+  })
+})
+
+t.test('a response over HTTP/2', async t => {
+  t.test('is written with write()', async t => {
+    const { raw } = await http2Stream(t)
+    t.type(sendHeaders(raw), StreamTransport)
+  })
+
+  t.test('is closed when the client resets the stream', async t => {
+    const { raw, request } = await http2Stream(t)
+    t.equal(isClosed(raw), false)
+    const closed = closing(raw)
+    request.close()
+    await closed
+    t.equal(isClosed(raw), true)
+  })
+
+  t.test('asks the client to make a new connection after the end', async t => {
+    const { raw, request, client } = await http2Stream(t)
+    closeAfterResponse(raw)
+    raw.end('bye')
+    request.resume()
+    await once(client, 'close')
+    t.equal(isDelivered(raw), true)
+  })
+
+  t.test('is cut without its connection', async t => {
+    const { raw, request, client } = await http2Stream(t)
+    sendHeaders(raw)
+    cutConnection(raw)
+    await once(request, 'close')
+    t.equal(request.rstCode, http2.constants.NGHTTP2_CANCEL)
+    t.equal(client.closed, false)
+  })
+})

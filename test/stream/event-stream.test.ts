@@ -1,0 +1,463 @@
+import t from 'tap'
+import { decode } from '../fixtures/client.ts'
+import { closed, nextTurn, setupStream, stopClock } from '../fixtures/stream.ts'
+
+t.test('declining', async t => {
+  t.test('answers 204 if the stream has not opened', async t => {
+    const { stream, connection, completions } = setupStream()
+    stream.decline()
+    stream.decline()
+    await nextTurn()
+    t.strictSame(connection.calls, ['decline', 'open', 'end'])
+    t.strictSame(completions, ['complete'])
+  })
+
+  t.test('ends an open stream', async t => {
+    const { emitter, stream, connection } = setupStream()
+    emitter.open()
+    stream.decline()
+    await nextTurn()
+    t.strictSame(connection.calls, ['open', 'end'])
+  })
+})
+
+t.test('opening', async t => {
+  t.test('the first send opens the stream, once', async t => {
+    const { emitter, connection, read } = setupStream()
+    t.equal(emitter.state, 'pending')
+    await emitter.send('a')
+    t.equal(emitter.state, 'open')
+    await emitter.send('b')
+    await nextTurn()
+    t.strictSame(connection.calls, ['open'])
+    t.equal(read(), 'data:a\n\ndata:b\n\n')
+  })
+
+  t.test('a comment opens the stream', async t => {
+    const { emitter, read } = setupStream()
+    await emitter.comment('hi')
+    await nextTurn()
+    t.equal(read(), ':hi\n\n')
+  })
+
+  t.test('open() opens the stream without sending', async t => {
+    const { emitter, connection, read } = setupStream()
+    emitter.open()
+    emitter.open()
+    t.strictSame(connection.calls, ['open'])
+    t.equal(emitter.state, 'open')
+    await nextTurn()
+    t.equal(read(), '')
+  })
+
+  t.test('events sent while the stream opens are queued in order, and their sends wait', async t => {
+    const { emitter, stream, connection, read, transport } = setupStream()
+    connection.slow = true
+    let sent = false
+    const send = emitter.send('a').then(() => { sent = true })
+    emitter.send('b').catch(() => {})
+    await nextTurn()
+    t.equal(sent, false)
+    t.equal(emitter.state, 'pending')
+    stream.attach(transport)
+    await send
+    t.equal(read(), 'data:a\n\ndata:b\n\n')
+  })
+
+  t.test('retry is sent first', async t => {
+    const { emitter, read } = setupStream({ retry: 0 })
+    emitter.send('a')
+    await nextTurn()
+    t.equal(read(), 'retry:0\n\ndata:a\n\n')
+  })
+})
+
+t.test('completing', async t => {
+  t.test('ends after everything that was sent, and calls back once', async t => {
+    const { emitter, stream, connection, read, completions } = setupStream()
+    emitter.send('a')
+    emitter.complete()
+    t.equal(emitter.state, 'closed')
+    t.strictSame(completions, [], 'not before the connection is closed')
+    await t.rejects(emitter.send('b'), { ...closed('complete'), message: 'The event stream is closed: complete' })
+    await nextTurn()
+    t.equal(read(), 'data:a\n\n')
+    t.strictSame(connection.calls, ['open', 'end'])
+    emitter.complete()
+    emitter.completeWithError(new Error('late'))
+    stream.end('kicked')
+    stream.close('client', false)
+    t.strictSame(completions, ['complete'])
+    t.match(connection.lines, [{ level: 'info', text: 'event stream closed', fields: { sse: { reason: 'complete', events: 1, bytes: 8, duration: Number } } }])
+  })
+
+  t.test('opens and ends a stream that nothing was sent to', async t => {
+    const { emitter, connection, completions } = setupStream()
+    emitter.complete()
+    await nextTurn()
+    t.strictSame(connection.calls, ['open', 'end'])
+    t.strictSame(completions, ['complete'])
+  })
+
+  t.test('ends a stream that is opening once it is open', async t => {
+    const { emitter, stream, connection, read, transport } = setupStream()
+    connection.slow = true
+    emitter.send('a').catch(() => {})
+    emitter.complete()
+    await nextTurn()
+    t.strictSame(connection.calls, ['open'])
+    stream.attach(transport)
+    await nextTurn()
+    t.equal(read(), 'data:a\n\n')
+    t.strictSame(connection.calls, ['open', 'end'])
+  })
+
+  t.test('pending sends resolve', async t => {
+    const { emitter, transport } = setupStream()
+    emitter.open()
+    transport.full = true
+    const waiting = emitter.send('a')
+    emitter.complete()
+    await t.resolves(waiting)
+  })
+
+  t.test('a stream that never opened ends with the reason of its response and is not logged', async t => {
+    const { emitter, stream, connection, completions } = setupStream()
+    connection.slow = true
+    emitter.complete()
+    stream.close('error', true)
+    t.strictSame(completions, ['error'])
+    t.strictSame(connection.lines, [])
+  })
+})
+
+t.test('completing with an error', async t => {
+  t.test('before the stream opens, the error is the response', async t => {
+    const { emitter, stream, connection, completions } = setupStream()
+    const errors: unknown[] = []
+    const error = new Error('boom')
+    emitter.onError(error => {
+      errors.push(error)
+      emitter.send('last').catch(() => {})
+    })
+    emitter.completeWithError(error)
+    emitter.completeWithError(new Error('again'))
+    t.strictSame(connection.calls, ['fail'], 'a callback cannot open the stream anymore')
+    t.strictSame(errors, [error])
+    stream.close('complete', true)
+    t.strictSame(completions, ['error'])
+  })
+
+  t.test('after the stream has opened, it sends sse-error without internals', async t => {
+    const { emitter, connection, read, completions } = setupStream()
+    const errors: unknown[] = []
+    emitter.onError(error => { errors.push(['first', error]) })
+    emitter.onError(error => { errors.push(['second', error]) })
+    const error = Object.assign(new Error('password is 1234'), { code: 'UPSTREAM_GONE' })
+    emitter.send('a')
+    emitter.completeWithError(error)
+    await nextTurn()
+    t.equal(read(), 'data:a\n\nevent:sse-error\ndata:{"code":"UPSTREAM_GONE"}\n\n')
+    t.strictSame(errors, [['first', error], ['second', error]])
+    t.strictSame(connection.calls, ['open', 'end'])
+    t.strictSame(completions, ['error'])
+    t.match(connection.lines[0], { level: 'error', text: 'event stream failed', fields: { err: error } })
+  })
+
+  t.test('sse-error shows only codes in capitals', async t => {
+    for (const error of [new Error('x'), 'a string', undefined, null, { code: 'a b' }, { code: 5 }]) {
+      const { emitter, read } = setupStream()
+      emitter.open()
+      emitter.completeWithError(error)
+      await nextTurn()
+      t.equal(read(), 'event:sse-error\ndata:{"code":"INTERNAL_ERROR"}\n\n')
+    }
+  })
+
+  t.test('a callback may send its own last event and complete', async t => {
+    const { emitter, read, completions } = setupStream()
+    emitter.open()
+    emitter.onError(() => {
+      emitter.completeWithError(new Error('again'))
+      emitter.send('sorry')
+      emitter.complete()
+    })
+    emitter.completeWithError(new Error('boom'))
+    await nextTurn()
+    t.equal(read(), 'data:sorry\n\n')
+    t.strictSame(completions, ['error'])
+  })
+
+  t.test('a disconnect is not an error', async t => {
+    const { emitter, stream } = setupStream()
+    emitter.onError(() => { t.fail('onError') })
+    emitter.open()
+    stream.close('client', false)
+  })
+})
+
+t.test('callbacks', async t => {
+  t.test('a callback that throws or rejects is logged, and the others run', async t => {
+    const { emitter, connection, completions } = setupStream()
+    const ran: number[] = []
+    emitter.onCompletion(() => { throw new Error('thrown') })
+    emitter.onCompletion(async () => { throw new Error('rejected') })
+    emitter.onCompletion(() => { ran.push(1) })
+    emitter.complete()
+    await nextTurn()
+    await nextTurn()
+    t.strictSame(ran, [1])
+    t.strictSame(completions, ['complete'])
+    t.match(connection.lines.filter(({ level }) => level === 'error'), [
+      { text: 'event stream callback failed', fields: { err: { message: 'thrown' } } },
+      { fields: { err: { message: 'rejected' } } }
+    ])
+  })
+
+  t.test('a callback that is added late runs immediately', async t => {
+    const pass = stopClock(t)
+    const { emitter } = setupStream({ timeout: 100 })
+    const ran: unknown[] = []
+    emitter.open()
+    await pass(300)
+    emitter.onTimeout(() => { ran.push('timeout') })
+    emitter.onCompletion(reason => { ran.push(reason) })
+    t.strictSame(ran, ['timeout', 'timeout'])
+    emitter.onError(() => { t.fail('there was no error') })
+
+    const { emitter: failed } = setupStream()
+    failed.completeWithError(new Error('boom'))
+    failed.onError(error => { ran.push((error as Error).message) })
+    t.equal(ran[2], 'boom')
+
+    const { stream } = setupStream()
+    stream.complete()
+    await pass(10)
+    stream.callbacks.onCompletion(reason => { ran.push(reason) })
+    t.equal(ran[3], 'complete')
+  })
+})
+
+t.test('timeout', async t => {
+  t.test('counts from the opening and is not extended by sending', async t => {
+    const pass = stopClock(t)
+    const { emitter, connection, completions } = setupStream({ timeout: 1_000 })
+    await pass(5_000)
+    emitter.open()
+    for (let times = 0; times < 9; times++) {
+      await pass(100)
+      emitter.send('x')
+    }
+    t.equal(emitter.state, 'open')
+    await pass(200)
+    t.equal(emitter.state, 'closed')
+    t.strictSame(completions, ['timeout'])
+    t.strictSame(connection.calls, ['open', 'end'])
+  })
+
+  t.test('callbacks may send last events', async t => {
+    const pass = stopClock(t)
+    const { emitter, read } = setupStream({ timeout: 100 })
+    emitter.onTimeout(() => { emitter.send('bye') })
+    emitter.onTimeout(() => { emitter.send('bye bye') })
+    emitter.open()
+    await pass(200)
+    t.equal(read(), 'data:bye\n\ndata:bye bye\n\n')
+  })
+
+  t.test('a callback may complete the stream, as in Spring', async t => {
+    const pass = stopClock(t)
+    const { emitter, completions } = setupStream({ timeout: 100 })
+    emitter.onTimeout(() => { emitter.complete() })
+    emitter.open()
+    await pass(200)
+    t.strictSame(completions, ['timeout'])
+  })
+
+  t.test('waits for a callback that is busy', async t => {
+    const pass = stopClock(t)
+    const { emitter, read, completions } = setupStream({ timeout: 100 })
+    let finish = (): void => {}
+    emitter.onTimeout(async () => {
+      await new Promise<void>(resolve => { finish = resolve })
+      await emitter.send('bye')
+    })
+    emitter.open()
+    await pass(2_000)
+    t.equal(emitter.state, 'open')
+    finish()
+    await nextTurn()
+    await nextTurn()
+    t.equal(read(), 'data:bye\n\n')
+    t.strictSame(completions, ['timeout'])
+  })
+
+  t.test('stops waiting for a busy callback after 5 s', async t => {
+    const pass = stopClock(t)
+    const { emitter, completions } = setupStream({ timeout: 100 })
+    emitter.onTimeout(() => new Promise(() => {}))
+    emitter.open()
+    await pass(5_000)
+    t.equal(emitter.state, 'open')
+    await pass(300)
+    t.strictSame(completions, ['timeout'])
+  })
+})
+
+t.test('a stream ends at expiresAt', async t => {
+  const pass = stopClock(t)
+  const { emitter, completions } = setupStream({ expiresAt: Date.now() + 3_000 })
+  await pass(1_000)
+  emitter.open()
+  await pass(1_900)
+  t.equal(emitter.state, 'open')
+  await pass(200)
+  t.strictSame(completions, ['expired'])
+})
+
+t.test('heartbeats', async t => {
+  t.test('are sent only in silence', async t => {
+    const pass = stopClock(t)
+    const { emitter, read, transport } = setupStream({ heartbeat: 1_000 })
+    await pass(5_000)
+    t.equal(read(), '', 'not before the stream opens')
+    emitter.open()
+    for (let times = 0; times < 5; times++) {
+      await pass(900)
+      emitter.send('x')
+      await nextTurn()
+    }
+    t.equal(read(), 'data:x\n\n'.repeat(5), 'not between events')
+    transport.text = ''
+    await pass(3_300)
+    t.equal(read(), ':\n\n'.repeat(3))
+    emitter.complete()
+    await nextTurn()
+    transport.text = ''
+    await pass(5_000)
+    t.equal(read(), '', 'not after the end')
+  })
+
+  t.test('may be events, which do not count as sent', async t => {
+    const pass = stopClock(t)
+    const { emitter, stream, connection, read } = setupStream({ heartbeat: 1_000, heartbeatEvent: 'ping' })
+    emitter.open()
+    await pass(1_100)
+    t.strictSame(decode(read()).events, [{ event: 'ping', data: '', id: undefined }])
+    stream.close('client', false)
+    t.match(connection.lines, [{ fields: { sse: { events: 0 } } }], 'a heartbeat is not counted')
+  })
+
+  t.test('are not sent while the connection is full', async t => {
+    const pass = stopClock(t)
+    const { emitter, read, transport } = setupStream({ heartbeat: 1_000 })
+    emitter.send('a')
+    transport.fillUp()
+    await pass(10_000)
+    t.equal(read(), 'data:a\n\n')
+    transport.drain()
+    await pass(900)
+    t.equal(read(), 'data:a\n\n', 'silence starts at the drain')
+    await pass(200)
+    t.equal(read(), 'data:a\n\n:\n\n')
+  })
+})
+
+t.test('a stalled client', async t => {
+  t.test('is dropped after stallTimeout', async t => {
+    const pass = stopClock(t)
+    const { emitter, connection, completions, transport } = setupStream({ stallTimeout: 2_000 })
+    emitter.open()
+    emitter.send('x')
+    transport.fillUp()
+    await nextTurn()
+    const waiting = emitter.send('y')
+    const rejected = t.rejects(waiting, closed('slow'))
+    await pass(1_900)
+    t.equal(emitter.state, 'open')
+    await pass(200)
+    t.strictSame(connection.calls, ['open', 'cut'])
+    t.strictSame(completions, ['slow'])
+    await rejected
+  })
+
+  t.test('is not dropped if it drains in time', async t => {
+    const pass = stopClock(t)
+    const { emitter, transport } = setupStream({ stallTimeout: 2_000 })
+    transport.fillUp()
+    for (let times = 0; times < 5; times++) {
+      emitter.send('x')
+      await pass(1_900)
+      transport.drain()
+    }
+    t.equal(emitter.state, 'open')
+  })
+
+  t.test('is dropped at the end of the stream, too, and the reason stays', async t => {
+    const pass = stopClock(t)
+    const { emitter, connection, completions } = setupStream({ stallTimeout: 2_000 })
+    connection.end = () => { connection.calls.push('end') }
+    emitter.send('x')
+    emitter.complete()
+    await pass(1_900)
+    t.strictSame(connection.calls, ['open', 'end'])
+    t.strictSame(completions, [])
+    await pass(200)
+    t.strictSame(connection.calls, ['open', 'end', 'cut'])
+    t.strictSame(completions, ['complete'])
+  })
+})
+
+t.test('shutdown', async t => {
+  t.test('an open stream sends retry, ends and closes its connection', async t => {
+    const { emitter, stream, connection, read, completions } = setupStream({ retry: 100 })
+    emitter.send('a')
+    stream.shutDown(2_345)
+    stream.shutDown(5)
+    await nextTurn()
+    t.equal(read(), 'retry:100\n\ndata:a\n\nretry:2345\n\n')
+    t.strictSame(connection.calls, ['open', 'end, close connection'])
+    t.strictSame(completions, ['shutdown'])
+  })
+
+  t.test('a pending stream leaves the answer to its handler', async t => {
+    const { emitter, stream, connection, read, completions, transport } = setupStream()
+    stream.shutDown(2_345)
+    t.equal(emitter.state, 'closed')
+    await nextTurn()
+    t.strictSame(connection.calls, [])
+    await t.rejects(emitter.send('a'), closed('shutdown'))
+    stream.attach(transport)
+    await nextTurn()
+    t.equal(read(), 'retry:2345\n\n')
+    t.strictSame(completions, ['shutdown'])
+  })
+
+  t.test('a stream that does not end is cut', async t => {
+    const { emitter, stream, connection, completions } = setupStream()
+    emitter.open()
+    stream.cut('shutdown')
+    t.strictSame(connection.calls, ['open', 'cut'])
+    t.strictSame(completions, ['shutdown'])
+  })
+})
+
+t.test('a kicked stream ends after everything that was sent', async t => {
+  const { emitter, stream, connection, read, completions } = setupStream()
+  emitter.send('a')
+  stream.end('kicked')
+  await nextTurn()
+  t.equal(read(), 'data:a\n\n')
+  t.strictSame(connection.calls, ['open', 'end'])
+  t.strictSame(completions, ['kicked'])
+})
+
+t.test('an ended stream leaves no timer on the wheel', async t => {
+  const { emitter, wheel } = setupStream({ heartbeat: 1_000, timeout: 5_000 })
+  t.equal(wheel.size, 0)
+  emitter.open()
+  t.equal(wheel.size, 1)
+  emitter.complete()
+  await nextTurn()
+  t.equal(wheel.size, 0)
+})

@@ -1,0 +1,31 @@
+import t from 'tap'
+import {
+  logCallbackFailed, logClosed, logFailed, logIgnoredReturn, logLateFailure, logSourceFailed, logUnansweredFailure, logUnsentEvent
+} from '../../plugin/stream/log.ts'
+import { recordingLog, type LogEntry } from '../fixtures/stream.ts'
+
+t.test('each line has a level, the error and a message', async t => {
+  const lines: LogEntry[] = []
+  const log = recordingLog(lines)
+  const err = new Error('boom')
+  const totals = { events: 2, bytes: 30, duration: 400 }
+  logClosed(log, 'client', totals)
+  logFailed(log, err)
+  logUnsentEvent(log, err)
+  logSourceFailed(log, err)
+  logCallbackFailed(log, err)
+  logLateFailure(log, err)
+  logUnansweredFailure(log, err, 'refused')
+  t.strictSame(lines, [
+    { level: 'info', fields: { sse: { reason: 'client', ...totals } }, text: 'event stream closed' },
+    { level: 'error', fields: { err }, text: 'event stream failed' },
+    { level: 'warn', fields: { err }, text: 'event stream could not send an event' },
+    { level: 'warn', fields: { err }, text: 'event stream source failed' },
+    { level: 'error', fields: { err }, text: 'event stream callback failed' },
+    { level: 'error', fields: { err }, text: 'handler failed after its event stream had ended' },
+    { level: 'error', fields: { err, cause: 'refused' }, text: 'event stream failed, and the error response could not be sent' }
+  ])
+  lines.length = 0
+  logIgnoredReturn(log)
+  t.match(lines, [{ level: 'warn', fields: /^handler opened an event stream and returned another value/ }])
+})
