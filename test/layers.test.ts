@@ -10,7 +10,7 @@ const TEST = fileURLToPath(new URL('.', import.meta.url))
 /** The layers of the core, from the bottom up. A file imports from its own folder and from those before it. */
 const LAYERS = ['base', 'wire', 'channels', 'stream', 'runs', 'reply']
 /** Files above all folders, from the bottom up. */
-const TOP = ['hub-options.ts', 'hub.ts', 'index.ts']
+const TOP = ['hub-options.ts', 'hub.ts', 'shutdown.ts', 'index.ts']
 /** What each sub-path export may import besides its own folder. The core imports none of them. */
 const SUB_PATHS: Record<string, readonly string[]> = {
   client: ['base/option-checks.ts', 'wire'],
