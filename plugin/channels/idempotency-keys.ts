@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import type { SsePublished } from './broker.ts'
+import { stringifyPayload } from './payload-text.ts'
 
-/** Milliseconds for which a key is remembered. */
-const RETENTION = 10 * 60 * 1_000
+/** Milliseconds for which a broker remembers an idempotency key. */
+export const IDEMPOTENCY_KEY_RETENTION = 10 * 60 * 1_000
 const MAX_KEYS = 100_000
 
 interface Publication {
@@ -33,7 +34,7 @@ export class IdempotencyKeys {
     const earlier = this.#publications.get(name)
     if (earlier === undefined) {
       const id = publish()
-      this.#remember(name, { id, digest, expiresAt: performance.now() + RETENTION })
+      this.#remember(name, { id, digest, expiresAt: performance.now() + IDEMPOTENCY_KEY_RETENTION })
       return { id, repeated: false }
     }
     if (earlier.digest !== digest) throw new SSE_ERR_IDEMPOTENCY_KEY()
@@ -60,8 +61,8 @@ export class IdempotencyKeys {
   }
 }
 
-/** Returns the same text for equal payloads, whatever the order of their fields. A short payload is its own digest. */
-function digestOf ({ data, event, retry, comment, key }: SsePayload): string {
-  const text = JSON.stringify([data, event, retry, comment, key])
+/** Returns the same text for equal payloads. A short payload is its own digest. */
+function digestOf (payload: SsePayload): string {
+  const text = stringifyPayload(payload)
   return text.length <= 64 ? text : createHash('sha256').update(text).digest('base64')
 }

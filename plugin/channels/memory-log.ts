@@ -5,10 +5,10 @@ import { BrokerSubscription } from './broker-subscription.ts'
 import type { SseBrokerListener, SseHistory, SsePage } from './broker.ts'
 
 /**
- * Milliseconds for which a log without entries and listeners is kept, so that a client that reconnects to its channel can
- * be told that it missed nothing.
+ * Milliseconds for which a broker remembers a channel without history and listeners, so that a client that reconnects to it
+ * can be told that it missed nothing.
  */
-const EMPTY_RETENTION = 10 * 60 * 1_000
+export const EMPTY_CHANNEL_RETENTION = 10 * 60 * 1_000
 
 /** What a log needs from its broker. */
 export interface MemoryLogOwner {
@@ -131,7 +131,7 @@ export class MemoryLog extends WheelTimer {
   /** Sets the timer to when the oldest entry expires, or to when an empty log is removed. */
   #setTimer (now: number): void {
     let due = Infinity
-    if (this.#empty) due = now + EMPTY_RETENTION
+    if (this.#empty) due = now + EMPTY_CHANNEL_RETENTION
     else if (this.#maxAge > 0 && this.#size > 0) due = this.#times[this.#first]! + this.#maxAge
     if (due !== this.dueAt) this.#owner.wheel.set(this, due)
   }

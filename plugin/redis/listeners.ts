@@ -45,8 +45,7 @@ export class Listeners {
     channel.position = entry.id
     for (const subscription of channel.subscriptions) {
       if (this.#closed) return
-      subscription.position = entry.id
-      subscription.listener.onEntry(entry)
+      subscription.deliver(entry)
     }
   }
 
@@ -58,7 +57,7 @@ export class Listeners {
 
   /** Tells listeners that they may have missed entries, and continues after an id. */
   announceBreak (channels: SubscribedChannel[], id: string): void {
-    for (const channel of channels) channel.continueAfter(id)
+    for (const channel of channels) channel.moveTo(id)
     for (const { listener } of channels.flatMap(({ subscriptions }) => [...subscriptions])) {
       if (this.#closed) return
       listener.onBreak()

@@ -1,18 +1,21 @@
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
+import { BrokerSubscription } from '../channels/broker-subscription.ts'
 import type { SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
-import { compareIds, laterId } from '../wire/event-id.ts'
+import { parsePayload } from '../channels/payload-text.ts'
+import { SseEntry } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 import type { PubSubMessage } from './held-messages.ts'
 import type { RedisKeys } from './keys.ts'
 import { Listeners } from './listeners.ts'
 import { Markers } from './markers.ts'
-import { parseEntry, parseEntryMessage, parseMarkerMessage } from './message-format.ts'
+import { parseEntryMessage, parseMarkerMessage } from './message-format.ts'
 import { PubSubSubscriptions, type PubSubHandler } from './pubsub-subscriptions.ts'
 import type { ReconnectingClient } from './reconnecting-client.ts'
 import { Recovery } from './recovery.ts'
 import type { RedisLog } from './redis-log.ts'
-import { SubscribedChannel, type ListenerSubscription } from './subscribed-channel.ts'
+import { SubscribedChannel } from './subscribed-channel.ts'
 import { SubscriptionProbe } from './subscription-probe.ts'
 
 export interface LiveTailOptions {
@@ -66,17 +69,25 @@ export class LiveTail implements PubSubHandler {
     const listeners = this.#listeners
     const pubsubChannel = this.#options.keys.pubsubChannel(channelName)
     const channel = listeners.channels.get(pubsubChannel) ?? this.#addChannel(channelName, pubsubChannel)
-    const subscription: ListenerSubscription = { listener, position: listeners.position }
+    const subscription = new BrokerSubscription({
+      listener,
+      start: listeners.position,
+      delivered: () => listeners.position,
+      unsubscribe: subscription => { this.#unsubscribe(channel, subscription) }
+    })
     channel.subscriptions.add(subscription)
     this.#waiting++
     await channel.joined.promise.finally(() => { this.#waiting-- })
-    return {
-      get position () { return laterId(subscription.position, listeners.position) },
-      unsubscribe: () => {
-        channel.subscriptions.delete(subscription)
-        if (channel.subscriptions.size === 0 && listeners.channels.get(pubsubChannel) === channel) this.#removeChannel(pubsubChannel)
-      }
-    }
+    return subscription
+  }
+
+  #unsubscribe (channel: SubscribedChannel, subscription: BrokerSubscription): void {
+    const { subscriptions, pubsubChannel } = channel
+    subscriptions.delete(subscription)
+    // Another channel of the same name may have replaced it since.
+    if (subscriptions.size > 0 || this.#listeners.channels.get(pubsubChannel) !== channel) return
+    this.#listeners.removeChannel(pubsubChannel)
+    this.#subscriptions.leave(pubsubChannel)
   }
 
   #addChannel (name: string, pubsubChannel: string): SubscribedChannel {
@@ -84,11 +95,6 @@ export class LiveTail implements PubSubHandler {
     this.#listeners.addChannel(channel)
     this.#subscriptions.join(channel)
     return channel
-  }
-
-  #removeChannel (pubsubChannel: string): void {
-    this.#listeners.removeChannel(pubsubChannel)
-    this.#subscriptions.leave(pubsubChannel)
   }
 
   /** Subscribes a new connection to everything. Messages are held from here on. */
@@ -126,7 +132,7 @@ export class LiveTail implements PubSubHandler {
     const { commands, subscriber } = this.#options
     const marker = this.#markers.create(lastId => {
       for (const channel of channels) {
-        channel.continueAfter(lastId)
+        channel.moveTo(lastId)
         channel.joined.resolve()
       }
     })
@@ -177,7 +183,7 @@ export class LiveTail implements PubSubHandler {
         this.#replaceConnection()
         return
       }
-      this.#listeners.deliver(channel, parseEntry(id, payload))
+      this.#listeners.deliver(channel, new SseEntry(id, parsePayload(payload)))
     }
     this.#listeners.advance(id)
   }

@@ -1,12 +1,10 @@
-import { SseEntry, type SsePayload } from '../wire/entry.ts'
-
 /** An event as the `publish` script sends it to a channel's subscribers. */
 export interface EntryMessage {
   readonly epoch: string
   readonly id: string
   /** The id of the channel's previous entry, by which a lost message is noticed. */
   readonly previousId: string
-  /** See {@link parseEntry}. */
+  /** The text of `stringifyPayload`. */
   readonly payload: string
 }
 
@@ -34,14 +32,4 @@ function splitMessage (message: string): [string, string, string, string] {
   const second = message.indexOf('\n', first + 1)
   const third = message.indexOf('\n', second + 1)
   return [message.slice(0, first), message.slice(first + 1, second), message.slice(second + 1, third), message.slice(third + 1)]
-}
-
-/** The text in which Redis keeps a payload. */
-export function stringifyPayload ({ data, event, retry, comment, key }: SsePayload): string {
-  return JSON.stringify([data, event, retry, comment, key])
-}
-
-export function parseEntry (id: string, payload: string): SseEntry {
-  const [data, event, retry, comment, key] = (JSON.parse(payload) as unknown[]).map(value => value ?? undefined)
-  return new SseEntry(id, { data, event, retry, comment, key } as SsePayload)
 }

@@ -1,20 +1,18 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import type { SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
+import { IDEMPOTENCY_KEY_RETENTION } from '../channels/idempotency-keys.ts'
+import { EMPTY_CHANNEL_RETENTION } from '../channels/memory-log.ts'
+import { parsePayload } from '../channels/payload-text.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
-import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
+import { compareIds, epochOf, idBeforeAll, laterId, newEpoch } from '../wire/event-id.ts'
 import { isOutage, toBrokerError } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE } from './errors.ts'
 import { escapeName, type RedisKeys } from './keys.ts'
 import type { LuaScripts } from './lua-scripts.ts'
-import { parseEntry } from './message-format.ts'
 import { PublishOrder } from './publish-order.ts'
 import type { ReconnectingClient } from './reconnecting-client.ts'
 
-/** Milliseconds for which an idempotency key is remembered. */
-const IDEMPOTENCY_KEY_LIFETIME = 10 * 60 * 1_000
-/** Milliseconds for which a channel is remembered after its history expired, so returning clients learn they missed nothing. */
-const IDLE_CHANNEL_LIFETIME = 10 * 60 * 1_000
 /** Bytes after which a page is large enough, however many entries were requested. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
@@ -70,7 +68,7 @@ export class RedisLog {
    */
   async sync (marker: string, channels: string[]): Promise<LogState> {
     const known = this.#epoch === '' ? '0-0' : withoutEpoch(this.#lastId)
-    const args = [this.#keys.log, randomName(), this.#nodeChannel, marker, this.#epoch, this.#term, known, ...channels.map(escapeName)]
+    const args = [this.#keys.log, newEpoch(), this.#nodeChannel, marker, this.#epoch, this.#term, known, ...channels.map(escapeName)]
     const reply = await this.#client.callScript(this.#scripts.sync, ...args).catch(error => {
       if (!isOutage(error)) this.#client.disconnect(error)
       throw error
@@ -97,7 +95,7 @@ export class RedisLog {
     const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
     const keys = [log, this.#keys.history(channel), publicationKey]
     const size = new SseEntry('', payload).bytes
-    const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, IDLE_CHANNEL_LIFETIME].map(String), digest, `${IDEMPOTENCY_KEY_LIFETIME}`]
+    const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, EMPTY_CHANNEL_RETENTION].map(String), digest, `${IDEMPOTENCY_KEY_RETENTION}`]
     try {
       return await this.#order.run(() => this.#sendPublication(keys, args))
     } catch (error) {
@@ -142,7 +140,7 @@ export class RedisLog {
     const start = after === undefined || known === 0 ? idBeforeAll(epoch) : after
     const lost = `${epoch}.${newestLost}`
     return {
-      entries: entries.map(([time, payload]) => parseEntry(`${epoch}.${time}`, payload)),
+      entries: entries.map(([time, payload]) => new SseEntry(`${epoch}.${time}`, parsePayload(payload))),
       more: more === 1,
       known: known === 1,
       lost: compareIds(lost, start) > 0 ? lost : undefined,
@@ -161,10 +159,6 @@ export class RedisLog {
     }).finally(() => { this.#recovering = undefined })
     await this.#recovering
   }
-}
-
-function randomName (): string {
-  return randomBytes(8).readBigUInt64BE().toString(36)
 }
 
 function withoutEpoch (id: string): string {

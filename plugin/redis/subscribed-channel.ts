@@ -1,17 +1,11 @@
 import { Deferred } from '../base/deferred.ts'
-import type { SseBrokerListener } from '../channels/broker.ts'
-
-export interface ListenerSubscription {
-  readonly listener: SseBrokerListener
-  /** The listener has received every entry up to this id. */
-  position: string
-}
+import type { BrokerSubscription } from '../channels/broker-subscription.ts'
 
 /** A channel with at least one listener in this process. */
 export class SubscribedChannel {
   readonly name: string
   readonly pubsubChannel: string
-  readonly subscriptions = new Set<ListenerSubscription>()
+  readonly subscriptions = new Set<BrokerSubscription>()
   /** Resolves when everything that is published from then on is received. */
   readonly joined = new Deferred<void>()
   /** Every entry up to this id was received; undefined until the channel has joined. */
@@ -22,9 +16,9 @@ export class SubscribedChannel {
     this.pubsubChannel = pubsubChannel
   }
 
-  /** Continues after an id, whatever was received before. */
-  continueAfter (id: string): void {
+  /** Continues after another id, whatever was received before. */
+  moveTo (id: string): void {
     this.position = id
-    for (const subscription of this.subscriptions) subscription.position = id
+    for (const subscription of this.subscriptions) subscription.moveTo(id)
   }
 }

@@ -36,6 +36,11 @@ export function idBeforeAll (epoch: string): string {
   return `${epoch}.0-0`
 }
 
+/** Returns an epoch that no other log has. */
+export function newEpoch (): string {
+  return randomBytes(8).readBigUInt64BE().toString(36)
+}
+
 /** Gives ids that rise, whatever the system's clock does. */
 export class IdClock {
   readonly #epoch: string
@@ -43,8 +48,7 @@ export class IdClock {
   #seq = 0
   #last: string
 
-  /** @param epoch by default one that no other clock has */
-  constructor (epoch = randomBytes(8).readBigUInt64BE().toString(36)) {
+  constructor (epoch = newEpoch()) {
     this.#epoch = epoch
     this.#last = idBeforeAll(epoch)
   }

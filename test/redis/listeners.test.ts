@@ -1,4 +1,5 @@
 import t from 'tap'
+import { BrokerSubscription } from '../../plugin/channels/broker-subscription.ts'
 import { SubscribedChannel } from '../../plugin/redis/subscribed-channel.ts'
 import { Listeners } from '../../plugin/redis/listeners.ts'
 import { SseEntry } from '../../plugin/wire/entry.ts'
@@ -11,9 +12,10 @@ function setup () {
   const [a, b] = [new SubscribedChannel('a', 'live:a'), new SubscribedChannel('b', 'live:b')]
   const recorders = [new Recorder(), new Recorder(), new Recorder()] as const
   for (const channel of [a, b]) listeners.addChannel(channel)
-  for (const recorder of recorders.slice(0, 2)) a.subscriptions.add({ listener: recorder, position: '' })
-  b.subscriptions.add({ listener: recorders[2], position: '' })
-  a.continueAfter('e.1-0')
+  for (const [recorder, channel] of [[recorders[0], a], [recorders[1], a], [recorders[2], b]] as const) {
+    channel.subscriptions.add(new BrokerSubscription({ listener: recorder, start: 'e.0-0', delivered: () => 'e.0-0', unsubscribe () {} }))
+  }
+  a.moveTo('e.1-0')
   return { listeners, a, b, recorders, seen }
 }
 

@@ -19,7 +19,8 @@ suiteWith(t, 'redis-server', 'recovery of missed entries', async (t, program) =>
   /** A broker whose reads of histories wait until the test lets them continue, and one that publishes. */
   function setup (t: Test) {
     const client = new InstrumentedClient(server)
-    const broker = openBroker(t, client, { probe: NO_PROBES })
+    // Reads wait for the test, so they must not time out.
+    const broker = openBroker(t, client, { probe: NO_PROBES, timeout: 60_000 })
     const publisher = openBroker(t, server)
     const reading = new Deferred<void>()
     const mayRead = new Deferred<void>()
