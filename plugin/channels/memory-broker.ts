@@ -1,7 +1,7 @@
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL } from '../base/errors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
-import { compareIds, epochOf, IdClock, idBeforeAll, laterId } from '../wire/event-id.ts'
+import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../wire/event-id.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './broker.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { MemoryLog, type MemoryLogOwner } from './memory-log.ts'
@@ -19,13 +19,13 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
   readonly wheel = new TimerWheel()
   readonly #maxChannels: number
   /** Each broker has its own epoch, so ids from before a restart or from another process are recognized. */
-  readonly #clock = new IdClock()
+  readonly #ids = new IdGenerator()
   readonly #logs = new Map<string, MemoryLog>()
   readonly #idempotencyKeys = new IdempotencyKeys()
   /** Entries to deliver. Not empty while listeners are called, because a listener may publish. */
   readonly #undelivered: Array<{ readonly log: MemoryLog, readonly entry: SseEntry }> = []
-  #delivered = this.#clock.last
-  #forgotten = idBeforeAll(epochOf(this.#clock.last)!)
+  #delivered = this.#ids.last
+  #forgotten = idBeforeAll(epochOf(this.#ids.last)!)
   #closed = false
 
   constructor (maxChannels: number) {
@@ -49,7 +49,7 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
 
   async replay (channel: string, after: string | undefined, count: number): Promise<SsePage> {
     this.#assertOpen()
-    const clock = this.#clock.last
+    const clock = this.#ids.last
     const known = after === undefined || (epochOf(after) === epochOf(clock) && compareIds(after, clock) <= 0)
     const start = known ? after : undefined
     const log = this.#logs.get(channel)
@@ -81,7 +81,7 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
 
   #append (channel: string, payload: SsePayload, history: SseHistory): string {
     const log = this.#log(channel)
-    const entry = new SseEntry(this.#clock.next(), payload)
+    const entry = new SseEntry(this.#ids.next(), payload)
     log.add(entry, history)
     this.#undelivered.push({ log, entry })
     return entry.id

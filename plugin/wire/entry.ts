@@ -1,16 +1,16 @@
 import { encode } from './event.ts'
 
-/** What is published: an event without its id, its data turned into text. */
+/** An event to publish, without an id. Its data is already serialized. */
 export interface SsePayload {
   readonly data?: string | undefined
   readonly event?: string | undefined
   readonly retry?: number | undefined
   readonly comment?: string | undefined
-  /** What the event is the latest of, for the option `overflow: 'latest'`. It does not go to clients. */
+  /** Identifies what the event updates, for the option `overflow: 'latest'`. Clients do not receive it. */
   readonly key?: string | undefined
 }
 
-/** A published event, as a broker keeps it and hands it out. It does not change. */
+/** A published event, as brokers keep and deliver it. It never changes. */
 export class SseEntry implements SsePayload {
   readonly id: string
   readonly data: string | undefined
@@ -18,7 +18,7 @@ export class SseEntry implements SsePayload {
   readonly retry: number | undefined
   readonly comment: string | undefined
   readonly key: string | undefined
-  /** What it takes of a history, in bytes. */
+  /** The size of the event's text and id in bytes, which counts toward the limit of a history. */
   readonly bytes: number
 
   constructor (id: string, { data, event, retry, comment, key }: SsePayload) {
@@ -31,12 +31,12 @@ export class SseEntry implements SsePayload {
     this.bytes = id.length + bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
   }
 
-  /** The event on the wire. @param space whether a space follows each colon */
+  /** Encodes the event. @param space whether to write a space after each colon */
   frame (space: boolean): string {
     return `id:${space ? ' ' : ''}${this.id}\n${this.frameWithoutId(space)}`
   }
 
-  /** The event on the wire, for a client that stands at a later id. */
+  /** Encodes the event for a client whose last event id is already later. */
   frameWithoutId (space: boolean): string {
     const { data, event, retry, comment } = this
     return encode(data, { event, retry, comment }, space)

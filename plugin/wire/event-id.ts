@@ -3,22 +3,22 @@ import { randomBytes } from 'node:crypto'
 /**
  * The ids of published events: `<epoch>.<ms>-<seq>`.
  *
- * The epoch names the log that the id is from: of the memory broker, a process; of a broker with a store, what is in
- * the store. An id of another epoch says nothing about this log. Within an epoch, ids rise over all channels, so that
- * one id tells how far a client has got in any number of them. Milliseconds since 1970 tell an event's age; the number
- * after them tells apart what came in one.
+ * The epoch identifies the log: the memory broker has a new one in every process, other brokers keep it in their store. An
+ * id of another epoch has no meaning in this log. Within an epoch, ids rise over all channels, so that one id is a position
+ * in any number of them. `ms` is the time of the event in milliseconds since 1970, and `seq` distinguishes the events of one
+ * millisecond.
  *
- * Ids are made of what `Last-Event-ID` carries to another origin without a preflight (Fetch standard, "CORS-unsafe
- * request-header byte"): no colon, no more than 128 bytes.
+ * An id must be valid in a `Last-Event-ID` header of a cross-origin request without a preflight: at most 128 bytes, and no
+ * colon (Fetch standard, "CORS-unsafe request-header byte").
  */
 const ID = /^([a-z0-9]{1,32})\.(\d{1,15})-(\d{1,15})$/
 
-/** The epoch of an id; undefined of a text that is no id. */
+/** The epoch of an id; undefined for any other text. */
 export function epochOf (id: string): string | undefined {
   return ID.exec(id)?.[1]
 }
 
-/** Below 0 where `a` came before `b`, 0 where they are the same, above 0 where it came after. Both are ids of one epoch. */
+/** Compares two ids of the same epoch, for `Array.prototype.sort`. */
 export function compareIds (a: string, b: string): number {
   if (a === b) return 0
   const [, , aMs, aSeq] = ID.exec(a)!
@@ -26,23 +26,23 @@ export function compareIds (a: string, b: string): number {
   return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq)
 }
 
-/** The later of two ids of one epoch. */
+/** The later one of two ids of the same epoch. */
 export function laterId (a: string, b: string): string {
   return compareIds(a, b) < 0 ? b : a
 }
 
-/** What is before every id of an epoch. */
+/** The position before all events of an epoch. No event has this id. */
 export function idBeforeAll (epoch: string): string {
   return `${epoch}.0-0`
 }
 
-/** Returns an epoch that no other log has. */
+/** Creates a random epoch. */
 export function newEpoch (): string {
   return randomBytes(8).readBigUInt64BE().toString(36)
 }
 
-/** Gives ids that rise, whatever the system's clock does. */
-export class IdClock {
+/** Generates ids that rise even if the system clock is set back. */
+export class IdGenerator {
   readonly #epoch: string
   #ms = 0
   #seq = 0
@@ -53,7 +53,7 @@ export class IdClock {
     this.#last = idBeforeAll(epoch)
   }
 
-  /** The last id it gave. */
+  /** The id that was generated last, or the position before all events. */
   get last (): string {
     return this.#last
   }

@@ -1,7 +1,7 @@
-/** Text that many clients receive. The bytes that each kind of transport writes are made once. */
+/** Text that many clients receive. It is encoded once for each kind of transport. */
 export class SharedText {
   readonly text: string
-  /** Its length in bytes. */
+  /** The length of the text in bytes. */
   readonly bytes: number
   #buffer: Buffer | undefined
   #chunk: Buffer | undefined
@@ -18,8 +18,8 @@ export class SharedText {
   }
 
   /**
-   * Returns the text as an HTTP/1.1 chunk. The first caller, which may be the only one, receives ASCII as a string, which
-   * Node.js writes without a copy; all others share one Buffer.
+   * Returns the text as an HTTP/1.1 chunk. The first caller, which may be the only one, receives ASCII text as a string,
+   * which Node.js writes without a copy. All other callers share one Buffer.
    */
   takeChunk (): string | Buffer {
     if (!this.#chunkTaken && this.bytes === this.text.length) {
@@ -31,7 +31,7 @@ export class SharedText {
   }
 }
 
-/** Frames text as an HTTP/1.1 chunk (RFC 9112, section 7.1). @param bytes the length of the text in bytes */
+/** Encodes text as an HTTP/1.1 chunk (RFC 9112, section 7.1). @param bytes the length of the text in bytes */
 export function chunk (text: string, bytes: number): string {
   return `${bytes.toString(16)}\r\n${text}\r\n`
 }

@@ -5,7 +5,7 @@ import {
 
 const resolveOptions = optionsResolver(message => { throw new RangeError(message) })
 
-/** Checks a value of the option `x`. */
+/** Checks the value of the option `x`. */
 function check (x: unknown, rule: Check): unknown {
   return resolveOptions<{ x: unknown }>('a test', { x }, { x: undefined }, { x: rule }).x
 }
@@ -14,7 +14,7 @@ function throws (t: Test, x: unknown, rule: Check, message: string): void {
   t.throws(() => check(x, rule), new RangeError(message))
 }
 
-t.test('an integer has a lowest value, a unit and a meaning of 0', async t => {
+t.test('an integer has a range, a unit and a meaning of 0', async t => {
   t.equal(check(0, integer(0)), 0)
   throws(t, -1, integer(0, 'milliseconds', 'disables it'), 'Option `x` must be a non-negative integer of milliseconds (0 disables it); received -1')
   throws(t, 0, integer(1), 'Option `x` must be a positive integer; received 0')
@@ -24,7 +24,7 @@ t.test('an integer has a lowest value, a unit and a meaning of 0', async t => {
   for (const value of [1.5, NaN, Infinity, 2 ** 60, '1', null, {}]) t.throws(() => check(value, integer(0)), { message: /must be a non-negative integer; received/ })
 })
 
-t.test('the other checks accept what they name', async t => {
+t.test('each check accepts the values that its message names', async t => {
   const { signal } = new AbortController()
   const rows: Array<[Check, unknown, unknown, string]> = [
     [oneOf('a', 'b'), 'b', 'c', '\'a\' or \'b\''],
@@ -41,7 +41,7 @@ t.test('the other checks accept what they name', async t => {
   }
 })
 
-t.test('messages describe values and print no objects', async t => {
+t.test('messages contain values, but not the contents of objects', async t => {
   const rows = [
     ['a "b"', '"a \\"b\\""'], ['x'.repeat(81), `"${'x'.repeat(80)}…"`], [5n, '5'], [undefined, 'undefined'], [null, 'null'], [Symbol('s'), 'Symbol(s)'],
     [check, 'a function'], [{ password: 'secret' }, 'an object'], [['secret'], 'an array']
@@ -55,7 +55,7 @@ const DEFAULTS: Settings = { a: 1, b: { c: false } }
 const CHECKS: Checks<Settings> = { a: integer(0), b: (value, option) => option.resolve(value, DEFAULTS.b, { c: boolean }) }
 const resolve = (options: unknown): Settings => resolveOptions('a test', options, DEFAULTS, CHECKS)
 
-t.test('options are resolved over the defaults', async t => {
+t.test('options override the defaults', async t => {
   t.equal(resolve(undefined), DEFAULTS)
   t.strictSame(resolve({}), DEFAULTS)
   t.strictSame(resolve({ a: undefined, b: { c: true } }), { a: 1, b: { c: true } })
@@ -65,7 +65,7 @@ t.test('options are resolved over the defaults', async t => {
   t.strictSame(resolve(Object.create({ a: 3 })), { ...DEFAULTS, a: 3 }, 'inherited options count')
 })
 
-t.test('an unknown option throws, whether it is own, inherited, or a name that every object has', async t => {
+t.test('an unknown option throws, even if it is inherited or named like a property of Object.prototype', async t => {
   for (const options of [{ z: 1 }, { z: undefined }, Object.create({ z: 1 })]) {
     t.throws(() => resolve(options), new RangeError('Unknown option `z`; expected one of a, b'))
   }
@@ -80,4 +80,13 @@ t.test('options that are not an object throw', async t => {
   }
   for (const b of [null, 5, []]) t.throws(() => resolve({ b }), new RangeError(`Option \`b\` must be an object of options; received ${describe(b)}`))
   t.throws(() => resolve({ b: { c: 1 } }), new RangeError('Option `b.c` must be true or false; received 1'))
+})
+
+t.test('the message about an entry of an option contains its key', async t => {
+  const headers: Check = (value, option) => {
+    for (const [name, header] of Object.entries(value as object)) string(header, option.entry(name))
+    return value
+  }
+  t.strictSame(check({ a: 'b' }, headers), { a: 'b' })
+  throws(t, { a: 'b', c: 5 }, headers, 'Option `x.c` must be a string; received 5')
 })
