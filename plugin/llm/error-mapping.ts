@@ -1,5 +1,5 @@
-import { header, retryAfterOf, type Headers } from './headers.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
+import { headerValue, retryAfter, type ResponseHeaders } from './response-headers.ts'
 
 /** The HTTP status equivalent to an error type or code. Errors inside a stream carry no status of their own. */
 const STATUS_BY_CODE = new Map<string | number, number>([
@@ -26,14 +26,14 @@ const PROMPT_TOO_LONG = /context_length_exceeded|exceed_context_size|request_too
  * @param body the beginning of the response body
  * @param limitsSpending whether a 429 without Retry-After means that a spending limit was reached
  */
-export function errorFromResponse (status: number, headers: Headers, body: string, limitsSpending: boolean): ModelError {
-  const retryAfter = retryAfterOf(headers)
+export function errorFromResponse (status: number, headers: ResponseHeaders, body: string, limitsSpending: boolean): ModelError {
+  const delay = retryAfter(headers)
   let code = errorCode(status, errorText(parseError(body)))
-  if (status === 429 && limitsSpending && retryAfter === undefined) code = 'upstream_quota'
-  const shouldRetry = header(headers, 'x-should-retry')
+  if (status === 429 && limitsSpending && delay === undefined) code = 'upstream_quota'
+  const shouldRetry = headerValue(headers, 'x-should-retry')
   return new ModelError(code, {
     upstreamStatus: status,
-    retryAfter,
+    retryAfter: delay,
     retryable: shouldRetry === 'false' ? false : shouldRetry === 'true' && code !== 'upstream_quota' ? true : undefined
   })
 }

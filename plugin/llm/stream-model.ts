@@ -5,7 +5,7 @@ import type { ModelDelta } from './model-delta.ts'
 import type { ModelError } from './model-error.ts'
 import { resolveModelOptions, type ModelOptions, type ModelSettings } from './options.ts'
 import type { Protocol } from './protocols/protocol.ts'
-import { delayOf } from './retry.ts'
+import { retryDelay } from './retry-delay.ts'
 import { UpstreamRequest } from './upstream-request.ts'
 
 /** Validates immediately, and sends the request when the first delta is requested. @throws SSE_ERR_OPTION */
@@ -16,12 +16,12 @@ export function streamModel (protocol: Protocol, body: object, options: ModelOpt
 }
 
 async function sendWithRetries (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream): Promise<void> {
-  for (let retries = 0; ; retries++) {
+  for (let attempt = 0; ; attempt++) {
     try {
       await new UpstreamRequest(protocol, request, settings, stream).settled
       return stream.end()
     } catch (error) {
-      const delay = stream.hasPushed ? undefined : delayOf(error as ModelError, retries, settings)
+      const delay = stream.hasPushed ? undefined : retryDelay(error as ModelError, attempt, settings)
       if (delay === undefined) return stream.fail(error)
       await sleep(delay, undefined, { signal: stream.cancelled }).catch(() => {})
       if (stream.cancelled.aborted) return

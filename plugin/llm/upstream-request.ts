@@ -3,7 +3,6 @@ import { Deferred } from '../base/deferred.ts'
 import type { ModelRequest } from './build-request.ts'
 import type { DeltaStream } from './delta-stream.ts'
 import { errorFromConnect, errorFromDisconnect, errorFromResponse } from './error-mapping.ts'
-import type { Headers } from './headers.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
 import type { ModelSettings } from './options.ts'
 import { DeltaWriter } from './protocols/delta-writer.ts'
@@ -12,6 +11,7 @@ import { RequestTimeouts } from './request-timeouts.ts'
 import type { BodyReader } from './response-body/body-reader.ts'
 import { selectReader } from './response-body/select-reader.ts'
 import { textReader } from './response-body/text-reader.ts'
+import type { ResponseHeaders } from './response-headers.ts'
 
 /** Bytes received without demand before the response is paused. */
 const MAX_BUFFERED_BYTES = 64 * 1024
@@ -73,7 +73,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     this.#timeouts.awaitResponse()
   }
 
-  onResponseStart (_controller: unknown, status: number, headers: Headers): void {
+  onResponseStart (_controller: unknown, status: number, headers: ResponseHeaders): void {
     // Informational responses precede the actual one.
     if (status < 200) return
     this.#phase = 'responding'
@@ -107,7 +107,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     this.#timeouts.clear()
   }
 
-  #readErrorResponse (status: number, headers: Headers): void {
+  #readErrorResponse (status: number, headers: ResponseHeaders): void {
     const toError = (body: string): ModelError => errorFromResponse(status, headers, body, this.#protocol.limitsSpending === true)
     this.#responseError = toError('')
     this.#reader = textReader(MAX_ERROR_BODY_BYTES, body => { this.#responseError = toError(body) })

@@ -1,7 +1,7 @@
 import { errorFromAnswer, parseError } from '../error-mapping.ts'
-import { header, type Headers } from '../headers.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
+import { headerValue, type ResponseHeaders } from '../response-headers.ts'
 import type { BodyReader } from './body-reader.ts'
 import { eventStreamReader } from './event-stream-reader.ts'
 import { ndjsonReader } from './ndjson-reader.ts'
@@ -12,9 +12,9 @@ import { textReader } from './text-reader.ts'
  *
  * @returns undefined if the response is not an answer in this protocol
  */
-export function selectReader (headers: Headers, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
-  if ((header(headers, 'content-encoding') ?? 'identity') !== 'identity') return undefined
-  const type = header(headers, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase()
+export function selectReader (headers: ResponseHeaders, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
+  if ((headerValue(headers, 'content-encoding') ?? 'identity') !== 'identity') return undefined
+  const type = headerValue(headers, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase()
   // Some servers ignore `stream: true`.
   if (type === 'application/json') return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
   if (type !== protocol.contentType) return undefined
