@@ -146,7 +146,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
   }
 
   deliver (text: SharedText, events: number, now: number): boolean {
-    if (!this.#outbox.share(text, now)) return false
+    if (!this.#outbox.sendShared(text, now)) return false
     this.#events += events
     return true
   }

@@ -1,126 +1,127 @@
 import { Deferred } from '../base/deferred.ts'
+import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { Transport } from './transport.ts'
-import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 
-/** Characters after which what was put in during one callback leaves without waiting for its end. */
+/** Characters after which text of one callback is written without waiting for the end of the callback. */
 const BATCH = 16 * 1024
-/** Parts of the limit: what may wait below while there is room, and what may wait here. An event of the rest fits surely. */
-const FULL = 1 / 2
-const FULL_HERE = 1 / 4
+/** The part of the limit that the transport may queue before it counts as full. */
+const TRANSPORT_SHARE = 1 / 2
+/** The part of the limit that a batch may have, so that a batch and an event of the remaining quarter always fit. */
+const BATCH_SHARE = 1 / 4
 
-/** Who an outbox works for. */
+/** What an outbox tells its stream. */
 export interface OutboxOwner {
-  /** The client has begun to hold the connection up, or has ceased to: `fullSince` has changed. */
+  /** The connection has become full, or is no longer full: `fullSince` has changed. */
   pressureChanged (): void
-  /** After `finish`: the transport has all there was. */
+  /** Everything has been handed to the transport, after `finish`. */
   finished (): void
 }
 
 /**
- * What is on its way to one client. Text that is put in during one callback of the event loop leaves as one piece. While
- * the connection is full, it stays here, as text rather than as many small writes.
+ * Text on its way to one client. Text that is added during one callback of the event loop is written in one piece. While
+ * the connection is full, text waits here, because one string costs less than many small writes.
  */
 export class Outbox implements TickTask, TurnTask {
   readonly #owner: OutboxOwner
   readonly #limit: number
   readonly #batch: number
   #transport: Transport | undefined
-  /** Shorter than a batch, except before there is a transport. */
+  /** What waits to be written. Shorter than a batch once there is a transport. */
   #text = ''
-  /** Bytes in `#text` while there is no transport. */
-  #held = 0
-  /** Whether `endTick` is coming. */
+  /** The length of `#text` in bytes while there is no transport. */
+  #pendingBytes = 0
+  /** Whether `endTick` is scheduled. */
   #dirty = false
-  /** Whether a batch has left in this turn, and `endTurn` is coming: a sender has to let the event loop go round. */
-  #crowded = false
+  /** Whether a batch was written in this turn, so that `endTurn` is scheduled: senders wait until the event loop has turned. */
+  #yielding = false
   #finishing = false
-  /** What senders wait for while there is no room. One for all, so that a thousand sends cost no more than one. */
+  /** What senders await while there is no room. One promise for all, however many sends wait. */
   #room: Deferred<void> | undefined
 
   /** Bytes handed to the transport. */
   bytes = 0
-  /** When the last of them were, by `performance.now()`. */
+  /** When text was last handed to the transport, as `performance.now()`. */
   lastWrite = 0
   /** Since when the connection has been full; Infinity while it is not. */
   fullSince = Infinity
 
-  /** @param limit bytes that may wait for the client */
+  /** @param limit the maximum number of bytes that wait for the client */
   constructor (owner: OutboxOwner, limit: number) {
     this.#owner = owner
     this.#limit = limit
-    this.#batch = Math.min(BATCH, limit * FULL_HERE)
+    this.#batch = Math.min(BATCH, limit * BATCH_SHARE)
   }
 
-  /** Bytes that wait for the client, here and below. */
+  /** Bytes that wait for the client, here and in the transport. */
   get queued (): number {
     return Buffer.byteLength(this.#text) + (this.#transport?.queued ?? 0)
   }
 
-  /** Begins to send. @param preamble goes before everything that was put in so far */
+  /** Starts to write. @param preamble is written before everything that was added so far */
   attach (transport: Transport, preamble: string): void {
     this.#transport = transport
-    transport.begin(this.#limit * FULL, () => this.#drained())
+    transport.begin(this.#limit * TRANSPORT_SHARE, () => this.#drained())
     this.#text = preamble + this.#text
     this.lastWrite = performance.now()
-    // The headers wait for what the handler sends right away.
-    this.#atEndOfTick()
+    // The headers leave together with what the handler sends first.
+    this.#scheduleEndOfTick()
   }
 
   /**
-   * Takes text that has to leave in one piece.
+   * Adds text that must be written in one piece.
    *
-   * @returns false if it does not fit, because more than the limit would wait. While there is room, everything does:
-   *   what is large then may exceed the limit, so that who waits for room is never refused.
+   * @returns false if the text was not added because more bytes than the limit would wait. While there is room, text of any
+   *   size is added, so that a sender that awaits room is never refused.
    */
   put (text: string): boolean {
     if (!this.#fits(text)) return false
     this.#text += text
-    this.#atEndOfTick()
+    this.#scheduleEndOfTick()
     if (this.#transport !== undefined && this.#text.length >= this.#batch) {
-      this.#crowd()
+      this.#yieldTurn()
       this.#send(this.#transport)
     }
     return true
   }
 
   /**
-   * Sends now what goes to many clients, after everything that was put in.
+   * Writes text of many clients immediately, after everything that was added.
    *
-   * @param now by `performance.now()`
-   * @returns false if nothing was taken, because there is no room
+   * @param now as `performance.now()`
+   * @returns false if nothing was written because there is no room
    */
-  share (text: SharedText, now: number): boolean {
+  sendShared (text: SharedText, now: number): boolean {
     const transport = this.#transport
     if (transport === undefined || transport.full) return false
-    if (this.#text !== '') this.#write(transport, this.#take())
+    if (this.#text !== '') this.#write(transport, this.#takeText())
     this.#write(transport, text)
-    this.#sent(transport, now)
+    this.#flush(transport, now)
     return true
   }
 
-  /** Sends a heartbeat now, unless there is something else to send, which serves as well. */
+  /** Writes a heartbeat immediately, or what was added, which has the same effect. */
   keepAlive (heartbeat: string | SharedText): void {
     const transport = this.#transport
     if (transport === undefined) return
-    this.#write(transport, this.#text === '' ? heartbeat : this.#take())
-    this.#sent(transport, performance.now())
+    this.#write(transport, this.#text === '' ? heartbeat : this.#takeText())
+    this.#flush(transport, performance.now())
   }
 
-  /** Settles when there is room for more; undefined where there is. Rejects when the outbox is closed before. */
+  /** Settles when there is room for more; undefined while there is. Rejects if the outbox is closed first. */
   get room (): Promise<void> | undefined {
     if (this.#transport !== undefined && this.#hasRoom(this.#transport)) return undefined
     this.#room ??= new Deferred()
     return this.#room.promise
   }
 
-  /** Lets what is in here leave, however full the connection, and nothing after it. */
+  /** Hands everything to the transport, even if it is full, and accepts nothing after it. */
   finish (): void {
     this.#finishing = true
-    this.#atEndOfTick()
+    this.#scheduleEndOfTick()
   }
 
-  /** Drops what is left. @param reason gives the error for who waits for room; undefined where all has left */
+  /** Discards what is left. @param reason returns the error for senders that wait; undefined if everything was delivered */
   close (reason: (() => Error) | undefined): void {
     this.#transport = undefined
     this.#text = ''
@@ -135,17 +136,17 @@ export class Outbox implements TickTask, TurnTask {
     if (transport === undefined) return
     if (this.#finishing || !transport.full) this.#send(transport)
     if (this.#finishing) this.#owner.finished()
-    else this.#makeRoom(transport)
+    else this.#settleRoom(transport)
   }
 
   endTurn (): void {
-    this.#crowded = false
-    if (this.#transport !== undefined) this.#makeRoom(this.#transport)
+    this.#yielding = false
+    if (this.#transport !== undefined) this.#settleRoom(this.#transport)
   }
 
-  #crowd (): void {
-    if (this.#crowded) return
-    this.#crowded = true
+  #yieldTurn (): void {
+    if (this.#yielding) return
+    this.#yielding = true
     atEndOfTurn(this)
   }
 
@@ -155,16 +156,16 @@ export class Outbox implements TickTask, TurnTask {
     this.fullSince = Infinity
     this.lastWrite = performance.now()
     this.#send(transport)
-    this.#makeRoom(transport)
+    this.#settleRoom(transport)
     this.#owner.pressureChanged()
   }
 
   #send (transport: Transport): void {
-    if (this.#text !== '') this.#write(transport, this.#take())
-    this.#sent(transport, performance.now())
+    if (this.#text !== '') this.#write(transport, this.#takeText())
+    this.#flush(transport, performance.now())
   }
 
-  #take (): string {
+  #takeText (): string {
     const text = this.#text
     this.#text = ''
     return text
@@ -174,8 +175,8 @@ export class Outbox implements TickTask, TurnTask {
     this.bytes += transport.write(text)
   }
 
-  /** Nothing more comes for now. */
-  #sent (transport: Transport, now: number): void {
+  /** Flushes the transport after the last write for now. */
+  #flush (transport: Transport, now: number): void {
     transport.flush()
     this.lastWrite = now
     if (transport.full && this.fullSince === Infinity) {
@@ -184,25 +185,25 @@ export class Outbox implements TickTask, TurnTask {
     }
   }
 
-  #makeRoom (transport: Transport): void {
+  #settleRoom (transport: Transport): void {
     if (!this.#hasRoom(transport)) return
     this.#room?.resolve()
     this.#room = undefined
   }
 
   #hasRoom (transport: Transport): boolean {
-    return !this.#crowded && !transport.full
+    return !this.#yielding && !transport.full
   }
 
   #fits (text: string): boolean {
     if (this.#transport === undefined) {
-      this.#held += Buffer.byteLength(text)
-      return this.#text === '' || this.#held <= this.#limit
+      this.#pendingBytes += Buffer.byteLength(text)
+      return this.#text === '' || this.#pendingBytes <= this.#limit
     }
     return this.#hasRoom(this.#transport) || this.queued + Buffer.byteLength(text) <= this.#limit
   }
 
-  #atEndOfTick (): void {
+  #scheduleEndOfTick (): void {
     if (this.#dirty) return
     this.#dirty = true
     atEndOfTick(this)

@@ -4,84 +4,100 @@ import { SSE_ERR_SOURCE } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
 import { SseEvent, type SseFields } from '../wire/event.ts'
 
-/** Sends one item; gives a promise where the next has to wait for room, and undefined where it has not. */
+/** Sends one item. Returns a promise if the next item must wait for room. */
 type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
 
 /**
- * Feeds the items of a source to `send`, one after the other.
+ * Sends the items of a source one after the other.
  *
- * @param source what `emitter.sendAll` takes
- * @param signal its abortion ends the source (the iterator's `return()` is called) and rejects the promise at once with
- *   the signal's reason, whatever the source is doing
- * @param report takes what goes wrong when the source is ended before its time
- * @returns what a generator has returned, once everything is sent
+ * @param source what `emitter.sendAll` accepts
+ * @param signal when it aborts, the source is ended (its iterator's `return()` is called) and the promise rejects
+ *   immediately with the signal's reason
+ * @param report receives errors that the source throws while it is being ended
+ * @returns what a generator returned, once everything is sent
  */
 export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void): Promise<unknown> {
-  let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
-  let sequence: unknown
-
-  const release = async (): Promise<void> => {
-    try {
-      await iterator?.return?.()
-      // A Node stream's iterator that never began leaves the stream open.
-      if (sequence instanceof Readable) sequence.destroy()
-    } catch (error) {
-      report(error)
-    }
-  }
-
-  const feed = async (): Promise<unknown> => {
-    // A source that was handed over is ended even where it never began; one that would have to be made is not made.
-    if (typeof source !== 'function' || !signal.aborted) {
-      sequence = typeof source === 'function' ? await source(signal) : source
-      iterator = iteratorOf(sequence)
-    }
-    if (signal.aborted) {
-      await release()
-      throw signal.reason
-    }
-    const decoder = new TextDecoder()
-    const sendNext = (item: unknown): Promise<void> | undefined => {
-      if (item instanceof SseEvent) return send(item.data, item.fields)
-      if (!(item instanceof Uint8Array)) return send(item)
-      // A chunk may hold no more than the first bytes of a character.
-      const text = decoder.decode(item, { stream: true })
-      return text === '' ? undefined : send(text)
-    }
-    let result: unknown
-    for (;;) {
-      const next = iterator!.next()
-      const { done, value } = isThenable(next) ? await next : next
-      if (signal.aborted) return
-      if (done === true) {
-        result = value
-        break
-      }
-      try {
-        const room = sendNext(value)
-        if (room !== undefined) await room
-      } catch (error) {
-        release()
-        throw error
-      }
-    }
-    const rest = decoder.decode()
-    if (rest !== '') await send(rest)
-    return result
-  }
-
+  const reader = new SourceReader(send, signal, report)
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       reject(signal.reason)
-      release()
+      reader.endSource()
     }
     signal.addEventListener('abort', stop, { once: true })
-    feed().then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    reader.read(source).then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
 
+class SourceReader {
+  readonly #send: SendItem
+  readonly #signal: AbortSignal
+  readonly #report: (error: unknown) => void
+  /** Decodes byte chunks, which may end in the middle of a character. */
+  readonly #decoder = new TextDecoder()
+  #sequence: unknown
+  #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
+
+  constructor (send: SendItem, signal: AbortSignal, report: (error: unknown) => void) {
+    this.#send = send
+    this.#signal = signal
+    this.#report = report
+  }
+
+  async read (source: unknown): Promise<unknown> {
+    const signal = this.#signal
+    const iterator = await this.#open(source)
+    for (;;) {
+      const next = iterator.next()
+      const { done, value } = isThenable(next) ? await next : next
+      if (signal.aborted) return
+      if (done === true) {
+        const rest = this.#decoder.decode()
+        if (rest !== '') await this.#send(rest)
+        return value
+      }
+      try {
+        const room = this.#sendItem(value)
+        if (room !== undefined) await room
+      } catch (error) {
+        this.endSource()
+        throw error
+      }
+    }
+  }
+
+  /** @throws SSE_ERR_SOURCE, what the source throws, or the signal's reason if it aborts meanwhile */
+  async #open (source: unknown): Promise<Iterator<unknown> | AsyncIterator<unknown>> {
+    const signal = this.#signal
+    // After an abort, a source that was passed in is ended although it never began, and a function is not called.
+    if (typeof source === 'function' && signal.aborted) throw signal.reason
+    this.#sequence = typeof source === 'function' ? await source(signal) : source
+    this.#iterator = iteratorOf(this.#sequence)
+    if (!signal.aborted) return this.#iterator
+    await this.endSource()
+    throw signal.reason
+  }
+
+  #sendItem (item: unknown): Promise<void> | undefined {
+    if (item instanceof SseEvent) return this.#send(item.data, item.fields)
+    if (!(item instanceof Uint8Array)) return this.#send(item)
+    const text = this.#decoder.decode(item, { stream: true })
+    return text === '' ? undefined : this.#send(text)
+  }
+
+  /** Ends the source before its last item. Never rejects. */
+  async endSource (): Promise<void> {
+    try {
+      await this.#iterator?.return?.()
+      // The iterator of a Node.js stream leaves the stream open if it never began.
+      if (this.#sequence instanceof Readable) this.#sequence.destroy()
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+}
+
 function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown> {
-  // A string and bytes are iterable, but nobody means to send each character as an event of its own.
+  // Strings and bytes are iterable, but sending each character as an event of its own is never meant.
   if (typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)) {
     if (Symbol.asyncIterator in source) return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
     if (Symbol.iterator in source) return (source as Iterable<unknown>)[Symbol.iterator]()

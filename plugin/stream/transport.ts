@@ -1,39 +1,39 @@
 import type { Socket } from 'node:net'
 import { chunk, type SharedText } from '../wire/shared-text.ts'
 
-/** How the text of a stream reaches its client, once the headers are on their way. */
+/** Writes the text of one stream to its client, once the headers are sent. */
 export interface Transport {
   /**
-   * Before the first write.
+   * Must be called before the first write.
    *
-   * @param mark bytes from which on it is full, if it would not be with fewer
-   * @param onDrain called when it was full and is not any more
+   * @param highWaterMark queued bytes from which the transport counts as full, if it is not full with fewer
+   * @param onDrain called when the transport was full and no longer is
    */
-  begin (mark: number, onDrain: () => void): void
-  /** Sends text, after everything that was sent before. @returns its length in bytes */
+  begin (highWaterMark: number, onDrain: () => void): void
+  /** Writes text after everything that was written before. @returns its length in bytes */
   write (text: string | SharedText): number
-  /** Nothing more comes for now: lets go of what was held back for company. */
+  /** Sends what was held back to be combined with later writes. */
   flush (): void
-  /** Whether more waits than should. */
+  /** Whether the sender should wait for a drain. */
   readonly full: boolean
-  /** Bytes that wait, because the kernel (or whatever lies between) has not taken them. */
+  /** Bytes that the operating system, or a stream in between, has not accepted yet. */
   readonly queued: number
 }
 
 /**
- * Straight to the socket of an HTTP/1.1 response with chunked framing. Each write is one chunk made in one piece;
- * `response.write` would hand the socket four pieces for it and cost three times as much.
+ * Writes to the socket of an HTTP/1.1 response with chunked framing. Each write is one chunk in one piece;
+ * `response.write()` would pass the socket four pieces and take three times as long.
  *
- * Only for a response that owns its socket and has flushed its headers: then nothing else writes there.
+ * Only for a response that owns its socket and has flushed its headers, so that nothing else writes to it.
  */
 export class SocketTransport implements Transport {
   readonly #socket: Socket
-  #mark!: number
+  #highWaterMark!: number
   #onDrain!: () => void
-  /** For a mark below the socket's own, of which it does not tell. */
+  /** Called after each write if the mark is below the socket's own, for which the socket emits no `drain`. */
   #onWritten: (() => void) | undefined
   #awaitingDrain = false
-  /** Until the first flush, so that headers and first event leave in one piece. */
+  /** Until the first flush, so that the headers and the first events are sent in one piece. */
   #corked: boolean
 
   /** @param corked whether the socket was corked before the headers */
@@ -42,23 +42,23 @@ export class SocketTransport implements Transport {
     this.#corked = corked
   }
 
-  begin (mark: number, onDrain: () => void): void {
-    this.#mark = mark
+  begin (highWaterMark: number, onDrain: () => void): void {
+    this.#highWaterMark = highWaterMark
     this.#onDrain = onDrain
-    if (mark < this.#socket.writableHighWaterMark) this.#onWritten = () => this.#look()
+    if (highWaterMark < this.#socket.writableHighWaterMark) this.#onWritten = () => this.#checkDrain()
   }
 
   write (text: string | SharedText): number {
     const bytes = typeof text === 'string' ? Buffer.byteLength(text) : text.bytes
-    // The client's half of the connection may have ended before the response hears of it.
+    // The socket may have ended before the response emits `close`.
     if (!this.#socket.writable) return bytes
     if (typeof text !== 'string') this.#socket.write(text.takeChunk(), 'latin1', this.#onWritten)
-    // ASCII, which goes to the system without a Buffer in between; of other text, Node would not count the bytes.
+    // Node.js passes ASCII to the operating system without a Buffer. For other text, it would not count the bytes.
     else if (bytes === text.length) this.#socket.write(chunk(text, bytes), 'latin1', this.#onWritten)
     else this.#socket.write(Buffer.from(chunk(text, bytes)), this.#onWritten)
     if (this.full && !this.#awaitingDrain) {
       this.#awaitingDrain = true
-      if (this.#socket.writableNeedDrain) this.#socket.once('drain', () => this.#look())
+      if (this.#socket.writableNeedDrain) this.#socket.once('drain', () => this.#checkDrain())
     }
     return bytes
   }
@@ -70,30 +70,30 @@ export class SocketTransport implements Transport {
   }
 
   get full (): boolean {
-    return this.#socket.writableNeedDrain || this.#socket.writableLength >= this.#mark
+    return this.#socket.writableNeedDrain || this.#socket.writableLength >= this.#highWaterMark
   }
 
   get queued (): number {
     return this.#socket.writableLength
   }
 
-  #look (): void {
+  #checkDrain (): void {
     if (!this.#awaitingDrain || this.full) return
     this.#awaitingDrain = false
     this.#onDrain()
   }
 }
 
-/** What a stream can be written to: a response of HTTP/2 or HTTP/1.0, an injected one, a compressor. */
+/** What a stream may be written to: a response over HTTP/2 or HTTP/1.0, an injected response, a compressor. */
 export interface Destination extends NodeJS.WritableStream {
-  /** Compressors have it: sends what they hold back for better compression. */
+  /** Sends what a compressor holds back for better compression. */
   flush? (): void
 }
 
-/** By `destination.write`, wherever the socket is not ours alone. */
+/** Writes with `destination.write()`, where the response does not own its socket. */
 export class StreamTransport implements Transport {
   readonly #destination: Destination
-  #mark!: number
+  #highWaterMark!: number
   #onDrain!: () => void
   #needDrain = false
   #queued = 0
@@ -103,24 +103,24 @@ export class StreamTransport implements Transport {
     this.#destination = destination
   }
 
-  begin (mark: number, onDrain: () => void): void {
-    this.#mark = mark
+  begin (highWaterMark: number, onDrain: () => void): void {
+    this.#highWaterMark = highWaterMark
     this.#onDrain = onDrain
   }
 
   write (text: string | SharedText): number {
     const bytes = typeof text === 'string' ? Buffer.from(text) : text.buffer
     this.#queued += bytes.length
-    // With a callback, a destination that was destroyed says so there and not by an error event.
-    const room = this.#destination.write(bytes, () => {
+    // With a callback, a destroyed destination reports its error there instead of emitting `error`.
+    const hasRoom = this.#destination.write(bytes, () => {
       this.#queued -= bytes.length
-      this.#look()
+      this.#checkDrain()
     })
-    if (!room && !this.#needDrain) {
+    if (!hasRoom && !this.#needDrain) {
       this.#needDrain = true
       this.#destination.once('drain', () => {
         this.#needDrain = false
-        this.#look()
+        this.#checkDrain()
       })
     }
     if (this.full) this.#awaitingDrain = true
@@ -132,14 +132,14 @@ export class StreamTransport implements Transport {
   }
 
   get full (): boolean {
-    return this.#needDrain || this.#queued >= this.#mark
+    return this.#needDrain || this.#queued >= this.#highWaterMark
   }
 
   get queued (): number {
     return this.#queued
   }
 
-  #look (): void {
+  #checkDrain (): void {
     if (!this.#awaitingDrain || this.full) return
     this.#awaitingDrain = false
     this.#onDrain()

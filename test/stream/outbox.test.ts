@@ -6,7 +6,7 @@ import { SharedText } from '../../plugin/wire/shared-text.ts'
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 const BATCH = 16_384
 
-/** A transport that takes what it is given and notes it. */
+/** A transport that records what is written. */
 class FakeTransport implements Transport {
   readonly written: string[] = []
   flushes = 0
@@ -31,7 +31,7 @@ class FakeTransport implements Transport {
   }
 }
 
-interface Scene {
+interface Setup {
   outbox: Outbox
   transport: FakeTransport
   calls: string[]
@@ -39,7 +39,7 @@ interface Scene {
   room: () => Promise<'room' | 'waits' | 'closed'>
 }
 
-function scene (limit = 1_048_576): Scene {
+function setup (limit = 1_048_576): Setup {
   const calls: string[] = []
   const outbox = new Outbox({ pressureChanged: () => { calls.push('pressureChanged') }, finished: () => { calls.push('finished') } }, limit)
   return {
@@ -61,8 +61,8 @@ async function settled (promise: Promise<void> | undefined): Promise<boolean> {
   return settled
 }
 
-t.test('what is put in during one callback leaves as one piece', async t => {
-  const { outbox, transport, room } = scene()
+t.test('text added during one callback is written in one piece', async t => {
+  const { outbox, transport, room } = setup()
   outbox.attach(transport, '')
   for (const text of ['a', 'b', 'c']) {
     t.ok(outbox.put(text))
@@ -80,10 +80,10 @@ t.test('what is put in during one callback leaves as one piece', async t => {
   t.strictSame(transport.written, ['abc', 'd'])
 })
 
-t.test('what was put in before there was a transport leaves after the preamble', async t => {
-  const { outbox, transport, room } = scene()
+t.test('text added before there is a transport is written after the preamble', async t => {
+  const { outbox, transport, room } = setup()
   outbox.put('a')
-  t.equal(await room(), 'waits', 'there is no room before')
+  t.equal(await room(), 'waits', 'there is no room without a transport')
   t.equal(outbox.queued, 1)
   const waiting = outbox.room
   await nextTurn()
@@ -92,16 +92,16 @@ t.test('what was put in before there was a transport leaves after the preamble',
   t.strictSame(transport.written, ['preamble a'])
 })
 
-t.test('a small limit makes for small batches, and a low mark below', async t => {
-  const { outbox, transport } = scene(1_024)
+t.test('a small limit makes small batches and a low high-water mark', async t => {
+  const { outbox, transport } = setup(1_024)
   outbox.attach(transport, '')
   t.equal(transport.mark, 512)
   outbox.put('x'.repeat(256))
   t.equal(transport.written.length, 1)
 })
 
-t.test('a batch leaves within the turn, and then a sender waits for the turn to end', async t => {
-  const { outbox, transport, room } = scene()
+t.test('a full batch is written immediately, and its sender waits for the end of the turn', async t => {
+  const { outbox, transport, room } = setup()
   outbox.attach(transport, '')
   outbox.put('x'.repeat(BATCH - 1))
   t.equal(transport.written.length, 0)
@@ -113,21 +113,21 @@ t.test('a batch leaves within the turn, and then a sender waits for the turn to 
   t.equal(await room(), 'room')
 })
 
-t.test('a full connection keeps text here until it drains, in batches', async t => {
-  const { outbox, transport, calls, room } = scene()
+t.test('text waits while the connection is full, and is written when it drains', async t => {
+  const { outbox, transport, calls, room } = setup()
   outbox.attach(transport, '')
   outbox.put('first')
   transport.full = true
   await nextTurn()
   t.strictSame(transport.written, [])
   t.equal(await room(), 'waits')
-  t.equal(outbox.room, outbox.room, 'one promise for all')
+  t.equal(outbox.room, outbox.room, 'all senders share one promise')
   const waiting = outbox.room
   outbox.put(' second')
   await nextTurn()
   t.strictSame(transport.written, [])
   outbox.put('x'.repeat(BATCH))
-  t.equal(transport.written.length, 1, 'more than a batch goes where it is counted')
+  t.equal(transport.written.length, 1, 'a full batch is handed to the transport')
   t.strictSame(calls, ['pressureChanged'])
   t.not(outbox.fullSince, Infinity)
   t.notOk(await settled(waiting))
@@ -140,8 +140,8 @@ t.test('a full connection keeps text here until it drains, in batches', async t 
   t.strictSame(calls, ['pressureChanged', 'pressureChanged'])
 })
 
-t.test('a drain that fills the connection again keeps senders waiting', async t => {
-  const { outbox, transport } = scene()
+t.test('senders keep waiting if a drain fills the connection again', async t => {
+  const { outbox, transport } = setup()
   outbox.attach(transport, '')
   transport.full = true
   outbox.put('a')
@@ -152,43 +152,43 @@ t.test('a drain that fills the connection again keeps senders waiting', async t 
   t.not(outbox.fullSince, Infinity)
 })
 
-t.test('more than the limit does not fit', async t => {
-  t.test('counted in bytes, with what waits below', async t => {
-    const { outbox, transport } = scene(1_024)
+t.test('text beyond the limit is refused', async t => {
+  t.test('counting bytes, including those queued by the transport', async t => {
+    const { outbox, transport } = setup(1_024)
     outbox.attach(transport, '')
     transport.full = true
     transport.queued = 1_000
     t.ok(outbox.put('x'.repeat(8)))
-    t.ok(outbox.put('x'.repeat(16)), 'just')
-    t.notOk(outbox.put('x'), 'one too many')
+    t.ok(outbox.put('x'.repeat(16)), 'exactly the limit')
+    t.notOk(outbox.put('x'), 'one byte more')
     transport.queued = 990
     t.notOk(outbox.put('你你你你'), '12 bytes')
     t.ok(outbox.put('你你你'), '9 bytes')
   })
 
-  t.test('but while there is room, anything does, also after something small', async t => {
-    const { outbox, transport } = scene(1_024)
+  t.test('but text of any size is accepted while there is room', async t => {
+    const { outbox, transport } = setup(1_024)
     outbox.attach(transport, '')
     t.ok(outbox.put('small'))
     t.ok(outbox.put('x'.repeat(5_000)))
     transport.queued = 5_005
-    t.notOk(outbox.put('x'), 'no room: this turn has sent its batch')
+    t.notOk(outbox.put('x'), 'there is no room: this turn has written a batch')
     await nextTurn()
-    t.ok(outbox.put('x'), 'in the next turn there is')
+    t.ok(outbox.put('x'), 'there is room in the next turn')
   })
 
-  t.test('before there is a transport, too', async t => {
-    const { outbox } = scene(1_024)
+  t.test('also before there is a transport', async t => {
+    const { outbox } = setup(1_024)
     t.ok(outbox.put('x'.repeat(5_000)))
     t.notOk(outbox.put('x'))
-    const { outbox: other } = scene(1_024)
+    const { outbox: other } = setup(1_024)
     for (let count = 0; count < 102; count++) t.ok(other.put('x'.repeat(10)))
     t.notOk(other.put('x'.repeat(10)))
   })
 })
 
-t.test('a heartbeat leaves at once, unless there is something else to send', async t => {
-  const { outbox, transport } = scene()
+t.test('a heartbeat is written immediately, unless there is other text', async t => {
+  const { outbox, transport } = setup()
   outbox.attach(transport, '')
   await nextTurn()
   outbox.keepAlive(':\n\n')
@@ -201,8 +201,8 @@ t.test('a heartbeat leaves at once, unless there is something else to send', asy
   t.equal(transport.written.length, 2)
 })
 
-t.test('finish lets everything leave, however full the connection', async t => {
-  const { outbox, transport, calls } = scene()
+t.test('finish writes everything, even if the connection is full', async t => {
+  const { outbox, transport, calls } = setup()
   outbox.attach(transport, '')
   transport.full = true
   outbox.put('last')
@@ -213,8 +213,8 @@ t.test('finish lets everything leave, however full the connection', async t => {
   t.equal(calls.at(-1), 'finished')
 })
 
-t.test('finish before there is a transport waits for it', async t => {
-  const { outbox, transport, calls } = scene()
+t.test('finish before there is a transport waits for one', async t => {
+  const { outbox, transport, calls } = setup()
   outbox.put('last')
   outbox.finish()
   await nextTurn()
@@ -225,9 +225,9 @@ t.test('finish before there is a transport waits for it', async t => {
   t.strictSame(calls, ['finished'])
 })
 
-t.test('close settles who waits: with the error, or well where all has left', async t => {
+t.test('close rejects waiting senders, or resolves them if everything was delivered', async t => {
   for (const error of [new Error('gone'), undefined]) {
-    const { outbox, transport } = scene()
+    const { outbox, transport } = setup()
     outbox.attach(transport, '')
     transport.full = true
     outbox.put('a')
@@ -237,16 +237,16 @@ t.test('close settles who waits: with the error, or well where all has left', as
     else await t.rejects(waiting, error)
     await nextTurn()
     transport.onDrain()
-    t.strictSame(transport.written, [], 'nothing is written after')
+    t.strictSame(transport.written, [], 'nothing is written afterwards')
   }
-  t.doesNotThrow(() => scene().outbox.close(() => { throw new Error('nobody asks') }), 'also if nobody waits')
+  t.doesNotThrow(() => setup().outbox.close(() => { throw new Error('not called') }), 'without waiting senders, nothing happens')
 })
 
-t.test('what goes to many comes after what was put in before', async t => {
-  const { outbox, transport } = scene()
+t.test('shared text is written after text that was added before', async t => {
+  const { outbox, transport } = setup()
   outbox.attach(transport, '')
   await nextTurn()
   outbox.put('a')
-  t.ok(outbox.share(new SharedText('b'), 1))
+  t.ok(outbox.sendShared(new SharedText('b'), 1))
   t.strictSame(transport.written.join(''), 'ab')
 })

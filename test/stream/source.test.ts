@@ -26,8 +26,8 @@ function sink (): Sink {
   }
 }
 
-/** A source that gives 1, 2, 3, … and notes its end. */
-function counted (): { iterator: AsyncGenerator<number>, ended: () => boolean } {
+/** A source of 1, 2, 3, … that records whether it was ended. */
+function counter (): { iterator: AsyncGenerator<number>, ended: () => boolean } {
   let ended = false
   const count = async function * (): AsyncGenerator<number> {
     try {
@@ -39,41 +39,41 @@ function counted (): { iterator: AsyncGenerator<number>, ended: () => boolean } 
   return { iterator: count(), ended: () => ended }
 }
 
-async function same (t: Test, source: unknown, expected: unknown[], message: string): Promise<void> {
+async function sends (t: Test, source: unknown, expected: unknown[], message: string): Promise<void> {
   const { sent, feed } = sink()
   await feed(source)
   t.strictSame(sent, expected, message)
 }
 
 t.test('every item of a source is sent, in order', async t => {
-  await same(t, ['a', { b: 1 }, null], ['a', { b: 1 }, null], 'an array')
-  await same(t, new Set([1, 2]), [1, 2], 'an iterable')
-  await same(t, (function * () { yield 1; yield 2 })(), [1, 2], 'a generator')
-  await same(t, (async function * () { yield 1; yield 2 })(), [1, 2], 'an async generator')
-  await same(t, Readable.from(['a', 'b']), ['a', 'b'], 'a Node stream')
-  await same(t, new ReadableStream({ start: c => { c.enqueue('a'); c.enqueue('b'); c.close() } }), ['a', 'b'], 'a web stream')
-  await same(t, () => ['a'], ['a'], 'a function')
-  await same(t, async () => ['a'], ['a'], 'an async function')
-  await same(t, [event('x', { id: '1', event: 'e' }), event('y')], [['x', { id: '1', event: 'e' }], ['y', {}]], 'events with their fields')
+  await sends(t, ['a', { b: 1 }, null], ['a', { b: 1 }, null], 'an array')
+  await sends(t, new Set([1, 2]), [1, 2], 'an iterable')
+  await sends(t, (function * () { yield 1; yield 2 })(), [1, 2], 'a generator')
+  await sends(t, (async function * () { yield 1; yield 2 })(), [1, 2], 'an async generator')
+  await sends(t, Readable.from(['a', 'b']), ['a', 'b'], 'a Node.js stream')
+  await sends(t, new ReadableStream({ start: c => { c.enqueue('a'); c.enqueue('b'); c.close() } }), ['a', 'b'], 'a web stream')
+  await sends(t, () => ['a'], ['a'], 'a function')
+  await sends(t, async () => ['a'], ['a'], 'an async function')
+  await sends(t, [event('x', { id: '1', event: 'e' }), event('y')], [['x', { id: '1', event: 'e' }], ['y', {}]], 'events with their fields')
 })
 
-t.test('byte chunks are read as UTF-8, also where a character is cut', async t => {
+t.test('byte chunks are decoded as UTF-8, even if a character is split', async t => {
   const bytes = Buffer.from('aé你😀')
-  await same(t, Array.from(bytes, byte => Uint8Array.of(byte)), ['a', 'é', '你', '😀'], 'byte by byte')
-  await same(t, Readable.from([bytes.subarray(0, 2), bytes.subarray(2)], { objectMode: false }), ['a', 'é你😀'], 'a stream of bytes')
-  await same(t, [bytes.subarray(0, 2)], ['a', '\uFFFD'], 'cut off at the end')
-  await same(t, [new Uint8Array(0)], [], 'nothing')
+  await sends(t, Array.from(bytes, byte => Uint8Array.of(byte)), ['a', 'é', '你', '😀'], 'byte by byte')
+  await sends(t, Readable.from([bytes.subarray(0, 2), bytes.subarray(2)], { objectMode: false }), ['a', 'é你😀'], 'a stream of bytes')
+  await sends(t, [bytes.subarray(0, 2)], ['a', '\uFFFD'], 'a truncated character at the end')
+  await sends(t, [new Uint8Array(0)], [], 'an empty chunk')
 })
 
-t.test('what is no sequence is refused', async t => {
+t.test('a value that is not iterable is rejected', async t => {
   for (const source of ['text', 5, null, undefined, {}, Buffer.from('x'), () => 'text']) {
     await t.rejects(sink().feed(source), { code: 'SSE_ERR_SOURCE' })
   }
   await t.rejects(sink().feed('text'), { message: /; received "text"$/ })
 })
 
-t.test('the next item is asked for when the last is taken', async t => {
-  const { iterator, ended } = counted()
+t.test('the next item is requested when the last one is sent', async t => {
+  const { iterator, ended } = counter()
   const { feed } = sink()
   let pulled = 0
   let take = (): void => {}
@@ -87,10 +87,10 @@ t.test('the next item is asked for when the last is taken', async t => {
     take()
   }
   await t.rejects(fed, { message: 'enough' })
-  t.ok(ended(), 'a send that fails ends the source')
+  t.ok(ended(), 'a failed send ends the source')
 })
 
-t.test('the failure of a source rejects', async t => {
+t.test('an error of the source rejects', async t => {
   const { feed, sent } = sink()
   await t.rejects(feed((function * () { yield 1; throw new Error('dry') })()), { message: 'dry' })
   t.strictSame(sent, [1])
@@ -98,11 +98,11 @@ t.test('the failure of a source rejects', async t => {
   await t.rejects(feed(() => { throw new Error('no source') }), { message: 'no source' })
 })
 
-t.test('when the signal aborts, the source is ended and the promise rejects at once', async t => {
+t.test('when the signal aborts, the source is ended and the promise rejects immediately', async t => {
   const gone = new Error('gone')
 
-  t.test('while it waits for room', async t => {
-    const { iterator, ended } = counted()
+  t.test('while waiting for room', async t => {
+    const { iterator, ended } = counter()
     const { feed, controller } = sink()
     const fed = feed(iterator, () => new Promise(() => {}))
     await nextTurn()
@@ -111,7 +111,7 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
     t.ok(ended())
   })
 
-  t.test('while it waits for an event that never comes', async t => {
+  t.test('while the source waits for an event that is never emitted', async t => {
     const { feed, controller } = sink()
     const emitter = new EventEmitter()
     const fed = feed(on(emitter, 'news'))
@@ -122,7 +122,7 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
     t.equal(emitter.listenerCount('news'), 0)
   })
 
-  t.test('while it does what only the signal can end', async t => {
+  t.test('while the source does work that only the signal ends', async t => {
     const { feed, controller } = sink()
     let cancelled = false
     const fed = feed(async function * (signal: AbortSignal) {
@@ -139,8 +139,8 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
     t.ok(cancelled)
   })
 
-  t.test('while it is being made', async t => {
-    const { iterator, ended } = counted()
+  t.test('while the source is being created', async t => {
+    const { iterator, ended } = counter()
     const { feed, controller, sent } = sink()
     const fed = feed(async () => {
       await nextTurn()
@@ -152,10 +152,10 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
     await nextTurn()
     t.strictSame(sent, [])
     t.strictSame(await iterator.next(), { done: true, value: undefined })
-    t.notOk(ended(), 'a generator that never began has no end to run')
+    t.notOk(ended(), 'a generator that has not started has no cleanup to run')
   })
 
-  t.test('an item that comes after it is not sent', async t => {
+  t.test('an item that arrives later is not sent', async t => {
     const { feed, controller, sent } = sink()
     let give = (_item: string): void => {}
     const fed = feed({ [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: await new Promise<string>(resolve => { give = resolve }) }) }) })
@@ -167,13 +167,13 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
     t.strictSame(sent, [])
   })
 
-  t.test('what goes wrong in ending the source is reported', async t => {
+  t.test('an error while ending the source is reported', async t => {
     const { feed, controller, reports } = sink()
     const fed = feed((async function * () {
       try {
         yield 1
       } finally {
-        throw new Error('at the end') // eslint-disable-line no-unsafe-finally -- that is what it is about
+        throw new Error('at the end') // eslint-disable-line no-unsafe-finally -- the test is about that
       }
     })(), () => new Promise(() => {}))
     await nextTurn()
@@ -184,17 +184,17 @@ t.test('when the signal aborts, the source is ended and the promise rejects at o
   })
 })
 
-t.test('after the signal has aborted, nothing is sent', async t => {
+t.test('after an abort, nothing is sent', async t => {
   const { feed, controller, sent } = sink()
   controller.abort(new Error('gone'))
   const readable = Readable.from(['a'])
   await t.rejects(feed(readable), { message: 'gone' })
-  t.ok(readable.destroyed, 'a source that was handed over is ended')
-  await t.rejects(feed(() => t.fail('called')), { message: 'gone' }, 'one that would have to be made is not made')
+  t.ok(readable.destroyed, 'a source that was passed in is ended')
+  await t.rejects(feed(() => t.fail('called')), { message: 'gone' }, 'a function is not called')
   t.strictSame(sent, [])
 })
 
-t.test('nothing is left on the signal', async t => {
+t.test('no listener is left on the signal', async t => {
   const { feed, controller } = sink()
   let listeners = 0
   const { addEventListener, removeEventListener } = controller.signal
@@ -205,7 +205,7 @@ t.test('nothing is left on the signal', async t => {
   t.equal(listeners, 0)
 })
 
-t.test('what a generator returns is given when everything is sent', async t => {
+t.test('resolves with what a generator returns, once everything is sent', async t => {
   const { sent, feed } = sink()
   t.equal(await feed(async function * () { yield 'a'; return 'result' }), 'result')
   t.equal(await feed((function * () { yield 'b'; return 7 })()), 7)

@@ -31,11 +31,11 @@ function begun<Kind extends Transport> (transport: Kind): Kind {
   return transport
 }
 
-t.test('a socket gets each text as one chunk', async t => {
+t.test('each text is written to a socket as one chunk', async t => {
   const { here, received } = await connection(t)
   const transport = begun(new SocketTransport(here, false))
   t.equal(transport.write('data:x\n\n'), 8)
-  t.equal(transport.write('data:é你😀\n\n'), 16, 'counted in bytes')
+  t.equal(transport.write('data:é你😀\n\n'), 16, 'the result counts bytes')
   t.equal(transport.write('x'.repeat(300)), 300)
   await sleep(20)
   t.equal(received(), `8\r\ndata:x\n\n\r\n10\r\ndata:é你😀\n\n\r\n12c\r\n${'x'.repeat(300)}\r\n`)
@@ -43,7 +43,7 @@ t.test('a socket gets each text as one chunk', async t => {
   t.equal(transport.queued, 0)
 })
 
-t.test('what goes to many is made once for each kind of transport', async t => {
+t.test('shared text is encoded once for each kind of transport', async t => {
   const { here, received } = await connection(t)
   const shared = new SharedText('data:é\n\n')
   t.equal(shared.takeChunk(), shared.takeChunk())
@@ -56,7 +56,7 @@ t.test('what goes to many is made once for each kind of transport', async t => {
   t.equal(stream.read().toString(), 'data:é\n\n')
 })
 
-t.test('what may go to one only is a text at first, if it is ASCII', async t => {
+t.test('shared ASCII text is a string for its first socket', async t => {
   const { here, received } = await connection(t)
   const shared = new SharedText('data:x\n\n')
   const transport = begun(new SocketTransport(here, false))
@@ -66,12 +66,12 @@ t.test('what may go to one only is a text at first, if it is ASCII', async t => 
   t.equal(transport.queued, 0)
   await sleep(20)
   t.equal(received(), '8\r\ndata:x\n\n\r\n'.repeat(3))
-  t.equal(shared.takeChunk(), shared.takeChunk(), 'a Buffer, which is made once')
+  t.equal(shared.takeChunk(), shared.takeChunk(), 'later sockets share one Buffer')
   t.type(shared.takeChunk(), Buffer)
   t.type(new SharedText('data:x\n\n').takeChunk(), 'string')
 })
 
-t.test('a corked socket is let go by the first flush', async t => {
+t.test('the first flush uncorks the socket', async t => {
   const { here, received } = await connection(t)
   here.cork()
   const transport = begun(new SocketTransport(here, true))
@@ -84,7 +84,7 @@ t.test('a corked socket is let go by the first flush', async t => {
   t.equal(received(), '1\r\na\r\n')
 })
 
-t.test('a full socket says so, and calls when it has drained', async t => {
+t.test('a full socket reports that it is full, and when it has drained', async t => {
   const { here, there } = await connection(t)
   const transport = begun(new SocketTransport(here, false))
   let drains = 0
@@ -93,7 +93,7 @@ t.test('a full socket says so, and calls when it has drained', async t => {
   while (!transport.full) transport.write('x'.repeat(65_536))
   const listeners = here.listenerCount('drain')
   for (let more = 0; more < 100; more++) transport.write('x')
-  t.equal(here.listenerCount('drain'), listeners, 'with one listener, however much is written')
+  t.equal(here.listenerCount('drain'), listeners, 'there is one listener, however many writes wait')
   t.ok(transport.queued > 100)
   await sleep(20)
   t.equal(drains, 0)
@@ -104,7 +104,7 @@ t.test('a full socket says so, and calls when it has drained', async t => {
   t.equal(here.listenerCount('drain'), listeners - 1)
 })
 
-t.test('a socket that has ended takes nothing, and nothing goes wrong', async t => {
+t.test('writes to a socket that has ended are ignored', async t => {
   const { here } = await connection(t)
   const transport = begun(new SocketTransport(here, false))
   here.on('error', error => { t.fail(error.message) })
@@ -113,7 +113,7 @@ t.test('a socket that has ended takes nothing, and nothing goes wrong', async t 
   await sleep(20)
 })
 
-t.test('a mark below the socket\'s own holds, too', async t => {
+t.test('a high-water mark below the socket\'s own is respected', async t => {
   const { here, there } = await connection(t)
   const transport = begun(new SocketTransport(here, false))
   let drains = 0
@@ -124,7 +124,7 @@ t.test('a mark below the socket\'s own holds, too', async t => {
   t.equal(drains, 0, 'it was not full')
   here.cork()
   for (let times = 0; times < 3; times++) transport.write('x'.repeat(400))
-  t.equal(here.writableNeedDrain, false, 'the socket would take more')
+  t.equal(here.writableNeedDrain, false, 'the socket would accept more')
   t.equal(transport.full, true)
   here.uncork()
   await sleep(10)
@@ -138,7 +138,7 @@ t.test('a mark below the socket\'s own holds, too', async t => {
   t.equal(drains, 2)
 })
 
-t.test('a stream gets the text as it is', async t => {
+t.test('text is written to a stream unframed', async t => {
   const stream = new PassThrough()
   const transport = begun(new StreamTransport(stream))
   t.equal(transport.write('data:é\n\n'), 9)
@@ -146,7 +146,7 @@ t.test('a stream gets the text as it is', async t => {
   t.equal(stream.read().toString(), 'data:é\n\n')
 })
 
-t.test('a stream that holds back is flushed', async t => {
+t.test('a stream with flush() is flushed', async t => {
   let flushes = 0
   const transport = begun(new StreamTransport(Object.assign(new PassThrough(), { flush: () => { flushes++ } })))
   transport.write('a')
@@ -154,7 +154,7 @@ t.test('a stream that holds back is flushed', async t => {
   t.equal(flushes, 1)
 })
 
-t.test('a full stream says so, counts what waits, and calls when it has drained', async t => {
+t.test('a full stream reports that it is full, what is queued, and when it has drained', async t => {
   const writes: Array<() => void> = []
   const stream = new Writable({ highWaterMark: 10, write: (_chunk, _encoding, done) => { writes.push(done) } })
   const transport = begun(new StreamTransport(stream))
@@ -176,7 +176,7 @@ t.test('a full stream says so, counts what waits, and calls when it has drained'
   t.equal(transport.queued, 0)
 })
 
-t.test('a mark below the stream\'s own holds, too', async t => {
+t.test('a high-water mark below the stream\'s own is respected', async t => {
   const writes: Array<() => void> = []
   const stream = new Writable({ highWaterMark: 10_000, write: (_chunk, _encoding, done) => { writes.push(done) } })
   const transport = begun(new StreamTransport(stream))
@@ -192,7 +192,7 @@ t.test('a mark below the stream\'s own holds, too', async t => {
   t.equal(drains, 1)
 })
 
-t.test('a stream that was destroyed takes nothing, and nothing goes wrong', async t => {
+t.test('writes to a destroyed stream are ignored', async t => {
   const stream = new PassThrough()
   stream.on('error', error => { t.fail(error.message) })
   stream.destroy()
