@@ -8,9 +8,6 @@ import { isEnd, readLog, type SseRunEnd } from './run-log.ts'
 import type { RunState } from './run-state.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
-/** An emitter with any types of events. */
-export type WatchingEmitter = Pick<SseEmitter, 'subscribe' | 'onCompletion' | 'lastEventId'>
-
 /**
  * A run: the events of a producer that continues without its viewers. The events are kept in a log. The last one is of
  * the type `done`, `failed` or `aborted`.
@@ -33,8 +30,9 @@ export interface SseRun {
    *
    * @param emitter an emitter returned by `reply.sse()` that nothing has been sent to
    * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
+   * @throws SSE_ERR_OPTION
    */
-  watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void>
+  watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void>
 
   /**
    * Reads the events of the run in this process, up to and including the last one, for example to store them or to
@@ -76,10 +74,10 @@ export class Run implements SseRun {
     return this.#state.viewers
   }
 
-  async watch (emitter: WatchingEmitter, options?: SseWatchOptions): Promise<void> {
+  async watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void> {
     const { markers } = resolveWatchOptions(options)
     const stream = eventStreamOf(emitter)
-    if (stream === undefined) throw new SSE_ERR_OPTION(`run.watch() expects the emitter of a reply, as returned by reply.sse(); received ${describe(emitter)}`)
+    if (stream === undefined) throw new SSE_ERR_OPTION(`The emitter passed to run.watch() must be one that reply.sse() returned; received ${describe(emitter)}`)
     if (this.#state.isCompleteFor(stream.lastEventId)) {
       stream.decline()
       return

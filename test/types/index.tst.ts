@@ -183,6 +183,7 @@ describe('a run', () => {
     const run = await runs.get('id')
     expect(run).type.toBe<SseRun | undefined>()
     expect(run!.watch).type.toBeCallableWith(reply.sse<Events>(), { markers: false })
+    expect(run!.watch).type.not.toBeCallableWith({ lastEventId: undefined, onCompletion: () => {}, subscribe: async () => {} })
     expect(run!.read({ after: 'id' })).type.toBe<AsyncIterable<SseEntry>>()
     expect(run!.state).type.toBe<'running' | 'done' | 'failed' | 'aborted'>()
   })
