@@ -4,7 +4,7 @@ import sse, { errors, event } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from './fixtures/app.ts'
 import { decode } from './fixtures/client.ts'
 
-t.test('a reply is an event stream with the headers that one needs', async t => {
+t.test('a stream has the headers that it needs', async t => {
   const { app } = await build(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
@@ -20,7 +20,7 @@ t.test('a reply is an event stream with the headers that one needs', async t => 
   t.equal(response.body, 'data:hi\n\n')
 })
 
-t.test('what the app, its hooks and the option say of headers is kept', async t => {
+t.test('headers set by hooks, the handler and the option are kept', async t => {
   const { app } = await build(t, { headers: { 'x-option': 'plugin', 'x-both': 'plugin' } })
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('x-hook', 'hook').header('cache-control', 'no-store').header('content-length', '5')
@@ -48,7 +48,7 @@ t.test('what the app, its hooks and the option say of headers is kept', async t 
   })
 })
 
-t.test('the content type is not lost by accident, and set on purpose', async t => {
+t.test('only the option changes the content type', async t => {
   const { app } = await build(t)
   app.addHook('onRequest', async (_request, reply) => { reply.type('application/json') })
   app.addHook('onSend', async (_request, reply) => { reply.type('text/plain') })
@@ -58,7 +58,7 @@ t.test('the content type is not lost by accident, and set on purpose', async t =
   t.equal((await app.inject('/purpose')).headers['content-type'], 'text/event-stream')
 })
 
-t.test('a header that cannot be written is an error response', async t => {
+t.test('an invalid header is an error response', async t => {
   const { app, logs } = await build(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse({ headers: { 'x-bad': 'a\nb' } })
@@ -71,7 +71,7 @@ t.test('a header that cannot be written is an error response', async t => {
   t.notOk(logs.some(({ msg }) => msg.includes('already sent')))
 })
 
-t.test('a client that refuses event streams gets 406', async t => {
+t.test('a client that does not accept event streams gets 406', async t => {
   const { app } = await build(t)
   app.get('/', async (_request, reply) => { reply.sse().complete() })
   app.get('/any', async (_request, reply) => { reply.sse({ accept: false }).complete() })
@@ -84,7 +84,7 @@ t.test('a client that refuses event streams gets 406', async t => {
   t.match((await app.inject({ url: '/', headers: { accept: 'application/json' } })).json(), { statusCode: 406, code: 'SSE_ERR_NOT_ACCEPTABLE' })
 })
 
-t.test('HEAD is answered with the headers and ends', async t => {
+t.test('a HEAD request is answered with the headers', async t => {
   const { app } = await build(t)
   app.get('/', async (_request, reply) => reply.sse())
   app.head('/own', async (_request, reply) => reply.sse())
@@ -97,7 +97,7 @@ t.test('HEAD is answered with the headers and ends', async t => {
   t.equal(app.sse.size, 0)
 })
 
-t.test('a status without a body ends, and never starts a stream', async t => {
+t.test('a status without a body ends the response without a stream', async t => {
   const { app } = await build(t)
   app.get('/:code', async (request, reply) => {
     const { code } = request.params as { code: string }
@@ -113,7 +113,7 @@ t.test('a status without a body ends, and never starts a stream', async t => {
   t.equal(app.sse.size, 0)
 })
 
-t.test('the last id comes back as it was sent', async t => {
+t.test('lastEventId is what the client sent', async t => {
   const { app } = await build(t)
   const ids: unknown[] = []
   app.get('/', async (_request, reply) => {
@@ -129,8 +129,8 @@ t.test('the last id comes back as it was sent', async t => {
   t.strictSame(ids, [undefined, undefined, '7', 'größe-😀'])
 })
 
-t.test('reply.sse() is refused where no stream can be opened', async t => {
-  t.test('a second time', async t => {
+t.test('reply.sse() throws', async t => {
+  t.test('at the second call', async t => {
     const { app } = await build(t)
     app.get('/', async (_request, reply) => {
       const emitter = reply.sse()
@@ -140,7 +140,7 @@ t.test('reply.sse() is refused where no stream can be opened', async t => {
     t.equal((await app.inject('/')).statusCode, 200)
   })
 
-  t.test('on a reply that was sent or hijacked', async t => {
+  t.test('if the reply was sent or hijacked', async t => {
     const { app } = await build(t)
     app.get('/sent', async (_request, reply) => {
       reply.send('sent')
@@ -156,7 +156,7 @@ t.test('reply.sse() is refused where no stream can be opened', async t => {
     t.equal((await app.inject('/hijacked')).body, 'hijacked')
   })
 
-  t.test('in a route that was declared before the plugin had loaded', async t => {
+  t.test('in a route declared before the plugin was loaded', async t => {
     const app = fastify()
     t.teardown(() => app.close())
     app.register(sse)
@@ -166,13 +166,13 @@ t.test('reply.sse() is refused where no stream can be opened', async t => {
     t.match(response.json(), { code: 'SSE_ERR_NOT_READY', message: /; await app\.register\(sse\) before declaring the route$/ })
   })
 
-  t.test('outside the handler', async t => {
+  t.test('outside a handler', async t => {
     const { app } = await build(t)
     app.get('/', { preHandler: async (_request, reply) => { reply.sse() } }, async () => 'never')
     t.match((await app.inject('/')).json(), { code: 'SSE_ERR_NOT_READY' })
   })
 
-  t.test('with a wrong option', async t => {
+  t.test('for an invalid option', async t => {
     const { app } = await build(t)
     app.get('/', async (_request, reply) => reply.sse({ timeout: -1 }))
     t.match((await app.inject('/')).json(), { statusCode: 500, code: 'SSE_ERR_OPTION' })
@@ -180,7 +180,7 @@ t.test('reply.sse() is refused where no stream can be opened', async t => {
   })
 })
 
-t.test('a wrong option of the plugin fails its registration', async t => {
+t.test('registration fails with an invalid option', async t => {
   const app = fastify()
   t.teardown(() => app.close())
   await t.rejects(async () => await app.register(sse, { heartbeat: -1 }), {
@@ -189,7 +189,7 @@ t.test('a wrong option of the plugin fails its registration', async t => {
   })
 })
 
-t.test('a reply that is answered by other hands ends its emitter', async t => {
+t.test('a reply that is answered in another way ends its emitter', async t => {
   const { app, logs } = await build(t)
   const reasons: string[] = []
   app.get('/', (_request, reply) => {
@@ -204,7 +204,7 @@ t.test('a reply that is answered by other hands ends its emitter', async t => {
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('what a handler returns after opening is not sent, and it hears of it', async t => {
+t.test('another value returned after opening is ignored with a warning', async t => {
   const { app, logs } = await build(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
@@ -216,7 +216,7 @@ t.test('what a handler returns after opening is not sent, and it hears of it', a
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: /returned another value, which is ignored/ }])
 })
 
-t.test('a handler that fails after its stream had ended is heard of', async t => {
+t.test('a handler that fails after its stream has ended is logged', async t => {
   const { app, logs } = await build(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
@@ -229,7 +229,7 @@ t.test('a handler that fails after its stream had ended is heard of', async t =>
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'handler failed after its event stream had ended', err: { message: 'after the end' } }])
 })
 
-t.test('an error that is none is answered as well', async t => {
+t.test('a thrown value that is not an Error is an error response', async t => {
   const { app } = await build(t)
   app.get('/completed', async (_request, reply) => { reply.sse().completeWithError('a string') })
   // eslint-disable-next-line no-throw-literal -- that is what it is about
@@ -251,7 +251,7 @@ t.test('an error handler answers for a stream that has not opened', async t => {
   t.equal(app.sse.size, 0)
 })
 
-t.test('an error handler that fails leaves nobody waiting', async t => {
+t.test('an error handler that fails still answers', async t => {
   const { app } = await build(t)
   app.addHook('onError', async (_request, reply) => { reply.header('x-bad', 'a\nb') })
   app.setErrorHandler((error: Error, _request, reply) => { reply.header('x-bad', 'a\nb').send(error.message) })
@@ -260,7 +260,7 @@ t.test('an error handler that fails leaves nobody waiting', async t => {
   t.equal(app.sse.size, 0)
 })
 
-t.test('an error that comes while another is being answered is logged', async t => {
+t.test('an error while another one is being answered is logged', async t => {
   const { app, logs } = await build(t)
   app.addHook('onError', async () => { await sleep(20) })
   app.get('/', (_request, reply) => {
@@ -272,7 +272,7 @@ t.test('an error that comes while another is being answered is logged', async t 
   t.match(logs.filter(({ level, err }) => level >= WARN && err?.message === 'second'), [{ msg: 'event stream failed, and the error response could not be sent' }])
 })
 
-t.test('the plugin reaches the routes of plugins that are loaded after it, and no others', async t => {
+t.test('the plugin applies to routes of its scope and of nested ones', async t => {
   const app = fastify()
   t.teardown(() => app.close())
   app.register(async inside => {
@@ -288,7 +288,7 @@ t.test('the plugin reaches the routes of plugins that are loaded after it, and n
   t.strictSame((await app.inject('/outside')).json(), { sse: 'undefined' })
 })
 
-t.test('two siblings have a hub each', async t => {
+t.test('sibling scopes have an app.sse each', async t => {
   const app = fastify()
   t.teardown(() => app.close())
   for (const name of ['a', 'b']) {
@@ -301,7 +301,7 @@ t.test('two siblings have a hub each', async t => {
   t.equal((await app.inject('/b')).headers['x-name'], 'b')
 })
 
-t.test('routes without a stream are as they were', async t => {
+t.test('routes without a stream answer as before', async t => {
   const { app } = await build(t)
   app.get('/sync', () => ({ a: 1 }))
   app.get('/async', async () => ({ a: 1 }))
@@ -318,13 +318,13 @@ t.test('routes without a stream are as they were', async t => {
   t.match((await app.inject('/rejects')).json(), { message: 'async' })
 })
 
-t.test('the names that the package exports', async t => {
+t.test('the package exports event and errors', async t => {
   t.equal(event('x', { id: '1' }).data, 'x')
   t.ok(new errors.SSE_ERR_CLOSED('client') instanceof Error)
   t.equal(new errors.SSE_ERR_CLOSED('client').reason, 'client')
 })
 
-t.test('one log line tells how a stream went', async t => {
+t.test('one log line sums up a stream', async t => {
   const { app, logs } = await build(t)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()

@@ -4,9 +4,9 @@ import type { SseEmitter, SseReason } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from '../fixtures/app.ts'
 import { call } from '../fixtures/client.ts'
 
-/** Milliseconds after which a slow hook goes on; a client that leaves at 30 ms has left by then. */
+/** Milliseconds that a slow hook takes. A client that disconnects does so while the hook runs. */
 const SLOW = 60
-const LEAVES = 30
+const DISCONNECTS = 30
 
 const slow: onSendHookHandler = async (_request, _reply, payload) => {
   await sleep(SLOW)
@@ -18,15 +18,15 @@ const HOOKS: Record<string, onSendHookHandler[]> = {
   'no hook': [],
   'a sync hook': [quick],
   'a slow hook': [slow],
-  'hooks that vary': [quick, slow, quick],
+  'sync and slow hooks': [quick, slow, quick],
   'a hook that throws': [async () => { throw new Error('thrown by the hook') }],
   'a hook that replaces the body': [async () => 'replaced']
 }
 
-const CLIENTS = ['GET', 'HEAD', 'a client that leaves'] as const
+const CLIENTS = ['GET', 'HEAD', 'a client that disconnects'] as const
 
 type Finish = (emitter: SseEmitter) => void
-/** @param sse calls `sse()` and notes what comes of it */
+/** @param sse calls `reply.sse()` and records how the stream ends */
 type Handler = (reply: FastifyReply, sse: () => SseEmitter, finish: Finish) => unknown
 interface Case { handler: Handler, status: number, reason: SseReason }
 
@@ -42,7 +42,7 @@ const HANDLERS: Record<string, Case> = {
       return emitter
     }
   },
-  'the emitter returned, not by a promise': {
+  'the emitter returned from a plain function': {
     ...ok,
     handler: (_reply, sse, finish) => {
       const emitter = sse()
@@ -65,6 +65,14 @@ const HANDLERS: Record<string, Case> = {
       finish(emitter)
       await emitter.send('a')
       return emitter
+    }
+  },
+  'the emitter sent': {
+    ...ok,
+    handler: async (reply, sse, finish) => {
+      const emitter = sse()
+      finish(emitter)
+      return reply.send(emitter)
     }
   },
   'the reply returned': {
@@ -115,7 +123,7 @@ const HANDLERS: Record<string, Case> = {
       throw new Error('thrown before opening')
     }
   },
-  'throws before opening, not by a promise': {
+  'throws before opening, in a plain function': {
     ...failed,
     handler: (_reply, sse) => {
       sse()
@@ -148,7 +156,7 @@ const HANDLERS: Record<string, Case> = {
       }, 10)
     }
   },
-  'made, but a plain object returned': {
+  'created, but a plain object returned': {
     ...ok,
     handler: async (_reply, sse) => {
       sse()
@@ -165,12 +173,12 @@ for (const [hookName, hooks] of Object.entries(HOOKS)) {
     for (const [name, { handler, status, reason }] of Object.entries(HANDLERS)) {
       for (const client of CLIENTS) {
         t.test(`${name}, ${client}`, { buffered: true }, async t => {
-          const leaves = client === 'a client that leaves'
+          const disconnects = client === 'a client that disconnects'
           const { app, logs, listen } = await build(t)
           for (const hook of hooks) app.addHook('onSend', hook)
           const completions: SseReason[] = []
-          const finish: Finish = emitter => { setTimeout(() => emitter.complete(), leaves ? 10_000 : 30).unref() }
-          const made = new Promise<SseEmitter>(resolve => {
+          const finish: Finish = emitter => { setTimeout(() => emitter.complete(), disconnects ? 10_000 : 30).unref() }
+          const created = new Promise<SseEmitter>(resolve => {
             app.get('/', (_request, reply) => handler(reply, () => {
               const emitter = reply.sse()
               emitter.onCompletion(reason => { completions.push(reason) })
@@ -179,9 +187,9 @@ for (const [hookName, hooks] of Object.entries(HOOKS)) {
             }, finish))
           })
           const { request, answer } = call(await listen(), { method: client === 'HEAD' ? 'HEAD' : 'GET' })
-          const emitter = await made
-          if (leaves) {
-            await sleep(LEAVES)
+          const emitter = await created
+          if (disconnects) {
+            await sleep(DISCONNECTS)
             request.destroy()
           } else {
             const { status: got, body } = await answer()
@@ -189,12 +197,12 @@ for (const [hookName, hooks] of Object.entries(HOOKS)) {
             if (client === 'HEAD') t.equal(body, '', 'no body')
           }
           await emitter.closed
-          await sleep(leaves ? SLOW : 10)
+          await sleep(disconnects ? SLOW : 10)
           t.equal(emitter.state, 'closed', 'closed')
           t.equal(completions.length, 1, 'one completion')
-          t.equal(app.sse.size, 0, 'nothing left in app.sse')
+          t.equal(app.sse.size, 0, 'no stream left in app.sse')
           if (client === 'GET') t.equal(completions[0], hookName === 'a hook that throws' ? 'error' : reason, 'reason')
-          t.strictSame(logs.filter(line => line.level >= WARN && !/^(thrown|failed) /.test(line.err?.message ?? '')), [], 'no warning')
+          t.strictSame(logs.filter(line => line.level >= WARN && !/^(thrown|failed) /.test(line.err?.message ?? '')), [], 'no warnings')
         })
       }
     }
