@@ -6,7 +6,8 @@ import { brokerContract, type BrokerCase } from '../../plugin/testing/index.ts'
 import { apart } from '../fixtures/apart.ts'
 import { liveTimers, stillClock } from '../fixtures/clock.ts'
 import { DistantBroker } from '../fixtures/distant-broker.ts'
-import { FAULTS, spoilt, type Spoil } from '../fixtures/faults.ts'
+import { faultyBroker, type Fault } from '../fixtures/faulty-broker.ts'
+import { BROKER_FAULTS } from '../fixtures/broker-faults/index.ts'
 
 const MINUTE = 60_000
 const HISTORY: SseHistory = { count: 100, age: 1_000, bytes: 1_000_000 }
@@ -208,22 +209,24 @@ t.test('a broker with slow answers passes the suite', async () => {
 })
 
 t.test('every case of the suite detects a faulty broker', async t => {
-  for (const { name } of brokerContract(memoryBroker)) {
-    const faults = FAULTS.filter(([, found]) => name.startsWith(found))
-    t.not(faults.length, 0, `a fault is detected by “${name}”`)
-    await Promise.all(faults.map(async ([fault, , spoil]) => {
-      const error = await caseOf(name, spoil).run().catch(error => error)
-      t.match(error?.code, /^ERR_ASSERTION$|^SSE_ERR_/, fault)
+  const names = brokerContract(memoryBroker).map(({ name }) => name)
+  t.strictSame(Object.keys(BROKER_FAULTS).filter(start => !names.some(name => name.startsWith(start))), [], 'every fault belongs to a case')
+  for (const name of names) {
+    const [, faults = {}] = Object.entries(BROKER_FAULTS).find(([start]) => name.startsWith(start)) ?? []
+    t.not(Object.keys(faults).length, 0, `a fault is detected by “${name}”`)
+    await Promise.all(Object.entries(faults).map(async ([description, fault]) => {
+      const error = await caseOf(name, fault).run().catch(error => error)
+      t.match(error?.code, /^ERR_ASSERTION$|^SSE_ERR_/, description)
     }))
   }
 })
 
 t.test('a failure of a random case reports its seed', async t => {
-  const [, found, spoil] = FAULTS.find(([fault]) => fault === 'begins to listen too late')!
-  await t.rejects(caseOf(found, spoil, 4_711).run(), { message: /\(seed 4711\)/ })
+  const start = 'who follows a channel and then reads'
+  await t.rejects(caseOf(start, BROKER_FAULTS[start]!['starts to listen too late']!, 4_711).run(), { message: /\(seed 4711\)/ })
 })
 
 /** The case with a name that starts like this, for a faulty broker. */
-function caseOf (name: string, spoil: Spoil, seed?: number): BrokerCase {
-  return brokerContract(() => spoilt(spoil), { patience: 150, seed }).find(one => one.name.startsWith(name))!
+function caseOf (name: string, fault: Fault, seed?: number): BrokerCase {
+  return brokerContract(() => faultyBroker(fault), { patience: 150, seed }).find(one => one.name.startsWith(name))!
 }
