@@ -1,6 +1,6 @@
 import { Channel, type SseChannel } from './channels/channel.ts'
+import type { FanOut } from './channels/fan-out.ts'
 import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
-import type { Topics } from './channels/topics.ts'
 import type { ReplyStreams } from './reply/reply-streams.ts'
 import type { SseRuns } from './runs/runs.ts'
 import type { SseStreamInfo } from './stream/sse-emitter.ts'
@@ -36,13 +36,13 @@ export interface SseHub {
 /** Each member is documented in {@link SseHub}. */
 export class Hub implements SseHub {
   readonly #streams: ReplyStreams
-  readonly #topics: Topics
+  readonly #fanOut: FanOut
   readonly #runs: SseRuns
   readonly #serializer: SseSerializer
 
-  constructor (streams: ReplyStreams, topics: Topics, runs: SseRuns, serializer: SseSerializer) {
+  constructor (streams: ReplyStreams, fanOut: FanOut, runs: SseRuns, serializer: SseSerializer) {
     this.#streams = streams
-    this.#topics = topics
+    this.#fanOut = fanOut
     this.#runs = runs
     this.#serializer = serializer
   }
@@ -66,11 +66,11 @@ export class Hub implements SseHub {
   }
 
   channel (name: string, options?: SseChannelOptions): SseChannel<any> {
-    return new Channel(name, this.#topics, { serializer: this.#serializer, ...resolveChannelOptions(options) })
+    return new Channel(name, this.#fanOut, { serializer: this.#serializer, ...resolveChannelOptions(options) })
   }
 
   channels (): Array<{ name: string, subscribers: number }> {
-    return Array.from(this.#topics, ({ name, size }) => ({ name, subscribers: size }))
+    return Array.from(this.#fanOut, ({ name, size }) => ({ name, subscribers: size }))
   }
 
   get runs (): SseRuns {

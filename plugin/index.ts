@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { TimerWheel } from './base/timer-wheel.ts'
+import { FanOut } from './channels/fan-out.ts'
 import { memoryBroker } from './channels/memory-broker.ts'
 import { payloadOf } from './channels/payload.ts'
-import { Topics } from './channels/topics.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
 import { kReplyStream, wrapHandler } from './reply/handler.ts'
@@ -18,11 +18,11 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const settings = resolvePluginOptions(options)
   const { broker = memoryBroker(), maxRuns, serializer, shutdownGrace } = settings
   const wheel = new TimerWheel()
-  const topics = new Topics(broker)
-  const streams = new ReplyStreams(settings, { wheel, topics })
+  const fanOut = new FanOut(broker)
+  const streams = new ReplyStreams(settings, { wheel, fanOut })
   const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
 
-  app.decorate('sse', new Hub(streams, topics, new Runs(runs), serializer))
+  app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer))
   app.decorateReply(kReplyStream, null)
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)

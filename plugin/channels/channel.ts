@@ -1,9 +1,9 @@
 import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
 import { channelName } from './channel-name.ts'
+import type { FanOut } from './fan-out.ts'
 import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
 import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
 import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payload.ts'
-import type { Topics } from './topics.ts'
 
 /**
  * A name to publish under, and to follow by `emitter.subscribe`. It costs nothing to make, and there may be many of one
@@ -54,19 +54,19 @@ export interface ChannelSettings {
 /** See {@link SseChannel}. */
 export class Channel implements SseChannel {
   readonly name: string
-  readonly #topics: Topics
+  readonly #fanOut: FanOut
   readonly #broker: SseBroker
   readonly #settings: ChannelSettings
 
-  constructor (name: string, topics: Topics, settings: ChannelSettings) {
+  constructor (name: string, fanOut: FanOut, settings: ChannelSettings) {
     this.name = channelName(name)
-    this.#topics = topics
-    this.#broker = topics.broker
+    this.#fanOut = fanOut
+    this.#broker = fanOut.broker
     this.#settings = settings
   }
 
   get subscribers (): number {
-    return this.#topics.sizeOf(this.name)
+    return this.#fanOut.subscriberCount(this.name)
   }
 
   async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {

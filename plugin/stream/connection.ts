@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { TimerWheel } from '../base/timer-wheel.ts'
-import type { Topics } from '../channels/topics.ts'
+import type { FanOut } from '../channels/fan-out.ts'
 
 /** What a stream needs of the HTTP response that it is sent in. */
 export interface StreamConnection {
@@ -22,5 +22,5 @@ export interface StreamConnection {
 /** What all streams of an application share. */
 export interface StreamContext {
   readonly wheel: TimerWheel
-  readonly topics: Topics
+  readonly fanOut: FanOut
 }

@@ -88,12 +88,12 @@ export class Emitter implements SseEmitter {
       throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_LAST_EVENT_ID))
     }
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
-    const following = this.#stream.follow(names, { after, now: after === undefined && from === 'now', ...settings })
+    const subscribed = this.#stream.subscribe(names, { after, now: after === undefined && from === 'now', ...settings })
     // A broker that refuses does so at once, and the client receives an error status. A broker that is unavailable for a
     // while does not delay the headers.
-    await Promise.race([following, new Promise(resolve => { setImmediate(resolve) })])
+    await Promise.race([subscribed, new Promise(resolve => { setImmediate(resolve) })])
     this.open()
-    await following
+    await subscribed
   }
 
   open (): void {

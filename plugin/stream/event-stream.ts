@@ -1,7 +1,9 @@
 import { Deferred, quietRejection } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
 import { publicCode } from '../base/failure.ts'
-import { Follower, type FollowedEmitter, type Following } from '../channels/follower.ts'
+import type { SubscribeParameters } from '../channels/subscribe-request.ts'
+import type { SubscribedStream } from '../channels/subscribed-stream.ts'
+import { Subscriber } from '../channels/subscriber.ts'
 import { encode } from '../wire/event.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
@@ -21,7 +23,7 @@ const FAREWELL_TIMEOUT = 5_000
  * The stream behind an emitter, from `reply.sse()` until its connection is closed. It ends in one of two ways: `end`
  * flushes the outbox first, `cut` does not. Either way, the connection then calls `close`.
  */
-export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner {
+export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwner {
   readonly settings: StreamSettings
   readonly callbacks: StreamCallbacks
   readonly #connection: StreamConnection
@@ -44,7 +46,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
   #failure: unknown
 
   // Most streams need none of these, so each is created on first use.
-  #follower: Follower | undefined
+  #subscriber: Subscriber | undefined
   #closedError: SSE_ERR_CLOSED | undefined
   #controller: AbortController | undefined
   #closed: Deferred<SseReason> | undefined
@@ -119,18 +121,18 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
   // Channels
 
   get isSubscribed (): boolean {
-    return this.#follower !== undefined
+    return this.#subscriber !== undefined
   }
 
-  /** The names of the channels that it follows. */
+  /** The names of the channels that it is subscribed to. */
   get channels (): readonly string[] {
-    return this.#follower?.channels ?? []
+    return this.#subscriber?.channels ?? []
   }
 
-  /** Follows channels. @returns when the client has been sent its position in them */
-  async follow (names: string[], following: Following): Promise<void> {
-    this.#follower ??= new Follower(this, this.#context.topics)
-    await this.#follower.follow(names, following)
+  /** Subscribes to channels. @returns once the client was sent its position in them */
+  async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
+    this.#subscriber ??= new Subscriber(this, this.#context.fanOut)
+    await this.#subscriber.subscribe(names, parameters)
   }
 
   get space (): boolean {
@@ -151,7 +153,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
     return true
   }
 
-  lag (): void {
+  closeAsSlow (): void {
     this.end('slow')
   }
 
@@ -222,7 +224,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
     // leaves the answer to the handler.
     if (reason === 'complete') this.open()
     // Events published before the end are delivered before it. One of them may end the stream itself.
-    this.#follower?.flush()
+    this.#subscriber?.flush()
     if (this.state === 'closed') return
     this.#stop(reason)
     this.#outbox.finish()
@@ -238,7 +240,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadlines.end()
-    this.#follower?.close(() => this.#closedBecause(reason))
+    this.#subscriber?.close(() => this.#closedBecause(reason))
     this.#controller?.abort(this.#closedBecause(reason))
   }
 
@@ -284,7 +286,7 @@ export class EventStream implements FollowedEmitter, OutboxOwner, DeadlinesOwner
   // Called by Deadlines
 
   beat (): void {
-    this.#outbox.keepAlive(heartbeatOf(this.settings, this.#follower))
+    this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))
   }
 
   timeOut (): void {

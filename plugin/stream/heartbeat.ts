@@ -1,4 +1,4 @@
-import type { Follower } from '../channels/follower.ts'
+import type { Subscriber } from '../channels/subscriber.ts'
 import { encode, HEARTBEAT } from '../wire/event.ts'
 import { SharedText } from '../wire/shared-text.ts'
 import type { StreamSettings } from './options.ts'
@@ -14,9 +14,9 @@ const POSITION_EVENT = 'sse-heartbeat'
  * subscriber's position has advanced without an event, the heartbeat carries the new id, so that the client can
  * resume from there after older history is gone.
  */
-export function heartbeatOf ({ heartbeatEvent, spaceAfterColon }: StreamSettings, follower: Follower | undefined): string | SharedText {
-  const id = follower?.restate()
+export function heartbeatOf ({ heartbeatEvent, spaceAfterColon }: StreamSettings, subscriber: Subscriber | undefined): string | SharedText {
+  const id = subscriber?.takeUnsentPosition()
   if (heartbeatEvent !== undefined) return encode('', { event: heartbeatEvent, id }, spaceAfterColon)
   if (id === undefined) return COMMENT
-  return follower!.markers ? encode('', { event: POSITION_EVENT, id }, spaceAfterColon) : encode(undefined, { id }, spaceAfterColon)
+  return subscriber!.sendsMarkers ? encode('', { event: POSITION_EVENT, id }, spaceAfterColon) : encode(undefined, { id }, spaceAfterColon)
 }

@@ -26,6 +26,11 @@ export function compareIds (a: string, b: string): number {
   return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq)
 }
 
+/** The earlier one of two ids of the same epoch. */
+export function earlierId (a: string, b: string): string {
+  return compareIds(a, b) < 0 ? a : b
+}
+
 /** The later one of two ids of the same epoch. */
 export function laterId (a: string, b: string): string {
   return compareIds(a, b) < 0 ? b : a

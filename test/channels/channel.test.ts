@@ -4,42 +4,42 @@ import { Channel } from '../../plugin/channels/channel.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { resolveChannelOptions } from '../../plugin/channels/options.ts'
 import type { SsePublishFields } from '../../plugin/channels/payload.ts'
-import { Topics } from '../../plugin/channels/topics.ts'
-import { FakeEmitter, turns } from '../fixtures/follower.ts'
+import { FanOut } from '../../plugin/channels/fan-out.ts'
+import { FakeStream, turns } from '../fixtures/subscriber.ts'
 
 function scene (serializer: (data: unknown) => string = data => JSON.stringify(data)) {
-  const topics = new Topics(memoryBroker())
-  const channel = (name: string): Channel => new Channel(name, topics, { serializer, history: resolveChannelOptions().history })
-  return { topics, channel, emitter: new FakeEmitter(topics) }
+  const fanOut = new FanOut(memoryBroker())
+  const channel = (name: string): Channel => new Channel(name, fanOut, { serializer, history: resolveChannelOptions().history })
+  return { fanOut, channel, stream: new FakeStream(fanOut) }
 }
 
 t.test('what is published reaches who follows, with all its fields and the id it was given', async t => {
-  const { channel, emitter } = scene()
+  const { channel, stream } = scene()
   const prices = channel('prices')
   t.equal(prices.name, 'prices')
   t.equal(prices.subscribers, 0)
-  await emitter.follow('prices')
+  await stream.subscribe('prices')
   t.equal(channel('prices').subscribers, 1, 'whichever object of that name is asked')
   const { id, repeated } = await prices.publish({ price: 1 }, { event: 'tick', retry: 5, comment: 'c', key: 'X' })
   await prices.publish('text')
   await prices.publish(null)
   await turns()
-  const { events, comments, retries } = emitter.decoded()
+  const { events, comments, retries } = stream.decoded()
   t.strictSame(events.slice(1).map(({ event, data }) => [event, data]), [['tick', '{"price":1}'], [undefined, 'text'], [undefined, 'null']])
   t.equal(events[1]!.id, id)
   t.equal(repeated, false)
   t.strictSame([comments, retries], [['c'], [5]])
-  t.notMatch(emitter.text, /X/, 'a key is not for clients')
+  t.notMatch(stream.text, /X/, 'a key is not for clients')
 })
 
 t.test('an event is serialized once, however many follow', async t => {
   let calls = 0
-  const { topics, channel, emitter } = scene(data => {
+  const { fanOut, channel, stream } = scene(data => {
     calls++
     return String(data)
   })
-  const others = [emitter, new FakeEmitter(topics), new FakeEmitter(topics)]
-  for (const other of others) await other.follow('a')
+  const others = [stream, new FakeStream(fanOut), new FakeStream(fanOut)]
+  for (const other of others) await other.subscribe('a')
   await channel('a').publish(7)
   await turns()
   t.strictSame(others.map(other => other.data()), [['7'], ['7'], ['7']])
@@ -47,8 +47,8 @@ t.test('an event is serialized once, however many follow', async t => {
 })
 
 t.test('what could not be written is refused, and nothing of it is published', async t => {
-  const { channel, emitter } = scene()
-  await emitter.follow('a')
+  const { channel, stream } = scene()
+  await stream.subscribe('a')
   const a = channel('a')
   const loop: Record<string, unknown> = {}
   loop.self = loop
@@ -65,12 +65,12 @@ t.test('what could not be written is refused, and nothing of it is published', a
   ]
   for (const [data, fields, code, message] of rows) await t.rejects(a.publish(data, fields), { code, message }, String(message))
   await turns()
-  t.strictSame(emitter.data(), [])
+  t.strictSame(stream.data(), [])
 })
 
 t.test('an event is published once per idempotency key', async t => {
-  const { channel, emitter } = scene()
-  await emitter.follow('a')
+  const { channel, stream } = scene()
+  await stream.subscribe('a')
   const a = channel('a')
   const publish = (n: number): Promise<SsePublished> => a.publish({ n }, { event: 'e', idempotencyKey: 'key' })
   const first = await publish(1)
@@ -78,8 +78,8 @@ t.test('an event is published once per idempotency key', async t => {
   t.strictSame(await publish(1), { id: first.id, repeated: true })
   await t.rejects(publish(2), { code: 'SSE_ERR_IDEMPOTENCY_KEY', statusCode: 422 })
   await turns()
-  t.strictSame(emitter.data(), ['{"n":1}'])
-  t.notMatch(emitter.text, /key/, 'clients do not receive the key')
+  t.strictSame(stream.data(), ['{"n":1}'])
+  t.notMatch(stream.text, /key/, 'clients do not receive the key')
 })
 
 t.test('an idempotency key is a string of 1 to 255 characters, or undefined', async t => {

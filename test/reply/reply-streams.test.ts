@@ -4,7 +4,7 @@ import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
-import { Topics } from '../../plugin/channels/topics.ts'
+import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { resolvePluginOptions } from '../../plugin/hub-options.ts'
 import { wrapHandler } from '../../plugin/reply/handler.ts'
 import { ReplyStreams } from '../../plugin/reply/reply-streams.ts'
@@ -105,7 +105,7 @@ t.test('after a million streams every place is free again', { timeout: 120_000 }
   // Fakes of what a stream uses of Fastify and Node.js before it opens.
   const log = { info () {}, warn () {}, error () {} } as unknown as FastifyBaseLogger
   const settings = resolvePluginOptions({ heartbeat: 0, maxConnections: 3, connectionKey: ({ id }) => id, maxConnectionsPerKey: 2 })
-  const streamsOfApp = new ReplyStreams(settings, { wheel: new TimerWheel(), topics: new Topics(memoryBroker()) })
+  const streamsOfApp = new ReplyStreams(settings, { wheel: new TimerWheel(), fanOut: new FanOut(memoryBroker()) })
   const raw = (): EventEmitter => Object.assign(new EventEmitter(), { socket: {}, req: { socket: {} }, destroyed: false, writableEnded: false })
   const reply = (id: string): FastifyReply => ({
     request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../../plugin/wire/event-id.ts'
+import { compareIds, earlierId, epochOf, IdGenerator, idBeforeAll, laterId } from '../../plugin/wire/event-id.ts'
 import { stillClock } from '../fixtures/clock.ts'
 
 const HOUR = 3_600_000
@@ -20,6 +20,12 @@ t.test('any two ids are ordered by time, then by sequence number', async () => {
     const order = Math.sign(compareIds(`e.${aMs}-${aSeq}`, `e.${bMs}-${bSeq}`))
     return order === (Math.sign(aMs - bMs) || Math.sign(aSeq - bSeq))
   }))
+})
+
+t.test('earlierId() returns the earlier id', async t => {
+  t.equal(earlierId('e.1-0', 'e.2-0'), 'e.1-0')
+  t.equal(earlierId('e.2-0', 'e.1-0'), 'e.1-0')
+  t.equal(earlierId('e.2-0', 'e.2-0'), 'e.2-0')
 })
 
 t.test('laterId() returns the later id', async t => {

@@ -1,0 +1,54 @@
+import { encode } from '../wire/event.ts'
+import { compareIds, epochOf, idBeforeAll, laterId } from '../wire/event-id.ts'
+import type { ChannelPage, HistorySlice } from './history-reader.ts'
+
+/**
+ * Markers are the events `sse-ready`, `sse-gap` and `sse-reset`. They tell a client whether it has missed events, and their
+ * id is its position, from which it resumes if it reconnects before it has received any other event.
+ */
+
+/** Events of a channel that a client has missed: those after `from`, up to and including `to`. */
+export interface Gap {
+  readonly channel: string
+  readonly from: string
+  readonly to: string
+}
+
+/** What a client has missed. */
+export interface Losses {
+  /** Whether the client's id is not from this log. Then it is unknown what the client has missed. */
+  readonly reset: boolean
+  readonly gaps: readonly Gap[]
+}
+
+export const NO_LOSSES: Losses = { reset: false, gaps: [] }
+
+/** Returns what a client at an id has missed, according to the pages that follow it. */
+export function lossesAfter (id: string | undefined, pages: readonly ChannelPage[]): Losses {
+  const reset = pages.some(({ page }) => !page.known)
+  if (id === undefined) return { reset, gaps: [] }
+  const gaps = pages.flatMap(({ subscription, page: { known, lost } }) => {
+    return known && lost !== undefined ? [{ channel: subscription.channel.name, from: id, to: lost }] : []
+  })
+  return { reset, gaps }
+}
+
+/**
+ * Returns the id of the marker that precedes a slice of history: the latest id before its first entry. A client that
+ * reconnects with this id misses no more than the marker reports.
+ *
+ * @param id where the client was; undefined for the beginning of the history
+ * @param reset whether that id is not from this log
+ */
+export function markerId (id: string | undefined, reset: boolean, { pages, entries: [first], completeUpTo }: HistorySlice): string {
+  if (first === undefined) return completeUpTo
+  const start = reset || id === undefined ? idBeforeAll(epochOf(completeUpTo)!) : id
+  return pages.flatMap(({ page: { lost } }) => lost !== undefined && compareIds(lost, first.entry.id) < 0 ? [lost] : []).reduce(laterId, start)
+}
+
+/** Encodes a marker. @param space whether a space follows each colon */
+export function encodeMarker ({ reset, gaps }: Losses, id: string, space: boolean): string {
+  if (reset) return encode('{}', { event: 'sse-reset', id }, space)
+  if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, space)
+  return encode('{}', { event: 'sse-ready', id }, space)
+}

@@ -1,0 +1,37 @@
+import { Deferred } from '../base/deferred.ts'
+import type { SseFilter } from './options.ts'
+import type { Subscription } from './subscription.ts'
+
+/** The options of `emitter.subscribe()`, combined with the client's last event id. */
+export interface SubscribeParameters {
+  /** The id after which the client starts; undefined for the beginning of the history. */
+  readonly after: string | undefined
+  /** Whether the client starts with the next event. Then `after` is ignored. */
+  readonly now: boolean
+  readonly filter: SseFilter | undefined
+  readonly until: SseFilter | undefined
+  readonly markers: boolean
+}
+
+/** A call of `emitter.subscribe()` that is not finished. */
+export class SubscribeRequest {
+  readonly subscriptions: readonly Subscription[]
+  readonly parameters: SubscribeParameters
+  /** Resolves once the broker delivers every entry that is published to the channels from then on. */
+  readonly ready: Promise<unknown>
+  /** Settled once the client was sent a marker. */
+  readonly done = new Deferred<void>()
+
+  constructor (subscriptions: readonly Subscription[], parameters: SubscribeParameters) {
+    this.subscriptions = subscriptions
+    this.parameters = parameters
+    this.ready = Promise.all(subscriptions.map(async subscription => await subscription.channel.add(subscription)))
+    this.ready.catch(() => {})
+  }
+
+  /** Ends the subscriptions. */
+  fail (error: unknown): void {
+    for (const subscription of this.subscriptions) subscription.channel.remove(subscription)
+    this.done.reject(error)
+  }
+}

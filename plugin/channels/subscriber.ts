@@ -1,0 +1,272 @@
+import type { Deferred } from '../base/deferred.ts'
+import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
+import { compareIds, earlierId, laterId } from '../wire/event-id.ts'
+import type { Batch, Delivery } from './batch.ts'
+import type { ChannelSubscribers } from './channel-subscribers.ts'
+import type { FanOut } from './fan-out.ts'
+import { filterBatches, type FilteredBatch } from './filtered-batch.ts'
+import { readHistory, readLatest, readPages, type HistorySlice } from './history-reader.ts'
+import { encodeMarker, lossesAfter, markerId, NO_LOSSES, type Losses } from './markers.ts'
+import { replayWithoutIds } from './replay-without-ids.ts'
+import { SubscribeRequest, type SubscribeParameters } from './subscribe-request.ts'
+import type { SubscribedStream } from './subscribed-stream.ts'
+import { Subscription, type BatchListener } from './subscription.ts'
+
+/**
+ * The subscriptions of one stream. Its client first receives what it has missed, from the history, and then live what is
+ * published, without gaps and in the order of ids.
+ *
+ * Live, the channels deliver a batch at the end of each turn. If the stream has no room for it, the subscriber falls
+ * behind: nothing is queued for it, and once there is room it reads what it has missed from the history, as at first.
+ */
+export class Subscriber implements BatchListener {
+  readonly #stream: SubscribedStream
+  readonly #fanOut: FanOut
+  readonly #subscriptions: Subscription[] = []
+  readonly #requests: SubscribeRequest[] = []
+  /** The first channel it subscribed to. All others must be in the same partition. */
+  #firstChannel: string | undefined
+  /** Every wanted entry up to this id was sent; undefined at the beginning of the history. */
+  #position: string | undefined
+  /** The last id that was sent to the client. */
+  #sentId: string | undefined
+  #sendsMarkers = true
+  /** The first request, until the first marker is sent. */
+  #starting: Deferred<void> | undefined
+  /** Whether the client must be told what it has missed, whatever the option `overflow`. */
+  #mustReportGaps = true
+  /** Whether every entry up to now was sent, so that channels may deliver. If not, `#catchUp` is running. */
+  #live = false
+  #catchingUp = false
+  #closed = false
+  /** The last delivery in which filtered batches were sent. */
+  #lastDelivery: Delivery | undefined
+
+  constructor (stream: SubscribedStream, fanOut: FanOut) {
+    this.#stream = stream
+    this.#fanOut = fanOut
+  }
+
+  get sendsMarkers (): boolean {
+    return this.#sendsMarkers
+  }
+
+  /** The names of the channels it is subscribed to. */
+  get channels (): string[] {
+    return this.#subscriptions.map(({ channel }) => channel.name)
+  }
+
+  /**
+   * Subscribes to more channels. Those it is already subscribed to are ignored.
+   *
+   * @returns once the client was sent a marker
+   * @throws SSE_ERR_PARTITION if the channels are not in the partition of those it has subscribed to so far; then it does
+   *   not subscribe to any of them
+   */
+  async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
+    this.#assertSamePartition(names)
+    const known = new Set([...this.#subscriptions, ...this.#requests.flatMap(({ subscriptions }) => subscriptions)].map(({ channel }) => channel.name))
+    const subscriptions = Array.from(new Set(names)).filter(name => !known.has(name))
+      .map(name => new Subscription(this.#fanOut.channel(name), this, parameters.filter, parameters.until))
+    const request = new SubscribeRequest(subscriptions, parameters)
+    this.#requests.push(request)
+    this.#fallBehind()
+    await request.done.promise
+  }
+
+  /** The client has one last id for all channels, and ids of different partitions cannot be compared. */
+  #assertSamePartition (names: string[]): void {
+    const { broker } = this.#fanOut
+    const first = this.#firstChannel ?? names[0]!
+    const partition = broker.partition?.(first)
+    for (const name of names) {
+      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(describe(first), describe(name))
+    }
+    this.#firstChannel = first
+  }
+
+  /** Delivers what was published until now without waiting for the end of the turn. */
+  flush (): void {
+    if (this.#subscriptions.some(({ channel }) => channel.hasPending)) this.#fanOut.flush()
+  }
+
+  /** Ends all subscriptions. @param reason returns the error with which pending calls of `subscribe` reject */
+  close (reason: () => Error): void {
+    this.#closed = true
+    this.#live = false
+    for (const subscription of this.#subscriptions.splice(0)) subscription.channel.remove(subscription)
+    this.#starting?.reject(reason())
+    for (const request of this.#requests.splice(0)) request.fail(reason())
+  }
+
+  /**
+   * Returns the client's position if it is later than the last id that was sent, because the client has not wanted any of
+   * the latest events. Sending it as an id keeps the client from resuming at an id that the history has lost.
+   */
+  takeUnsentPosition (): string | undefined {
+    if (!this.#live || this.#subscriptions.some(({ channel }) => channel.hasPending)) return undefined
+    this.#position = laterId(this.#position!, this.#subscriptions.map(({ channel }) => channel.position).reduce(earlierId))
+    if (this.#position === this.#sentId) return undefined
+    this.#sentId = this.#position
+    return this.#position
+  }
+
+  // Live
+
+  deliver (channel: ChannelSubscribers, delivery: Delivery): void {
+    if (!this.#live) return
+    const subscription = this.#subscriptions[0]
+    if (this.#subscriptions.length === 1 && subscription!.takesEverything) {
+      this.#send(channel.batch!, delivery)
+    } else if (delivery !== this.#lastDelivery) {
+      this.#lastDelivery = delivery
+      this.#sendFiltered(delivery)
+    }
+  }
+
+  onBreak (): void {
+    this.#mustReportGaps = true
+    this.#fallBehind()
+  }
+
+  #send (batch: Batch, { now }: Delivery): void {
+    if (this.#stream.deliver(batch.encode(this.#stream.space), batch.entries.length, now)) this.#position = this.#sentId = batch.lastId
+    else this.#fallBehind()
+  }
+
+  /** Sends what is wanted of all batches of this delivery. */
+  #sendFiltered (delivery: Delivery): void {
+    const subscriptions = this.#subscriptions.filter(({ channel }) => channel.batch !== undefined)
+    let filtered: FilteredBatch
+    try {
+      filtered = filterBatches(subscriptions)
+    } catch (error) {
+      this.#stream.completeWithError(error)
+      return
+    }
+    if (filtered.batch !== undefined) this.#send(filtered.batch, delivery)
+    // If there was no room, the stream ends once the client has caught up.
+    if (filtered.isLast && this.#live) this.#stream.complete()
+    for (const subscription of subscriptions) {
+      const { startAfter, channel } = subscription
+      if (startAfter !== undefined && compareIds(channel.batch!.lastId, startAfter) >= 0) subscription.startAfter = undefined
+    }
+    if (this.#live) this.#position = subscriptions.map(({ channel }) => channel.batch!.lastId).reduce(laterId, this.#position!)
+  }
+
+  // Catching up
+
+  #fallBehind (): void {
+    this.#live = false
+    if (this.#catchingUp) return
+    this.#catchingUp = true
+    this.#catchUp().catch(error => {
+      if (!(error instanceof SSE_ERR_CLOSED)) this.#stream.completeWithError(error)
+    })
+  }
+
+  /** Sends what the client has missed, until nothing is missing. */
+  async #catchUp (): Promise<void> {
+    for (;;) {
+      const [request] = this.#requests
+      if (request !== undefined) await this.#accept(request)
+      if (this.#closed) return
+      await this.#stream.room
+      const latestOnly = this.#stream.overflow === 'latest' && this.#starting === undefined
+      const slice = await (latestOnly ? readLatest : readHistory)(this.#subscriptions, this.#position)
+      if (this.#closed || !this.#reportLosses(slice)) return
+      if (await this.#sendSlice(slice, latestOnly)) return this.#stream.complete()
+      if (!slice.more && this.#goLive()) break
+    }
+    this.#catchingUp = false
+  }
+
+  /** @returns whether an entry ends the stream */
+  async #sendSlice ({ entries, completeUpTo }: HistorySlice, filtered: boolean): Promise<boolean> {
+    for (const { entry, subscription } of entries) {
+      if (!filtered && !subscription.wants(entry)) continue
+      const room = this.#stream.put(entry.frame(this.#stream.space), 1)
+      this.#sentId = entry.id
+      if (subscription.endsAfter(entry)) return true
+      if (room !== undefined) await room
+    }
+    this.#position = completeUpTo
+    return false
+  }
+
+  /** Lets channels deliver, unless entries were published in the meantime. */
+  #goLive (): boolean {
+    if (this.#requests.length > 0) return false
+    // Entries that wait for the end of this turn were read from the history, and must not be delivered again.
+    this.#fanOut.flush()
+    if (this.#subscriptions.some(({ channel: { newest } }) => newest !== undefined && compareIds(newest, this.#position!) > 0)) return false
+    // With a remote broker, entries may be in the history before they are delivered.
+    for (const subscription of this.#subscriptions) {
+      subscription.startAfter = compareIds(subscription.channel.position, this.#position!) < 0 ? this.#position : undefined
+    }
+    this.#mustReportGaps = false
+    this.#live = true
+    return true
+  }
+
+  /** Tells the client what it has missed before the slice. @returns false if it has missed so much that its stream ends */
+  #reportLosses (slice: HistorySlice): boolean {
+    const losses = lossesAfter(this.#position, slice.pages)
+    if (losses.gaps.length > 0 && !this.#mustReportGaps && this.#stream.overflow === 'close') {
+      this.#stream.closeAsSlow()
+      return false
+    }
+    this.#position = markerId(this.#position, losses.reset, slice)
+    if (losses.reset || losses.gaps.length > 0 || this.#starting !== undefined) this.#sendMarker(losses)
+    this.#starting?.resolve()
+    this.#starting = undefined
+    return true
+  }
+
+  #sendMarker (losses: Losses): void {
+    if (!this.#sendsMarkers) return
+    this.#sentId = this.#position
+    this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.space), 0)
+  }
+
+  // Subscribing
+
+  async #accept (request: SubscribeRequest): Promise<void> {
+    const { subscriptions, parameters: { after, now, markers }, done } = request
+    try {
+      await request.ready
+    } catch (error) {
+      if (this.#closed) return
+      this.#requests.shift()
+      request.fail(error)
+      throw error
+    }
+    if (this.#closed) return
+    this.#sendsMarkers = markers
+    if (this.#subscriptions.length === 0) {
+      // The marker is sent when the history was read, which shows what the client has missed.
+      this.#starting = done
+      this.#position = now ? subscriptions.map(({ channel }) => channel.position).reduce(laterId) : after
+    } else {
+      if (now) this.#startNow(subscriptions)
+      else await this.#replayWithoutIds(subscriptions, after)
+      if (this.#closed) return
+      done.resolve()
+    }
+    this.#requests.shift()
+    this.#subscriptions.push(...subscriptions)
+  }
+
+  #startNow (subscriptions: readonly Subscription[]): void {
+    for (const subscription of subscriptions) subscription.startAfter = subscription.channel.position
+    this.#sendMarker(NO_LOSSES)
+  }
+
+  async #replayWithoutIds (subscriptions: readonly Subscription[], after: string | undefined): Promise<void> {
+    const pages = await readPages(subscriptions, after)
+    if (this.#closed) return
+    this.#sendMarker(lossesAfter(after, pages))
+    if (await replayWithoutIds(this.#stream, pages, this.#position!)) this.#stream.complete()
+  }
+}

@@ -1,0 +1,58 @@
+import { ListNode } from '../base/linked-list.ts'
+import type { SseEntry } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
+import type { Delivery } from './batch.ts'
+import type { ChannelSubscribers } from './channel-subscribers.ts'
+import type { SseFilter } from './options.ts'
+
+/** Receives what is published to the channels that it is subscribed to. */
+export interface BatchListener {
+  /** The channel has a batch. Must not throw. */
+  deliver (channel: ChannelSubscribers, delivery: Delivery): void
+  /** Entries may be missing in what was delivered. */
+  onBreak (): void
+}
+
+/** The subscription of one stream to one channel. */
+export class Subscription extends ListNode {
+  readonly channel: ChannelSubscribers
+  readonly listener: BatchListener
+  readonly filter: SseFilter | undefined
+  readonly until: SseFilter | undefined
+  /** Entries up to this id are not wanted; undefined if none are excluded. */
+  startAfter: string | undefined
+
+  constructor (channel: ChannelSubscribers, listener: BatchListener, filter: SseFilter | undefined, until: SseFilter | undefined) {
+    super()
+    this.channel = channel
+    this.listener = listener
+    this.filter = filter
+    this.until = until
+  }
+
+  /** Whether every entry is wanted and none ends the stream, so that batches need not be looked into. */
+  get takesEverything (): boolean {
+    return this.filter === undefined && this.until === undefined && this.startAfter === undefined
+  }
+
+  /** @throws the error of the filter */
+  wants (entry: SseEntry): boolean {
+    return (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || this.filter(entry, this.channel.name))
+  }
+
+  /** Whether the stream ends after an entry that was sent. @throws the error of `until` */
+  endsAfter (entry: SseEntry): boolean {
+    return this.until !== undefined && this.until(entry, this.channel.name)
+  }
+}
+
+/** An entry, and the subscription that it belongs to. */
+export interface SubscribedEntry {
+  readonly entry: SseEntry
+  readonly subscription: Subscription
+}
+
+/** For sorting entries of several channels by their ids. */
+export function compareEntries (a: SubscribedEntry, b: SubscribedEntry): number {
+  return compareIds(a.entry.id, b.entry.id)
+}
