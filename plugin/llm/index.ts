@@ -18,7 +18,7 @@ export type OllamaChatBody = Body<{ readonly model: string, readonly messages?: 
 export type ModelDeltas = AsyncGenerator<ModelDelta, void, undefined>
 
 /**
- * Streams an answer over OpenAI's Chat Completions, which many other servers speak as well: `POST {baseURL}/chat/completions`.
+ * Streams an answer over OpenAI's Chat Completions, which many other servers also speak: `POST {baseURL}/chat/completions`.
  * The request is sent when the first delta is requested. `stream` is always set to true; `stream_options.include_usage`
  * is set to true unless the body sets it.
  *

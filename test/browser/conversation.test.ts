@@ -513,7 +513,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await shows(page, '1, 2, 3')
       await server.app.close()
       await is(page, 'failed')
-      await shows(page, 'The server has stopped. It is being started anew, most likely. Try again in a little while.')
+      await shows(page, 'The server was shut down. It is being started anew, most likely. Try again in a little while.')
     }, { expected: FAILED })
   })
 

@@ -71,7 +71,7 @@ export class DeltaWriter {
     this.#finishReason = reason === 'stop' && this.#toolCallCount > 0 ? 'tool-calls' : reason
   }
 
-  /** Token counts so far; a value that is not a number leaves the previous count. */
+  /** Token counts so far; a value that is not a number is ignored. */
   usage (inputTokens: unknown, outputTokens: unknown): void {
     if (typeof inputTokens === 'number') this.#inputTokens = inputTokens
     if (typeof outputTokens === 'number') this.#outputTokens = outputTokens
