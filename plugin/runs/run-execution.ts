@@ -13,7 +13,7 @@ import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
 
-/** How often publishing the end of a run is attempted while the broker fails, and the milliseconds between attempts. */
+/** Attempts to publish the terminal event while the broker fails, and the milliseconds between them. */
 const END_ATTEMPTS = 60
 const END_RETRY_DELAY = 1_000
 
@@ -33,8 +33,8 @@ export interface RunExecutionOwner {
 }
 
 /**
- * Executes the producer of a run and publishes its events, until the end of the run is in the log and `retention` has
- * passed. It subscribes to the log, because another process can end the run.
+ * Executes the producer of a run and publishes its events. After the terminal event, it waits until `retention` has
+ * passed. It subscribes to the log of the run, because another process can end the run.
  */
 export class RunExecution extends WheelTimer implements SseBrokerListener {
   readonly #run: RunState
@@ -49,7 +49,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #bytes = 0
   /** Whether the producer has to be aborted if the run ends. */
   #isProducing = true
-  /** Set once the end is being published, or was published by another process. */
+  /** Set once the terminal event is being published, or was published by another process. */
   #ending: Promise<void> | undefined
 
   constructor (run: RunState, owner: RunExecutionOwner, settings: RunSettings) {
@@ -70,7 +70,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     return performance.now() - this.#startedAt
   }
 
-  /** Publishes the items of the producer and the end of the run. Never rejects. */
+  /** Publishes the items of the producer and the terminal event. Never rejects. */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { broker, log } = this.#owner
     const { signal } = this.#controller
@@ -84,13 +84,13 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
       await this.end('done', this.#owner.toPayload(result ?? {}).data!)
     } catch (error) {
       this.#isProducing = false
-      // An error after the end usually is the abort itself.
+      // After the run has ended, the error usually is the reason of the aborted signal.
       if (this.#ending === undefined) log.error({ err: error, run: this.#run.id }, 'run failed')
       await this.end('failed', JSON.stringify(failureOf(error)))
     }
   }
 
-  /** Ends the run, unless it has ended. @returns a promise that resolves when the end is in the log */
+  /** Ends the run, unless it has ended. @returns a promise that resolves when the terminal event is in the log */
   async end (type: SseRunEnd, data: string): Promise<void> {
     this.#ending ??= this.#publishEnd(type, data)
     this.#schedule()
@@ -108,7 +108,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
           await new Promise(resolve => { setTimeout(resolve, END_RETRY_DELAY).unref() })
           continue
         }
-        this.#owner.log.error({ err: error, run: this.#run.id }, 'publishing the end of a run failed')
+        this.#owner.log.error({ err: error, run: this.#run.id }, 'publishing the terminal event of a run failed')
         this.#startRetention()
         return
       }
@@ -140,7 +140,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   onBreak (): void {
-    // The end may be among the entries that were missed.
+    // The terminal event may be among the entries that were missed.
     summarizeLog(this.#owner.broker, this.#run.channel).then(log => {
       if (log?.end !== undefined && this.#run.end === undefined) this.onEntry(log.end)
     }, error => this.#owner.log.error({ err: error, run: this.#run.id }, 'reading the log of a run failed'))

@@ -5,10 +5,10 @@ import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_ID } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
 
 /**
- * The log of a run is a channel of the broker. Its first entry is a comment that clients ignore, its last one is the first
- * event of the type `done`, `failed` or `aborted`. Entries after that one are ignored.
+ * The log of a run is a channel of the broker. Its first entry is a comment, which clients ignore. The first event of the
+ * type `done`, `failed` or `aborted` is the terminal event; entries after it are ignored.
  *
- * The first and the last entry are published with an idempotency key, so the broker decides which process was first.
+ * The first entry and the terminal event each have an idempotency key, so that the broker decides which process is first.
  */
 
 /** How a run ended. */
@@ -32,12 +32,12 @@ export function runChannel (id: unknown): string {
   throw new SSE_ERR_RUN_ID(describe(id))
 }
 
-/** Whether events of this type end a run. */
+/** Whether this is the type of a terminal event. */
 export function isEndType (type: unknown): type is SseRunEnd {
   return END_TYPES.has(type)
 }
 
-/** Whether this entry ends its run. */
+/** Whether this entry is a terminal event. */
 export function isEnd ({ event }: SseEntry): boolean {
   return isEndType(event)
 }
@@ -70,7 +70,7 @@ async function publishOnce (broker: SseBroker, channel: string, payload: SsePayl
 }
 
 /**
- * Publishes the end of a run, unless the run has ended.
+ * Publishes the terminal event, unless the log has one.
  *
  * @param age milliseconds after which an entry of the log is deleted
  */
@@ -81,7 +81,7 @@ export async function endLog (broker: SseBroker, channel: string, event: SseRunE
 export interface LogSummary {
   /** The process that produces the run; undefined if the broker is not shared. */
   readonly processId: string | undefined
-  /** The last event; undefined while the run is in progress. */
+  /** The terminal event; undefined while the run is in progress. */
   readonly end: SseEntry | undefined
 }
 

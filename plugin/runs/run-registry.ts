@@ -18,7 +18,7 @@ const PRODUCER_LOST = JSON.stringify({ code: 'producer_lost', message: 'The serv
 const SHUTDOWN = JSON.stringify({ code: 'shutdown', message: 'The server was shut down', retryable: true })
 
 /** Milliseconds for which a log is kept if the run was ended by a process that doesn't know the run's options. */
-const DEFAULT_RETENTION = 30 * 60 * 1_000
+const REMOTE_RUN_RETENTION = 30 * 60 * 1_000
 
 export interface RunRegistryOptions {
   readonly broker: SseBroker
@@ -32,7 +32,6 @@ export interface RunRegistryOptions {
 /** A run whose producer is executed in this process. */
 interface LocalRun {
   readonly run: Run
-  readonly state: RunState
   readonly execution: RunExecution
 }
 
@@ -99,13 +98,14 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     const state = new RunState(id)
     const execution = new RunExecution(state, this, settings)
     const run = new Run(state, this.broker, async () => await execution.end('aborted', CANCELLED))
-    this.#local.set(id, { run, state, execution })
+    this.#local.set(id, { run, execution })
     this.#heartbeat.start()
     execution.execute(signal => producer({ id, signal }))
     return run
   }
 
   async get (id: string): Promise<Run | undefined> {
+    // Throws if the id is invalid.
     runChannel(id)
     return await (this.#findLocal(id) ?? this.#findInLog(id))
   }
@@ -129,13 +129,13 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     const { processId, end } = summary
     const state = new RunState(id, end)
     if (processId !== undefined && end === undefined) this.#watchProducer(state, processId)
-    return new Run(state, this.broker, async () => await endLog(this.broker, channel, 'aborted', CANCELLED, DEFAULT_RETENTION))
+    return new Run(state, this.broker, async () => await endLog(this.broker, channel, 'aborted', CANCELLED, REMOTE_RUN_RETENTION))
   }
 
   /** Ends a run of another process if that process dies while the run has viewers here. */
   #watchProducer (run: RunState, processId: string): void {
     const watch = new ProducerWatch(this, processId, async () => {
-      await endLog(this.broker, run.channel, 'failed', PRODUCER_LOST, DEFAULT_RETENTION)
+      await endLog(this.broker, run.channel, 'failed', PRODUCER_LOST, REMOTE_RUN_RETENTION)
     })
     run.onViewed = () => watch.start()
     run.onOrphaned = () => watch.stop()
@@ -145,7 +145,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     this.#local.delete(id)
   }
 
-  /** Ends all runs of this process. @returns a promise that resolves when their ends are in the logs */
+  /** Ends all runs of this process. @returns a promise that resolves when their terminal events are in the logs */
   async close (): Promise<void> {
     this.#isClosed = true
     await Promise.all(Array.from(this.#local.values(), async ({ execution }) => await execution.end('failed', SHUTDOWN)))

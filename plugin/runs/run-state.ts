@@ -6,7 +6,7 @@ import { runChannel, type SseRunEnd } from './run-log.ts'
 export class RunState {
   readonly id: string
   readonly channel: string
-  /** The last event of the run; undefined while the run is in progress. */
+  /** The terminal event; undefined while the run is in progress. */
   end: SseEntry | undefined
   /** When the run last had a viewer, or was created, by `performance.now()`; Infinity while it has viewers. */
   orphanedSince = performance.now()
@@ -42,7 +42,7 @@ export class RunState {
     this.onOrphaned()
   }
 
-  /** Whether a client with this Last-Event-ID has received the end of the run. */
+  /** Whether a client with this Last-Event-ID has received the terminal event. */
   isCompleteFor (lastEventId: string | undefined): boolean {
     if (this.end === undefined || lastEventId === undefined) return false
     return epochOf(lastEventId) === epochOf(this.end.id) && compareIds(lastEventId, this.end.id) >= 0

@@ -9,8 +9,8 @@ import type { RunState } from './run-state.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
 /**
- * A run: the events of a producer that continues without its viewers. The events are kept in a log. The last one is of
- * the type `done`, `failed` or `aborted`.
+ * A run: a producer that continues without viewers, and the log of its events. The log ends with a terminal event of the
+ * type `done`, `failed` or `aborted`.
  */
 export interface SseRun {
   readonly id: string
@@ -23,8 +23,8 @@ export interface SseRun {
 
   /**
    * Sends the events of the run to a client: all of them, or those after the client's Last-Event-ID. The stream ends
-   * after the last event of the run. A client that reconnects after it has received that event gets 204, which stops a
-   * browser's EventSource.
+   * after the terminal event. A client that reconnects after it has received that event gets 204, which stops a browser's
+   * EventSource.
    *
    * Slow clients and disconnects don't affect the run, unless its option `orphanTimeout` is set.
    *
@@ -35,8 +35,8 @@ export interface SseRun {
   watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void>
 
   /**
-   * Reads the events of the run in this process, up to and including the last one, for example to store them or to
-   * translate them to another protocol. The data of each event is text. It counts as a viewer.
+   * Reads the events of the run in this process, including the terminal event, for example to store them or to translate
+   * them to another protocol. The data of each event is text. The reader counts as a viewer.
    *
    * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`
    */
@@ -45,7 +45,7 @@ export interface SseRun {
   /**
    * Ends the run as `aborted`, regardless of the process that produces it. Does nothing if the run has ended.
    *
-   * @returns a promise that resolves when the end is in the log
+   * @returns a promise that resolves when the terminal event is in the log
    */
   cancel (): Promise<void>
 }

@@ -5,7 +5,7 @@ import type { RunRegistry } from './run-registry.ts'
 
 /**
  * Produces a run. It is called once, when the run starts. Each item it yields becomes an event of the run. The return
- * value of a generator becomes the data of the last event, `done`; for any other iterable, that data is `{}`.
+ * value of a generator becomes the data of the terminal event `done`; for any other iterable, that data is `{}`.
  *
  * @param context.signal aborted when the run is ended by anything but the producer; items yielded after that are
  *   discarded

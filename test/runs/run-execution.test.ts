@@ -228,7 +228,7 @@ function unreliableBroker () {
   return { state, broker, faulty }
 }
 
-t.test('a run fails if the broker rejects an event, and publishing the end is retried', async t => {
+t.test('a run fails if the broker rejects an event, and publishing the terminal event is retried', async t => {
   const { pass } = stillClock(t)
   const { state, faulty } = unreliableBroker()
   const producer = manualProducer()
@@ -245,7 +245,7 @@ t.test('a run fails if the broker rejects an event, and publishing the end is re
   t.equal(testRuns.runs.list()[0]!.state, 'failed')
 })
 
-t.test('publishing the end is abandoned if the broker stays unavailable', async t => {
+t.test('publishing the terminal event is abandoned if the broker stays unavailable', async t => {
   for (const [error, attempts] of [[new Error('unavailable'), 60], [new SSE_ERR_BROKER_CLOSED(), 1]] as const) {
     t.test(error.message, async t => {
       const { pass } = stillClock(t)
@@ -261,20 +261,20 @@ t.test('publishing the end is abandoned if the broker stays unavailable', async 
       }
       await cancelling
       t.equal(state.attempts, attempts)
-      t.match(testRuns.logLines, [{ level: 'error', text: 'publishing the end of a run failed' }])
+      t.match(testRuns.logLines, [{ level: 'error', text: 'publishing the terminal event of a run failed' }])
       pass(1_200)
       t.equal(testRuns.runs.size, 0)
     })
   }
 })
 
-t.test('after a break in the subscription, the log is searched for the end', async t => {
+t.test('after a break in the subscription, the log is searched for the terminal event', async t => {
   const { state, broker, faulty } = unreliableBroker()
   const producer = manualProducer()
   const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
   state.listeners[0]!.onBreak()
   await settle()
-  t.equal(testRuns.runs.list()[0]!.state, 'running', 'no end in the log')
+  t.equal(testRuns.runs.list()[0]!.state, 'running', 'no terminal event in the log')
   state.isDeaf = true
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL })
   state.error = new Error('unavailable')

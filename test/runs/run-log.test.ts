@@ -29,7 +29,7 @@ t.test('a log that was deleted a short time ago cannot be started', async t => {
   t.equal(await startLog(broker, 'run:a'), 'deleted')
 })
 
-t.test('only the first event of an end type ends a log', async t => {
+t.test('only the first terminal event ends a log', async t => {
   const broker = memoryBroker()
   await startLog(broker, 'run:a')
   await publish(broker, ...Array.from({ length: 600 }, String))

@@ -47,7 +47,7 @@ t.test('every viewer receives the whole run, and then its stream ends', async t 
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('a client that reconnects receives the rest, and after the end it gets 204', async t => {
+t.test('a client that reconnects receives the rest, and after the terminal event it gets 204', async t => {
   const { app, listen } = await build(t)
   addWatchRoute(app)
   const url = new URL('a', await listen())
@@ -65,7 +65,7 @@ t.test('a client that reconnects receives the rest, and after the end it gets 20
   t.strictSame(eventsAndData(foreign), [['sse-reset', '{}'], [undefined, '1'], [undefined, '2'], [undefined, '3'], ['done', '{}']])
 })
 
-t.test('an EventSource that reconnects receives every event once, and stops after the end', async t => {
+t.test('an EventSource that reconnects receives every event once, and stops after the terminal event', async t => {
   const { app, listen } = await build(t, { retry: 10 })
   addWatchRoute(app)
   const url = new URL('a', await listen())
