@@ -1,7 +1,11 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import { createClient } from 'redis'
-import sse, { event, errors, memoryBroker, type SseBroker, type SseEmitter, type SseEntry, type SseEvent, type SseHub, type SsePluginOptions, type SsePublished, type SseReason, type SseRun, type SseRunStarted, type SseStreamOptions } from 'fastify-sse-emitter'
+import sse, {
+  event, errors, memoryBroker, type SseBroker, type SseChannelOptions, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
+  type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
+  type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
+} from 'fastify-sse-emitter'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
 
 declare const reply: FastifyReply
@@ -21,7 +25,7 @@ describe('the plugin', () => {
     expect<SseStreamOptions>().type.not.toBeAssignableFrom({ maxConnections: 5 })
   })
 
-  test('adds to the instance and to the reply', () => {
+  test('decorates the instance and the reply', () => {
     expect(app.sse).type.toBe<SseHub>()
     expect(reply.sse()).type.toBe<SseEmitter>()
     expect(reply.sse<Events>({ timeout: 5 })).type.toBe<SseEmitter<Events>>()
@@ -40,7 +44,7 @@ describe('an emitter', () => {
   const typed = reply.sse<Events>()
   const unnamed = reply.sse<{ delta: Delta }>()
 
-  test('without an event map takes anything', () => {
+  test('without an event map accepts any event', () => {
     expect(untyped.send('text')).type.toBe<Promise<void>>()
     expect(untyped.send).type.toBeCallableWith({ any: 1 })
     expect(untyped.send).type.toBeCallableWith(5, { event: 'any', id: 7, retry: 0, comment: 'c' })
@@ -50,7 +54,7 @@ describe('an emitter', () => {
     expect(untyped.send).type.not.toBeCallableWith('x', { retry: '5' })
   })
 
-  test('checks the data of each type of event', () => {
+  test('checks the data of each event type', () => {
     expect(typed.send).type.toBeCallableWith({ text: 'hi' }, { event: 'delta' as const })
     expect(typed.send).type.toBeCallableWith({ tokens: 5 }, { event: 'done' as const, id: '7' })
     expect(typed.send).type.not.toBeCallableWith({ tokens: 5 }, { event: 'delta' as const })
@@ -65,12 +69,12 @@ describe('an emitter', () => {
     expect(unnamed.send).type.toBeCallableWith({ text: 'hi' }, { event: 'delta' as const })
   })
 
-  test('needs no const assertion where the fields are written in place', () => {
+  test('needs no const assertion for fields that are written in place', () => {
     expect(typed.send({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<void>>()
     expect(event({ text: 'hi' }, { event: 'delta' })).type.toBe<SseEvent<{ text: string }, 'delta'>>()
   })
 
-  test('sends all of a typed source', () => {
+  test('checks the items of a source', () => {
     expect(typed.sendAll).type.toBeCallableWith(['a', 'b'])
     expect(typed.sendAll).type.toBeCallableWith([event({ text: 'hi' }, { event: 'delta' }), event('plain')])
     expect(typed.sendAll).type.not.toBeCallableWith([event({ text: 5 }, { event: 'delta' })])
@@ -81,7 +85,7 @@ describe('an emitter', () => {
     expect(untyped.sendAll).type.not.toBeCallableWith(5)
   })
 
-  test('tells how it goes', () => {
+  test('reports its state and its end', () => {
     expect(typed.state).type.toBe<'pending' | 'open' | 'closed'>()
     expect(typed.closed).type.toBe<Promise<SseReason>>()
     expect(typed.signal).type.toBe<AbortSignal>()
@@ -101,8 +105,18 @@ describe('errors', () => {
   })
 })
 
-describe('the hub', () => {
-  test('lists and closes', () => {
+describe('app.sse', () => {
+  test('exports the filters and the options of all its functions', () => {
+    expect<SseFilter>().type.toBeAssignableFrom((entry: SseEntry, channel: string) => entry.id === channel)
+    expect<SseWatchOptions>().type.toBeAssignableFrom({ markers: false })
+    expect<SseReadOptions>().type.toBeAssignableFrom({ after: '7', signal: new AbortController().signal })
+    expect<SseReplayOptions>().type.toBeAssignableFrom({ after: '7', count: 5 })
+    expect<SseChannelOptions>().type.toBeAssignableFrom({ history: { count: 5 } })
+    expect<SseMemoryBrokerOptions>().type.toBeAssignableFrom({ maxChannels: 5 })
+    expect(app.sse.list()).type.toBe<SseStreamInfo[]>()
+  })
+
+  test('lists and closes streams', () => {
     expect(app.sse.size).type.toBe<number>()
     expect(app.sse.close(({ key, age }) => key === 'x' && age > 5)).type.toBe<number>()
     expect(app.sse.list()[0]?.queued).type.toBe<number | undefined>()
@@ -115,7 +129,7 @@ describe('a channel', () => {
   const untyped = app.sse.channel('a')
   const typed = app.sse.channel<Events>('a', { history: { count: 10 } })
 
-  test('checks the data of each type of event', () => {
+  test('checks the data of each event type', () => {
     expect(typed.publish({ text: 'hi' }, { event: 'delta' })).type.toBe<Promise<SsePublished>>()
     expect(typed.publish).type.toBeCallableWith('text', { key: 'k' })
     expect(typed.publish).type.not.toBeCallableWith({ tokens: 5 }, { event: 'delta' as const })
@@ -126,7 +140,7 @@ describe('a channel', () => {
     expect(typed.publish).type.not.toBeCallableWith('text', { idempotencyKey: 5 })
   })
 
-  test('without an event map takes anything', () => {
+  test('without an event map accepts any event', () => {
     expect(untyped.publish).type.toBeCallableWith({ any: 1 })
     expect(untyped.publish).type.toBeCallableWith('x', { event: 'y' as string | undefined })
     expect(untyped.publish).type.not.toBeCallableWith('x', { id: '7' })
@@ -135,7 +149,7 @@ describe('a channel', () => {
     expect(typed.publish).type.not.toBeCallableWith('x', { event: 'y' as string | undefined })
   })
 
-  test('is followed by an emitter', () => {
+  test('can be subscribed to', () => {
     const emitter = reply.sse<Events>()
     expect(emitter.subscribe(typed)).type.toBe<Promise<void>>()
     expect(emitter.subscribe).type.toBeCallableWith([untyped, typed], { from: 'start', markers: false })
@@ -144,12 +158,12 @@ describe('a channel', () => {
     expect(emitter.subscribe).type.not.toBeCallableWith(typed, { from: 5 })
   })
 
-  test('stands on a broker', () => {
+  test('can have a broker of its own', () => {
     expect(memoryBroker()).type.toBe<SseBroker>()
     expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: memoryBroker({ maxChannels: 5 }), lastEventIdParameter: 'since' })
   })
 
-  test('may have partitions, named by numbers or texts', () => {
+  test('can have partitions, identified by numbers or strings', () => {
     expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel.length })
     expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel })
     expect<SseBroker>().type.not.toBeAssignableFrom({ ...memoryBroker(), partition: 3 })
@@ -157,7 +171,7 @@ describe('a channel', () => {
 })
 
 describe('a broker in Redis', () => {
-  test('is made from one address, or from several of a cluster or of Sentinels', () => {
+  test('is created with one URL, or with several of a cluster or of Sentinels', () => {
     expect(redisBroker({ url: 'redis://a' })).type.toBe<RedisBroker>()
     expect<RedisBrokerOptions>().type.toBeAssignableFrom({ url: ['redis://a', 'redis://b'], cluster: { partitions: 3, sharded: false } })
     expect<RedisBrokerOptions>().type.toBeAssignableFrom({ url: ['redis://a'], client: createClient(), cluster: {} })
@@ -179,7 +193,7 @@ describe('a run', () => {
     expect(runs.start).type.not.toBeCallableWith('id', () => 5)
   })
 
-  test('is watched by any emitter, and read', async () => {
+  test('can be watched by any emitter, and read', async () => {
     const run = await runs.get('id')
     expect(run).type.toBe<SseRun | undefined>()
     expect(run!.watch).type.toBeCallableWith(reply.sse<Events>(), { markers: false })
