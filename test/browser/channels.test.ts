@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { build } from '../fixtures/app.ts'
-import { browserSuite, until, visit } from '../fixtures/browser.ts'
+import { browserSuite, visit } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 
 interface Scene { app: FastifyInstance, origin: URL, /** The ids with which streams were asked for. */ asked: Array<string | undefined> }
 

@@ -6,7 +6,8 @@ import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
-import { browserSuite, until, visit } from '../fixtures/browser.ts'
+import { browserSuite, visit } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 
 /** Milliseconds between two lines: for a run that is watched to its end, and for one that is not. */
 const QUICK = 20
@@ -154,7 +155,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   })
 
   test('lets the browser do as it likes: it asks again, and the lines start again', async t => {
-    const { app, asked, chat } = await serve(t, QUICK)
+    const { app, asked, chat } = await serve(t, SLOW / 2)
     await visit(t, browser, chat, async page => {
       const { start, free, status, lines, connections } = parts(page)
       await free.check()
@@ -207,7 +208,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
     const url = `${chat}?${new URLSearchParams({ name })}`
     await visit(t, browser, url, async page => {
       const { name: field, start, status, lines, fetch, fetchStatus } = parts(page)
-      t.equal(await field.inputValue(), name, 'the address fills the name in')
+      await until(async () => await field.inputValue() === name, 'the address has filled the name in')
       await start.click()
       await fetch.click()
       await says(status, 'The tenth line is there')

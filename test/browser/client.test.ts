@@ -5,7 +5,8 @@ import t, { type Test } from 'tap'
 import ts from 'typescript'
 import type { SsePluginOptions } from 'fastify-sse-emitter'
 import { build } from '../fixtures/app.ts'
-import { browserSuite, until, visit } from '../fixtures/browser.ts'
+import { browserSuite, visit } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 
 const SOURCE = new URL('../../plugin/', import.meta.url)
 

@@ -7,15 +7,13 @@ import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
 import { PAGES } from '../../server/model/pages.ts'
 import { tokens } from '../../server/model/tokens.ts'
-import { browserSuite, until, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 import { chatChunk, DONE, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 /** Milliseconds of the model for a token: as fast as it can, and so that there is time to do something. */
 const QUICK = 0
 const STEADY = 10
-
-/** Milliseconds for an answer to be over, where the machine has a lot to do. */
-const PATIENCE = 30_000
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** What Chromium says, and no page can keep it from saying, of an answer with an error, and of no answer. */
@@ -110,7 +108,6 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
   const test = (sentence: string, body: (t: Test) => Promise<void>) => t.test(sentence, { buffered: true }, body)
   const open = async (t: Test, server: Server, look: (page: Page) => Promise<void>, options?: VisitOptions) => {
     await visit(t, browser, server.page, async page => {
-      page.setDefaultTimeout(PATIENCE)
       await ready(page)
       await look(page)
     }, options)
@@ -480,7 +477,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
         return watched().length === 2
       }, 'it is asked for again')
       t.match(watched()[1], /\?lastEventId=\w+\.\d+-\d+$/)
-    })
+    }, { fresh: true })
   })
 
   test('says that an answer is lost when the server was started anew, and asks again for it', async t => {
@@ -774,6 +771,3 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
     })
   }
 })
-
-// There is much to see.
-t.setTimeout(600_000)

@@ -8,15 +8,14 @@ import { eventStreamParser } from '../../server/event-stream-parser.ts'
 import { channels } from '../../server/routes/channels.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { faults } from '../fixtures/axe.ts'
-import { browserSuite, until, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 import { decode } from '../fixtures/client.ts'
 import { demo } from '../fixtures/demo.ts'
 
 const STATIC = fileURLToPath(new URL('../../static', import.meta.url))
 /** What Chromium says, and no page can keep it from saying, of an answer with an error, and of no answer. */
 const FAILED = /^Failed to load resource: /
-/** Milliseconds for the page to come back, where the machine has a lot to do. */
-const PATIENCE = { timeout: 30_000 }
 
 interface Asked { url: string, lastEventId: string | string[] | undefined }
 
@@ -65,7 +64,7 @@ function parts (page: Page) {
   }
 }
 
-const says = (status: Locator, text: string | RegExp): Promise<void> => status.filter({ hasText: text }).waitFor(PATIENCE)
+const says = (status: Locator, text: string | RegExp): Promise<void> => status.filter({ hasText: text }).waitFor()
 
 /** Publishes by the page. @returns the id that the server has answered */
 async function publish (page: Page, data: string, type = ''): Promise<string> {
@@ -194,7 +193,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await connect.click()
       await until(() => app.sse.size === 1, 'it comes back when it is told to')
       t.equal(asked.length, 3, 'and not before')
-    })
+    }, { fresh: true })
   })
 
   test('follows each of its examples', async t => {
@@ -227,11 +226,11 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await says(status, 'The stream ended, which a client takes for an accident. The page asks again in 3 s, and has no id to name.')
       t.equal(await path.inputValue(), '/learn/sseChat?name=Ada', 'the address fills the path in')
       await page.clock.fastForward(3_000)
-      await stations.filter({ hasText: /^Connection 2, after \d+\.\d s, without Last-Event-ID$/ }).waitFor(PATIENCE)
+      await stations.filter({ hasText: /^Connection 2, after \d+\.\d s, without Last-Event-ID$/ }).waitFor()
       await says(status, 'The stream ended')
       await close.click()
       t.equal(await figure('Events').innerText(), '22')
-    })
+    }, { fresh: true })
     t.strictSame(asked, [{ url: '/learn/sseChat?name=Ada', lastEventId: undefined }, { url: '/learn/sseChat?name=Ada', lastEventId: undefined }])
   })
 
@@ -246,7 +245,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await until(async () => Number(await figure('Heartbeats').innerText()) >= 2, 'heartbeats are counted')
       const id = await figure('Last id').innerText()
       app.sse.close()
-      await stations.filter({ hasText: 'Connection 2' }).waitFor(PATIENCE)
+      await stations.filter({ hasText: 'Connection 2' }).waitFor()
       await says(status, 'Open')
       t.match(await stations.allTextContents(), ['Connection 1', 'the stream ended', `, Last-Event-ID: ${id}`])
       await until(() => asked.length === 2, 'it has come back')
@@ -264,7 +263,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await data.press('Enter')
       await says(answer, 'No answer')
       const again = await serve(t, {}, Number(new URL(page.url()).port))
-      await stations.filter({ hasText: 'Connection 2' }).waitFor(PATIENCE)
+      await stations.filter({ hasText: 'Connection 2' }).waitFor()
       await events.filter({ hasText: 'sse-reset' }).waitFor()
       await until(() => again.app.sse.size === 1, 'the new server is followed')
     }, { expected: FAILED })
@@ -394,7 +393,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
         await cut.click()
         await audit('while it is cut')
         await page.clock.fastForward(5_000)
-        await stations.filter({ hasText: 'Connection 2' }).waitFor(PATIENCE)
+        await stations.filter({ hasText: 'Connection 2' }).waitFor()
         await audit('when it has come back')
         await examples.last().click()
         await page.getByText('heartbeat').or(page.locator('.event').filter({ hasText: 'quotes' })).first().waitFor()
@@ -407,7 +406,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
         await says(status, 'Closed')
         await says(status, 'refused')
         await audit('after errors')
-      }, { colorScheme, viewport: { width: 390, height: 844 }, reducedMotion: 'reduce', expected: FAILED })
+      }, { colorScheme, viewport: { width: 390, height: 844 }, reducedMotion: 'reduce', expected: FAILED, fresh: true })
     })
   }
 })

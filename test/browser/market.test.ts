@@ -4,7 +4,8 @@ import { memoryBroker } from 'fastify-sse-emitter'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Candle } from '../../server/market/candles.ts'
-import { browserSuite, until, visit } from '../fixtures/browser.ts'
+import { browserSuite, visit } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 import { serveMarket } from '../fixtures/market.ts'
 
@@ -34,7 +35,7 @@ function parts (page: Page) {
 /** Waits until the page says this of its connection. */
 async function says (page: Page, text: string | RegExp): Promise<string> {
   const { status } = parts(page)
-  await status.filter({ hasText: text }).waitFor({ timeout: 20_000 })
+  await status.filter({ hasText: text }).waitFor()
   return await status.innerText()
 }
 

@@ -5,7 +5,8 @@ import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { MarketOptions } from '../../server/routes/market.ts'
 import { faults } from '../fixtures/axe.ts'
-import { browserSuite, until, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
+import { until } from '../fixtures/until.ts'
 import { serveMarket } from '../fixtures/market.ts'
 import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 
@@ -17,8 +18,6 @@ const MARKET = { symbols: 6, interval: 50, seed: 1 }
 const NEVER = 60_000
 /** Bytes that a browser counts for the head of an answer. */
 const HEAD = 300
-/** Milliseconds for the page to come back, where the machine has a lot to do. */
-const PATIENCE = { timeout: 30_000 }
 
 /** The page as a person finds their way in it. */
 function parts (page: Page) {
@@ -47,7 +46,7 @@ async function number ({ figure }: SideParts, label: string): Promise<number> {
   return parseFloat((await figure(label)).replace(/(?<=\d),(?=\d)/g, ''))
 }
 
-const says = (status: Locator, text: string | RegExp): Promise<void> => status.filter({ hasText: text }).waitFor(PATIENCE)
+const says = (status: Locator, text: string | RegExp): Promise<void> => status.filter({ hasText: text }).waitFor()
 
 /** Begins, and waits until both sides know prices. */
 async function start (page: Page): Promise<void> {
