@@ -2,12 +2,9 @@ import t, { type Test } from 'tap'
 import type { SseBrokerListener, SseHistory, SsePublished } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseMemoryBrokerOptions } from '../../plugin/channels/options.ts'
-import { brokerContract, type BrokerCase } from '../../plugin/testing/index.ts'
+import { brokerContract } from '../../plugin/testing/index.ts'
 import { apart } from '../fixtures/apart.ts'
 import { liveTimers, stillClock } from '../fixtures/clock.ts'
-import { DistantBroker } from '../fixtures/distant-broker.ts'
-import { faultyBroker, type Fault } from '../fixtures/faulty-broker.ts'
-import { BROKER_FAULTS } from '../fixtures/broker-faults/index.ts'
 
 const MINUTE = 60_000
 const HISTORY: SseHistory = { count: 100, age: 1_000, bytes: 1_000_000 }
@@ -203,30 +200,3 @@ t.test('100,000 idle channels are removed from memory', { timeout: 120_000 }, as
   t.ok(full - expired > 50_000_000, `expiry freed ${full - expired} bytes of history`)
   t.ok(forgotten - before < 1_000_000, `the heap grew by ${forgotten - before} bytes`)
 })
-
-t.test('a broker with slow answers passes the suite', async () => {
-  await Promise.all(brokerContract(() => new DistantBroker()).map(({ run }) => run()))
-})
-
-t.test('every case of the suite detects a faulty broker', async t => {
-  const names = brokerContract(memoryBroker).map(({ name }) => name)
-  t.strictSame(Object.keys(BROKER_FAULTS).filter(start => !names.some(name => name.startsWith(start))), [], 'every fault belongs to a case')
-  for (const name of names) {
-    const [, faults = {}] = Object.entries(BROKER_FAULTS).find(([start]) => name.startsWith(start)) ?? []
-    t.not(Object.keys(faults).length, 0, `a fault is detected by “${name}”`)
-    await Promise.all(Object.entries(faults).map(async ([description, fault]) => {
-      const error = await caseOf(name, fault).run().catch(error => error)
-      t.match(error?.code, /^ERR_ASSERTION$|^SSE_ERR_/, description)
-    }))
-  }
-})
-
-t.test('a failure of a random case reports its seed', async t => {
-  const start = 'who follows a channel and then reads'
-  await t.rejects(caseOf(start, BROKER_FAULTS[start]!['starts to listen too late']!, 4_711).run(), { message: /\(seed 4711\)/ })
-})
-
-/** The case with a name that starts like this, for a faulty broker. */
-function caseOf (name: string, fault: Fault, seed?: number): BrokerCase {
-  return brokerContract(() => faultyBroker(fault), { patience: 150, seed }).find(one => one.name.startsWith(name))!
-}

@@ -33,7 +33,7 @@ suiteWith(t, 'redis-server', 'a broker in a Redis Cluster', async (t, program) =
   const hasConnections = async (server: RedisServer, count: number): Promise<void> => await eventually(async () => { assert.equal(await server.connectionCount(), count) })
   const hasNoChannels = async (server: RedisServer, command = 'SHARDCHANNELS', pattern = '*:live:*'): Promise<void> => await eventually(async () => { assert.deepEqual(await server.command('PUBSUB', command, pattern), []) })
 
-  for (const { name, run } of brokerContract(() => redisBroker({ url, cluster: { partitions: PARTITIONS } }), { patience: 30_000 })) t.test(name, run)
+  for (const { name, run } of brokerContract(() => redisBroker({ url, cluster: { partitions: PARTITIONS } }), { timeout: 30_000 })) t.test(name, run)
 
   t.test('with as many partitions as nodes, it opens two connections to each, however many channels are followed, and closes them', async t => {
     for (const server of servers) await hasConnections(server, 0)

@@ -15,7 +15,7 @@ const DOCUMENT = readFileSync(new URL('../../docs/redis.md', import.meta.url), '
 suiteWith(t, 'redis-server', 'a broker on Redis', async (t, program) => {
   const server = await RedisServer.start(t, program)
 
-  for (const { name, run } of brokerContract(() => redisBroker({ url: server.url }), { patience: 30_000 })) t.test(name, run)
+  for (const { name, run } of brokerContract(() => redisBroker({ url: server.url }), { timeout: 30_000 })) t.test(name, run)
 
   t.test('it opens two connections, however many channels are followed, and closes them', async t => {
     await eventually(async () => { assert.equal(await server.connectionCount(), 0) })

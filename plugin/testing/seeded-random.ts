@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 
-/** Numbers that look random, and come again from the same seed. */
-export class Random {
+/** A generator of pseudorandom numbers (mulberry32). The same seed generates the same numbers. */
+export class SeededRandom {
   readonly seed: number
   #state: number
 
@@ -10,9 +10,8 @@ export class Random {
     this.#state = seed
   }
 
-  /** A whole number from 0, less than `limit`. */
+  /** An integer from 0 to `limit - 1`. */
   below (limit: number): number {
-    // mulberry32
     this.#state = (this.#state + 0x6D2B79F5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
@@ -23,7 +22,7 @@ export class Random {
     return choices[this.below(choices.length)]!
   }
 
-  /** Waits: for nothing, or a few steps of promises, or turns of the event loop, or for some milliseconds. */
+  /** Waits for up to three promise jobs, turns of the event loop, or delays of a few milliseconds. */
   async pause (): Promise<void> {
     const wait = this.pick<() => unknown>(() => {}, setImmediate, () => setTimeout(1 + this.below(3)))
     for (let times = this.below(4); times > 0; times--) await wait()
