@@ -1,22 +1,22 @@
 /**
- * What kind of error it is:
- * - `SSE_ERR_OPTION`: an option has a value it cannot have; thrown by `connect`
- * - `SSE_ERR_HEADERS`: the option `headers` gave none, or what are no headers; nothing was sent
- * - `SSE_ERR_IDEMPOTENCY_KEY`: the request would have been sent again with another `Idempotency-Key`; it was not
- * - `SSE_ERR_NETWORK`: there was no answer, or it broke off; `cause` is what `fetch` says
- * - `SSE_ERR_STATUS`: the answer has a status that is none of a stream; see `status` and `body`
- * - `SSE_ERR_CONTENT_TYPE`: the answer is no event stream; see `status` and `body`
- * - `SSE_ERR_SERVER`: the server ended the stream with an error of its own, `sse-error`; see `serverCode`
- * - `SSE_ERR_ENDED`: the stream has ended, and nobody had closed it
- * - `SSE_ERR_SILENT`: nothing came for `heartbeatTimeout`
- * - `SSE_ERR_TOO_LARGE`: an event is larger than `maxEventLength`
- * - `SSE_ERR_TAKEN`: events were to be iterated over that go elsewhere
+ * Error codes:
+ * - `SSE_CLIENT_ERR_OPTION`: an option is invalid; thrown by `connect`
+ * - `SSE_CLIENT_ERR_HEADERS`: the option `headers` threw, rejected or returned invalid headers; nothing was sent
+ * - `SSE_CLIENT_ERR_IDEMPOTENCY_KEY`: the request was not repeated because its `Idempotency-Key` changed
+ * - `SSE_CLIENT_ERR_NETWORK`: `fetch` failed, or the connection broke; see `cause`
+ * - `SSE_CLIENT_ERR_STATUS`: the response has an error status; see `status` and `body`
+ * - `SSE_CLIENT_ERR_CONTENT_TYPE`: the response is not an event stream; see `status` and `body`
+ * - `SSE_CLIENT_ERR_SERVER`: the server ended the stream with an `sse-error` event; see `serverCode`
+ * - `SSE_CLIENT_ERR_ENDED`: the server ended the stream
+ * - `SSE_CLIENT_ERR_TIMEOUT`: no data was received for `heartbeatTimeout`
+ * - `SSE_CLIENT_ERR_TOO_LARGE`: an event exceeds `maxEventLength`
+ * - `SSE_CLIENT_ERR_ITERATED`: the connection is iterated over twice, or has the option `onEvent`
  */
 export type SseClientErrorCode =
-  | 'SSE_ERR_OPTION' | 'SSE_ERR_HEADERS' | 'SSE_ERR_IDEMPOTENCY_KEY' | 'SSE_ERR_NETWORK' | 'SSE_ERR_STATUS' | 'SSE_ERR_CONTENT_TYPE'
-  | 'SSE_ERR_SERVER' | 'SSE_ERR_ENDED' | 'SSE_ERR_SILENT' | 'SSE_ERR_TOO_LARGE' | 'SSE_ERR_TAKEN'
+  | 'SSE_CLIENT_ERR_OPTION' | 'SSE_CLIENT_ERR_HEADERS' | 'SSE_CLIENT_ERR_IDEMPOTENCY_KEY' | 'SSE_CLIENT_ERR_NETWORK'
+  | 'SSE_CLIENT_ERR_STATUS' | 'SSE_CLIENT_ERR_CONTENT_TYPE' | 'SSE_CLIENT_ERR_SERVER' | 'SSE_CLIENT_ERR_ENDED'
+  | 'SSE_CLIENT_ERR_TIMEOUT' | 'SSE_CLIENT_ERR_TOO_LARGE' | 'SSE_CLIENT_ERR_ITERATED'
 
-/** What is known beside the code. */
 export interface SseClientErrorDetails {
   readonly cause?: unknown
   readonly status?: number | undefined
@@ -25,16 +25,16 @@ export interface SseClientErrorDetails {
   readonly serverCode?: string | undefined
 }
 
-/** Every error of the client. */
+/** Every error of the client is an instance of this class. */
 export class SseClientError extends Error {
   readonly code: SseClientErrorCode
-  /** The status of the answer, where there was one that is no stream. */
+  /** The status of a response that is not an event stream. */
   readonly status: number | undefined
-  /** The beginning of that answer, as text; at most 16,384 characters. */
+  /** The beginning of the body of that response; at most 16,384 characters. */
   readonly body: string | undefined
-  /** Milliseconds for which that answer asks the client to stay away, by `Retry-After`. */
+  /** The delay that the response requests with `Retry-After`, in milliseconds. */
   readonly retryAfter: number | undefined
-  /** The code that an `sse-error` of the server had. */
+  /** The code of the server's `sse-error` event. */
   readonly serverCode: string | undefined
 
   constructor (code: SseClientErrorCode, message: string, { cause, status, body, retryAfter, serverCode }: SseClientErrorDetails = {}) {
@@ -48,15 +48,18 @@ export class SseClientError extends Error {
   }
 }
 
-const PASSING = new Set<SseClientErrorCode>(['SSE_ERR_HEADERS', 'SSE_ERR_NETWORK', 'SSE_ERR_SERVER', 'SSE_ERR_ENDED', 'SSE_ERR_SILENT'])
-/** Beside those from 500 on: Request Timeout, Too Early, Too Many Requests. */
-const PASSING_STATUSES = new Set([408, 425, 429])
+const TRANSIENT_CODES = new Set<SseClientErrorCode>([
+  'SSE_CLIENT_ERR_HEADERS', 'SSE_CLIENT_ERR_NETWORK', 'SSE_CLIENT_ERR_SERVER', 'SSE_CLIENT_ERR_ENDED', 'SSE_CLIENT_ERR_TIMEOUT'
+])
+/** Request Timeout, Too Early, Too Many Requests; every 5xx is transient, too. */
+const TRANSIENT_STATUSES = new Set([408, 425, 429])
 
-/** Whether it may go away by itself, so that asking again makes sense. */
-export function isPassing ({ code, status }: SseClientError): boolean {
-  return PASSING.has(code) || (code === 'SSE_ERR_STATUS' && (status! >= 500 || PASSING_STATUSES.has(status!)))
+/** Whether a later request may succeed. */
+export function isTransient ({ code, status }: SseClientError): boolean {
+  return TRANSIENT_CODES.has(code) || (code === 'SSE_CLIENT_ERR_STATUS' && (status! >= 500 || TRANSIENT_STATUSES.has(status!)))
 }
 
+/** The message of anything that was thrown. */
 export function messageOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -11,18 +11,18 @@ export interface SseMessage {
 }
 
 /**
- * An event stream that is connected to again whenever it breaks or ends, until it is closed: by `close()`, by the
- * option `signal`, by the server's status 204, or by an error after which there is no point in asking again.
+ * A connection to an event stream. It reconnects whenever the stream breaks or ends, until it is closed: by `close()`, by
+ * the option `signal`, by a response with status 204, or by an error that a retry would not fix.
  *
- * Where there is no `onEvent`, it is to be iterated over, once. An event is there when the loop asks for it, and nothing
- * is read that nobody asks for; leaving the loop closes the connection; an error that closes it is thrown.
+ * Without the option `onEvent`, iterate over it, once. Nothing is read before the loop requests the next event. Leaving
+ * the loop closes the connection, and an error that closes the connection is thrown.
  */
 export interface SseConnection extends AsyncIterable<SseMessage> {
   readonly state: SseConnectionState
-  /** The id after which it goes on when it connects again; empty where there is none. */
+  /** The id to resume from at the next reconnect; empty if there is none. */
   readonly lastEventId: string
-  /** Resolves when it is closed: with the error that closed it, or undefined. It does not reject. */
+  /** Resolves when the connection is closed: with the error that closed it, or undefined. Never rejects. */
   readonly closed: Promise<SseClientError | undefined>
-  /** Closes it. Nothing is called any more but `onState`. Does nothing when it is closed. */
+  /** Closes the connection. After that, only `onState` is called, once. Does nothing if it is already closed. */
   close (): void
 }

@@ -1,42 +1,42 @@
-/** Milliseconds that a connection gets to say something after the page, and its timers, have slept. */
+/** Milliseconds that a connection gets to receive data after the page, and with it every timer, was suspended. */
 const GRACE = 1_000
 
-/** Notices that nothing is heard any more while something is waited for. */
+/** Detects a connection that no longer receives anything. */
 export class Watchdog {
   readonly #timeout: number
-  readonly #onSilence: () => void
-  /** When something was heard last, or began to be waited for; undefined while nothing is. */
-  #since: number | undefined
+  readonly #onTimeout: () => void
+  /** When the current wait for data began; undefined while data is processed. */
+  #waitingSince: number | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** @param timeout milliseconds; 0: never */
-  constructor (timeout: number, onSilence: () => void) {
+  /** @param timeout milliseconds; 0 disables it */
+  constructor (timeout: number, onTimeout: () => void) {
     this.#timeout = timeout
-    this.#onSilence = onSilence
+    this.#onTimeout = onTimeout
   }
 
-  /** Something is waited for from now on. */
+  /** Starts a wait for data. */
   start (): void {
     if (this.#timeout === 0) return
-    this.#since = Date.now()
-    this.look()
+    this.#waitingSince = Date.now()
+    this.check()
   }
 
   stop (): void {
-    this.#since = undefined
+    this.#waitingSince = undefined
     clearTimeout(this.#timer)
   }
 
   /**
-   * Looks how long nothing was heard, by the wall clock: the timer does not run while a page is frozen or the machine
-   * sleeps. What came meanwhile may still be on its way to here, and gets a little time.
+   * Compares the wait with the wall clock, because timers do not run while a page is frozen or the machine sleeps. After
+   * that, data may have arrived that has not been read yet, so the connection gets a grace period.
    */
-  look (): void {
-    if (this.#since === undefined) return
-    const silence = Date.now() - this.#since
+  check (): void {
+    if (this.#waitingSince === undefined) return
+    const waited = Date.now() - this.#waitingSince
     clearTimeout(this.#timer)
-    if (silence < this.#timeout) this.#timer = setTimeout(() => this.look(), this.#timeout - silence)
-    else if (silence < this.#timeout + GRACE) this.#onSilence()
-    else this.#timer = setTimeout(this.#onSilence, GRACE)
+    if (waited < this.#timeout) this.#timer = setTimeout(() => this.check(), this.#timeout - waited)
+    else if (waited < this.#timeout + GRACE) this.#onTimeout()
+    else this.#timer = setTimeout(this.#onTimeout, GRACE)
   }
 }

@@ -63,7 +63,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       const { got, told } = await follow(page, '/stream')
       await told('is closed')
       t.strictSame(await got(), [
-        'is open', 'tick größer 😀', 'is waiting', 'SSE_ERR_ENDED', 'is connecting', 'is waiting', 'SSE_ERR_STATUS 503', 'is connecting', 'is closed'
+        'is open', 'tick größer 😀', 'is waiting', 'SSE_CLIENT_ERR_ENDED', 'is connecting', 'is waiting', 'SSE_CLIENT_ERR_STATUS 503', 'is connecting', 'is closed'
       ])
       t.strictSame(asked, [undefined, 'é', 'é'])
     }, { expected: /503/ })
@@ -104,7 +104,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       const { got, told } = await follow(page, '/stream', 'heartbeatTimeout: 1_000')
       await told('is closed')
       t.ok((await got()).includes('message a'))
-      t.ok((await got()).includes('SSE_ERR_SILENT'))
+      t.ok((await got()).includes('SSE_CLIENT_ERR_TIMEOUT'))
     })
   })
 
@@ -164,7 +164,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
     await visit(t, browser, await listen(), async page => {
       const { told, got } = await follow(page, '/stream', "method: 'POST', body: '{\"text\":\"hi\"}', headers: { 'content-type': 'application/json' }")
       await told('is closed')
-      t.strictSame(await got(), ['is open', 'message a', 'is closed', 'SSE_ERR_ENDED, for good'])
+      t.strictSame(await got(), ['is open', 'message a', 'is closed', 'SSE_CLIENT_ERR_ENDED, for good'])
       t.strictSame(asked, [{ text: 'hi' }])
     })
   })
@@ -191,7 +191,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       t.strictSame(asked, [[undefined, undefined], ['1', undefined]])
       t.equal(preflights, 0)
       const byHeader = await follow(page, url.href, "lastEventId: '1', lastEventIdParameter: null, retry: { attempts: 0 }")
-      await byHeader.told('SSE_ERR_NETWORK, for good')
+      await byHeader.told('SSE_CLIENT_ERR_NETWORK, for good')
       t.equal(preflights, 1)
     }, { expected: /CORS|net::ERR_FAILED/ })
   })

@@ -10,6 +10,7 @@ t.test('the delay before a retry is read from milliseconds, seconds or a date', 
   t.ok(untilDate > 0 && untilDate <= 60_000, `${untilDate}`)
   t.equal(retryAfter({ 'retry-after': new Date(Date.now() - 60_000).toUTCString() }), 0, 'a date in the past')
   for (const invalid of ['', 'soon', '-1', 'Infinity', 'Wed, GMT', '9'.repeat(400)]) t.equal(retryAfter({ 'retry-after': invalid }), undefined, invalid)
+  t.equal(retryAfter({ 'retry-after': 'Thu, 01 Jan 2026 15:00:30 GMT', date: 'Thu, 01 Jan 2026 15:00:00 GMT' }), 30_000, 'relative to the Date header')
   t.equal(retryAfter({}), undefined)
   t.end()
 })
