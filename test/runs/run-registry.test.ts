@@ -1,11 +1,11 @@
 import t from 'tap'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
-import { DistantBroker } from '../fixtures/distant-broker.ts'
+import { SlowBroker } from '../fixtures/slow-broker.ts'
 import { createRuns, manualProducer, settle } from '../fixtures/runs.ts'
 
 t.test('a run has one producer, regardless of how often and in which process it is started', async t => {
-  for (const broker of [memoryBroker(), new DistantBroker()]) {
+  for (const broker of [memoryBroker(), new SlowBroker()]) {
     const [first, second] = [createRuns(broker), createRuns(broker)]
     let producers = 0
     const producer: SseRunProducer = context => {
@@ -27,7 +27,7 @@ t.test('a run has one producer, regardless of how often and in which process it 
 })
 
 t.test('get() finds a run that is being started', async t => {
-  const { runs } = createRuns(new DistantBroker())
+  const { runs } = createRuns(new SlowBroker())
   const starting = runs.start('a', manualProducer().produce)
   t.equal(await runs.get('a'), (await starting).run)
 })
