@@ -7,7 +7,7 @@ export function isUnavailableServer (error: Error): boolean {
   return UNAVAILABLE_SERVER.test(error.message)
 }
 
-/** Whether Redis replied with this error. Such replies begin with a word in capitals; other errors concern the connection. */
+/** Whether it is an error reply of Redis, which begins with a word in capitals. Other errors concern the connection. */
 export function isErrorReply (error: Error): boolean {
   return /^[A-Z]+ /.test(error.message)
 }

@@ -32,9 +32,9 @@ export class RedisKeys {
     return `${this.#root}live:${escapeName(channel)}`
   }
 
-  /** The pub/sub channel on which a node receives its own markers. */
-  nodeChannel (nodeId: string): string {
-    return `${this.#root}node:${nodeId}`
+  /** The pub/sub channel on which a broker receives its own markers. */
+  markerChannel (brokerId: string): string {
+    return `${this.#root}node:${brokerId}`
   }
 }
 

@@ -5,13 +5,13 @@ import type { SubscribedChannel } from './subscribed-channel.ts'
 
 /** The listeners of this process by channel. Delivers entries and breaks to them. */
 export class Listeners {
-  readonly #log: Pick<RedisLog, 'saw'>
+  readonly #log: Pick<RedisLog, 'observe'>
   readonly #channels = new Map<string, SubscribedChannel>()
   #epoch = ''
   #position = ''
   #closed = false
 
-  constructor (log: Pick<RedisLog, 'saw'>) {
+  constructor (log: Pick<RedisLog, 'observe'>) {
     this.#log = log
   }
 
@@ -52,7 +52,7 @@ export class Listeners {
   /** Records that every entry up to this id was delivered. */
   advance (id: string): void {
     this.#position = laterId(this.#position, id)
-    this.#log.saw(id)
+    this.#log.observe(id)
   }
 
   /** Tells listeners that they may have missed entries, and continues after an id. */

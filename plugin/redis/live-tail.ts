@@ -20,8 +20,8 @@ import { SubscriptionProbe } from './subscription-probe.ts'
 
 export interface LiveTailOptions {
   readonly keys: RedisKeys
-  /** The pub/sub channel on which this node receives its markers. */
-  readonly nodeChannel: string
+  /** The pub/sub channel on which this broker receives its markers. */
+  readonly markerChannel: string
   readonly wheel: TimerWheel
   readonly commands: ReconnectingClient
   /** The connection that receives all messages. */
@@ -100,7 +100,7 @@ export class LiveTail implements PubSubHandler {
   /** Subscribes a new connection to everything. Messages are held from here on. */
   async prepare (): Promise<void> {
     this.recover()
-    await this.#subscriptions.restore([this.#options.nodeChannel, ...this.#listeners.channels.keys()])
+    await this.#subscriptions.restore([this.#options.markerChannel, ...this.#listeners.channels.keys()])
   }
 
   /** Recovers messages that may have been lost. */
@@ -116,7 +116,7 @@ export class LiveTail implements PubSubHandler {
     this.#recovery.close()
   }
 
-  isFollowed (pubsubChannel: string): boolean {
+  hasListeners (pubsubChannel: string): boolean {
     return this.#listeners.channels.has(pubsubChannel)
   }
 
@@ -150,7 +150,7 @@ export class LiveTail implements PubSubHandler {
 
   readonly onMessage = (message: string, pubsubChannel: string): void => {
     if (this.#closed) return
-    if (pubsubChannel === this.#options.nodeChannel) {
+    if (pubsubChannel === this.#options.markerChannel) {
       const marker = parseMarkerMessage(message)
       if (this.#recovery.arrive(marker)) return
       this.#markers.arrive(marker.name)
@@ -160,7 +160,7 @@ export class LiveTail implements PubSubHandler {
   }
 
   #process ({ message, pubsubChannel }: PubSubMessage): void {
-    if (pubsubChannel === this.#options.nodeChannel) this.#processMarker(message)
+    if (pubsubChannel === this.#options.markerChannel) this.#processMarker(message)
     else this.#processEntry(message, pubsubChannel)
   }
 

@@ -14,8 +14,8 @@ import { createHash } from 'node:crypto'
  * In scripts, ids have no epoch.
  *
  * A term lasts as long as one Redis process serves the log. The next process may lack entries that were acknowledged: it
- * may have been restored from disk, or be a replica that was behind. So the first node that sees another process
- * records how far the log goes, and a node that knows a later id of the term before starts a new epoch.
+ * may have been restored from disk, or be a replica that was behind. So the first broker that sees another process
+ * records how far the log goes, and a broker that knows a later id of the term before starts a new epoch.
  */
 const COMMON = `
 local function parseId (id)
@@ -69,11 +69,11 @@ export interface LuaScripts {
 
 /**
  * Starts a log if there is none, a term if another Redis process serves the log, and an epoch if entries were lost. Then
- * reports how far the log goes, in the reply and in a marker: a message to the calling node, which arrives after
+ * reports how far the log goes, in the reply and in a marker: a message to the calling broker, which arrives after
  * everything that was published before.
  *
  * KEYS: the log.
- * ARGV: a new name; the node's pub/sub channel; the marker's name; the epoch, the term and the last id that the node
+ * ARGV: a new name; the broker's marker channel; the marker's name; the epoch, the term and the last id that the broker
  * knows, the first two empty if it knows none; names of channels.
  *
  * Returns the epoch, the term, the last id, the newest id that a forgotten channel may have had, and the last id of each
@@ -115,12 +115,12 @@ return { epoch, term, lastId, redis.call('HGET', KEYS[1], 'f'), lastIds }
  * Publishes an event.
  *
  * KEYS: the log; the channel's history; the idempotency key, or any key if there is none.
- * ARGV: the epoch and the last id that the node knows; the channel's name and pub/sub channel; the payload, and the bytes
+ * ARGV: the epoch and the last id that the broker knows; the channel's name and pub/sub channel; the payload, and the bytes
  * of its text; the history's count, age and bytes; milliseconds for which an idle channel is remembered; the payload's
  * digest, empty without an idempotency key, and milliseconds for which the key is remembered.
  *
  * Returns the id, and 1 if it is that of an earlier publication with the same key. Returns nothing if the epoch is not
- * the one that the node knows, or has to end. Returns 'conflict' if the key was used for another payload.
+ * the one that the broker knows, or has to end. Returns 'conflict' if the key was used for another payload.
  */
 export const PUBLISH = new LuaScript(3, `
 local epoch, ms, seq, forgotten, cursor = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f', 'k'))
@@ -200,12 +200,12 @@ return { id, 0 }
  * Reads a page of a channel's history.
  *
  * KEYS: the log; the channel's history.
- * ARGV: the epoch and the last id that the node knows; the channel's name; the epoch and the rest of the id to read
+ * ARGV: the epoch and the last id that the broker knows; the channel's name; the epoch and the rest of the id to read
  * after, both empty to read from the beginning; the maximum of entries; the bytes after which a page is large enough.
  *
  * Returns the last id of the log; 1 if the id to read after is one of the log's; the newest id that the history has
  * lost; the entries, each its id and its payload; 1 if there are more. Returns nothing if the epoch is not the one that
- * the node knows, or has to end.
+ * the broker knows, or has to end.
  */
 export const READ = new LuaScript(2, `
 local epoch, ms, seq, forgotten = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f'))

@@ -5,7 +5,7 @@ import type { LogState, RedisLog } from './redis-log.ts'
 /** @param lastId the last id of the log when the marker was sent */
 export type MarkerCallback = (lastId: string) => void
 
-/** A message from this node to itself. Redis keeps the order, so everything published before it arrives before it. */
+/** A message from this broker to itself. Redis keeps the order, so everything published before it arrives before it. */
 export interface Marker {
   readonly name: string
   readonly arrived: Deferred<void>

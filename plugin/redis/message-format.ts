@@ -8,7 +8,7 @@ export interface EntryMessage {
   readonly payload: string
 }
 
-/** A marker as the `sync` script sends it to the node that asked for it. */
+/** A marker as the `sync` script sends it to the broker that requested it. */
 export interface MarkerMessage {
   readonly name: string
   readonly epoch: string

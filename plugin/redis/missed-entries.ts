@@ -5,7 +5,7 @@ import { ConcurrencyLimiter } from './concurrency-limiter.ts'
 import type { RedisLog } from './redis-log.ts'
 import type { SubscribedChannel } from './subscribed-channel.ts'
 
-/** Entries of one channel that are read, and bytes of all. Listeners that missed more are told to read it themselves. */
+/** Entries of one channel that are read, and bytes of all. Listeners that missed more receive a break instead. */
 const MAX_ENTRIES = 1_000
 const MAX_BYTES = 16 * 1024 * 1024
 /** Histories that are read at once. */

@@ -49,7 +49,7 @@ export class PartitionBroker implements SseBroker {
   constructor (settings: RedisSettings, { hashTag, sharded, createConnection, wheel, discovery }: PartitionLocation) {
     const { prefix, timeout, probe, maxReplays, maxWaiting, maxPending, wait, onError } = settings
     const keys = new RedisKeys(prefix, hashTag)
-    const nodeChannel = keys.nodeChannel(randomUUID())
+    const markerChannel = keys.markerChannel(randomUUID())
     const scripts = sharded ? SHARDED_SCRIPTS : SCRIPTS
     const findAddress = discovery && (() => discovery.discover())
     const connect = (prepare: ReconnectingClientOptions['prepare'], waiting = 0): ReconnectingClient => {
@@ -60,8 +60,8 @@ export class PartitionBroker implements SseBroker {
       await Promise.all(Object.values(scripts).map(({ source }) => this.#commands.call(['SCRIPT', 'LOAD', source])))
       await this.#log.sync('', [])
     })
-    this.#log = new RedisLog(keys, this.#commands, scripts, nodeChannel, () => { this.#tail.recover() })
-    this.#tail = new LiveTail({ keys, nodeChannel, wheel, commands: this.#commands, subscriber, sharded, log: this.#log, probe, maxWaiting })
+    this.#log = new RedisLog(keys, this.#commands, scripts, markerChannel, () => { this.#tail.recover() })
+    this.#tail = new LiveTail({ keys, markerChannel, wheel, commands: this.#commands, subscriber, sharded, log: this.#log, probe, maxWaiting })
     this.#clients = [this.#commands, subscriber]
     if (wait !== undefined) {
       const client = connect(async () => {}, wait.timeout)

@@ -7,7 +7,7 @@ export interface PubSubHandler {
   /** Called for each message. */
   readonly onMessage: (message: string, pubsubChannel: string) => void
   /** Whether the channel still has listeners. */
-  isFollowed (pubsubChannel: string): boolean
+  hasListeners (pubsubChannel: string): boolean
   /** Called when Redis has confirmed the subscriptions. */
   onSubscribed (channels: SubscribedChannel[]): void
   /** Called when Redis has refused the subscriptions. */
@@ -72,7 +72,7 @@ export class PubSubSubscriptions {
   async #leaveSome (): Promise<void> {
     const batch = Array.from(this.#leaving).slice(0, CHANNELS_PER_COMMAND)
     for (const pubsubChannel of batch) this.#leaving.delete(pubsubChannel)
-    const left = batch.filter(pubsubChannel => !this.#handler.isFollowed(pubsubChannel))
+    const left = batch.filter(pubsubChannel => !this.#handler.hasListeners(pubsubChannel))
     if (left.length > 0) await this.#client.perform(connection => this.#sharded ? connection.sUnsubscribe(left) : connection.unsubscribe(left))
   }
 

@@ -25,8 +25,8 @@ export interface RecoveryOptions {
 
 /**
  * Recovers entries that may have been missed. A marker divides what is published: entries before it are read from their
- * histories, and messages after it are held until those have been delivered. Listeners whose missed entries are unknown,
- * or too many, are told that there is a break.
+ * histories, and messages after it are held until those have been delivered. A listener receives a break instead if its
+ * missed entries are unknown or too many.
  */
 export class Recovery {
   readonly #options: RecoveryOptions

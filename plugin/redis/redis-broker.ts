@@ -27,7 +27,7 @@ export interface RedisBroker extends SseBroker {
  * In Redis, a channel (with a name of 40 characters) takes about 160 bytes until ten minutes after its history has
  * expired. A history takes at least 4.7 KB, which is one block of a stream (`stream-node-max-bytes` makes blocks smaller),
  * and 50 bytes per event in addition to its text. An idempotency key takes 200 bytes for ten minutes. Keep Redis from
- * evicting keys (`maxmemory-policy noeviction`, its default): subscribers are told about evicted histories and channels,
+ * evicting keys (`maxmemory-policy noeviction`, its default): subscribers are notified of evicted histories and channels,
  * but an event whose idempotency key was evicted may be published twice.
  *
  * @throws SSE_ERR_OPTION for an unknown option or an invalid value

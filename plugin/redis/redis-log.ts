@@ -33,42 +33,42 @@ export class RedisLog {
   readonly #keys: RedisKeys
   readonly #client: ReconnectingClient
   readonly #scripts: LuaScripts
-  readonly #nodeChannel: string
+  readonly #markerChannel: string
   readonly #onNewEpoch: () => void
   readonly #order = new PublishOrder(() => this.#recover())
   #epoch = ''
   #term = ''
-  /** The last id that this node knows of. */
+  /** The last id that this broker knows of. */
   #lastId = ''
-  /** Settles when this node knows the current epoch again; undefined while it does. */
+  /** Settles when this broker knows the current epoch again; undefined while it does. */
   #recovering: Promise<unknown> | undefined
 
   /**
-   * @param nodeChannel the pub/sub channel on which this node receives its markers
+   * @param markerChannel the pub/sub channel on which this broker receives its markers
    * @param onNewEpoch called when Redis has another log from now on
    */
-  constructor (keys: RedisKeys, client: ReconnectingClient, scripts: LuaScripts, nodeChannel: string, onNewEpoch: () => void) {
+  constructor (keys: RedisKeys, client: ReconnectingClient, scripts: LuaScripts, markerChannel: string, onNewEpoch: () => void) {
     this.#keys = keys
     this.#client = client
     this.#scripts = scripts
-    this.#nodeChannel = nodeChannel
+    this.#markerChannel = markerChannel
     this.#onNewEpoch = onNewEpoch
   }
 
   /** Records that the log goes as far as this id. */
-  saw (id: string): void {
+  observe (id: string): void {
     if (epochOf(id) === this.#epoch) this.#lastId = laterId(this.#lastId, id)
   }
 
   /**
    * Finds out how far the log goes, and whether it is still the same one.
    *
-   * @param marker the name of the marker that this node receives after everything published before
+   * @param marker the name of the marker that this broker receives after everything published before
    * @throws what `ReconnectingClient.callScript` throws; if Redis refuses, the connection is closed, since nothing works without it
    */
   async sync (marker: string, channels: string[]): Promise<LogState> {
     const known = this.#epoch === '' ? '0-0' : withoutEpoch(this.#lastId)
-    const args = [this.#keys.log, newEpoch(), this.#nodeChannel, marker, this.#epoch, this.#term, known, ...channels.map(escapeName)]
+    const args = [this.#keys.log, newEpoch(), this.#markerChannel, marker, this.#epoch, this.#term, known, ...channels.map(escapeName)]
     const reply = await this.#client.callScript(this.#scripts.sync, ...args).catch(error => {
       if (!isOutage(error)) this.#client.disconnect(error)
       throw error
@@ -76,7 +76,7 @@ export class RedisLog {
     const [epoch, term, last, forgotten, lasts] = reply as [string, string, string, string, string[]]
     this.#term = term
     const lastId = `${epoch}.${last}`
-    if (epoch === this.#epoch) this.saw(lastId)
+    if (epoch === this.#epoch) this.observe(lastId)
     else this.#startEpoch(epoch, lastId)
     return { lastId, forgotten: `${epoch}.${forgotten}`, lastIds: lasts.map(last => last === '' ? undefined : `${epoch}.${last}`) }
   }
@@ -113,7 +113,7 @@ export class RedisLog {
     if (reply === 'conflict') throw new SSE_ERR_IDEMPOTENCY_KEY()
     const [time, repeated] = reply as [string, number]
     const id = `${epoch}.${time}`
-    this.saw(id)
+    this.observe(id)
     return { id, repeated: repeated === 1 }
   }
 
@@ -136,7 +136,7 @@ export class RedisLog {
 
   #page (epoch: string, after: string | undefined, [last, known, newestLost, entries, more]: ReadReply): SsePage {
     const clock = `${epoch}.${last}`
-    this.saw(clock)
+    this.observe(clock)
     const start = after === undefined || known === 0 ? idBeforeAll(epoch) : after
     const lost = `${epoch}.${newestLost}`
     return {

@@ -4,7 +4,7 @@ import { RedisKeys } from '../../plugin/redis/keys.ts'
 const keys = new RedisKeys('app:', '0')
 
 t.test('all names of a partition have the same hash tag, whatever a channel is called', async t => {
-  for (const name of [keys.log, keys.wait, keys.history('{a}'), keys.publication('}{', '{b}'), keys.pubsubChannel('{}'), keys.nodeChannel('1')]) {
+  for (const name of [keys.log, keys.wait, keys.history('{a}'), keys.publication('}{', '{b}'), keys.pubsubChannel('{}'), keys.markerChannel('1')]) {
     t.equal(/\{(.*?)\}/.exec(name)![1], '0', name)
     t.ok(name.startsWith('app:'))
   }

@@ -8,7 +8,7 @@ import { Recorder } from '../fixtures/recorder.ts'
 /** Listeners of two channels: `a` has two and has joined, `b` has one and has not. */
 function setup () {
   const seen: string[] = []
-  const listeners = new Listeners({ saw: id => { seen.push(id) } })
+  const listeners = new Listeners({ observe: id => { seen.push(id) } })
   const [a, b] = [new SubscribedChannel('a', 'live:a'), new SubscribedChannel('b', 'live:b')]
   const recorders = [new Recorder(), new Recorder(), new Recorder()] as const
   for (const channel of [a, b]) listeners.addChannel(channel)

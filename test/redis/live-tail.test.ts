@@ -32,12 +32,12 @@ suiteWith(t, 'redis-server', 'the live tail of channels', async (t, program) => 
   t.test('a marker of another epoch is ignored', async t => {
     const broker = openBroker(t, server, { probe: NO_PROBES })
     const recorder = await record(broker, 'a')
-    const [nodeChannel] = await eventually(async () => {
-      const nodeChannels = await server.command('PUBSUB', 'CHANNELS', '*:node:*') as string[]
-      assert.equal(nodeChannels.length, 1, 'the brokers of other tests are closed')
-      return nodeChannels
+    const [markerChannel] = await eventually(async () => {
+      const markerChannels = await server.command('PUBSUB', 'CHANNELS', '*:node:*') as string[]
+      assert.equal(markerChannels.length, 1, 'the brokers of other tests are closed')
+      return markerChannels
     })
-    await server.command('PUBLISH', nodeChannel!, 'marker\nanother\n999999999999999-0\n')
+    await server.command('PUBLISH', markerChannel!, 'marker\nanother\n999999999999999-0\n')
     const { id } = await publish(broker, 'a', 'x')
     await recorder.receives('x')
     t.equal(recorder.subscription.position, id)
