@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { WheelTimer, TimerWheel } from '../../plugin/base/timer-wheel.ts'
-import { liveTimers, stillClock } from '../fixtures/clock.ts'
+import { liveTimers, mockClock } from '../fixtures/clock.ts'
 
 /** Records when it fires, then calls a function. */
 class RecordingTimer extends WheelTimer {
@@ -22,14 +22,14 @@ const realImmediate = setImmediate
 const nextTurn = (): Promise<void> => new Promise(resolve => { realImmediate(resolve) })
 
 /** A wheel whose clock stands still until the test advances it. */
-function setup (t: Test): { wheel: TimerWheel } & ReturnType<typeof stillClock> {
-  return { wheel: new TimerWheel(), ...stillClock(t, 12_345) }
+function setup (t: Test): { wheel: TimerWheel } & ReturnType<typeof mockClock> {
+  return { wheel: new TimerWheel(), ...mockClock(t, 12_345) }
 }
 
 const timesFired = (...timers: RecordingTimer[]): number[] => timers.map(({ firedAt }) => firedAt.length)
 
 t.test('a timer fires once, never early, and at most 100 ms late', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const start = performance.now()
   const timers = Array.from({ length: 400 }, (_, index) => {
     const timer = new RecordingTimer()
@@ -37,7 +37,7 @@ t.test('a timer fires once, never early, and at most 100 ms late', async t => {
     return timer
   })
   t.equal(wheel.size, 400)
-  pass(3_100)
+  advance(3_100)
   for (const [index, { firedAt }] of timers.entries()) {
     const late = firedAt[0]! - (start + index * 7.3)
     if (firedAt.length !== 1 || late < 0 || late > 100) t.fail(`timer ${index} fired ${firedAt.length} times, ${late} ms late`)
@@ -46,15 +46,15 @@ t.test('a timer fires once, never early, and at most 100 ms late', async t => {
 })
 
 t.test('a timer that is due more than a round later waits for its round', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const start = performance.now()
   const timer = new RecordingTimer()
   const heartbeat = new RecordingTimer((heartbeat, now) => { wheel.set(heartbeat, now + 1_000) })
   wheel.set(timer, start + 360_000)
   wheel.set(heartbeat, start + 1_000)
-  pass(359_990)
+  advance(359_990)
   t.strictSame(timer.firedAt, [])
-  pass(110)
+  advance(110)
   t.equal(timer.firedAt.length, 1)
   t.ok(timer.firedAt[0]! >= start + 360_000)
 })
@@ -85,7 +85,7 @@ t.test('a delay longer than setTimeout supports causes no warning', async t => {
 })
 
 t.test('setting a timer again moves it, and a cleared timer does not fire', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const start = performance.now()
   const [sooner, later, cleared, endless] = [new RecordingTimer(), new RecordingTimer(), new RecordingTimer(), new RecordingTimer()]
   wheel.set(sooner, start + 5_000)
@@ -98,23 +98,23 @@ t.test('setting a timer again moves it, and a cleared timer does not fire', asyn
   wheel.set(endless, start + 200)
   wheel.set(endless, Infinity)
   t.equal(wheel.size, 2)
-  pass(1_000)
+  advance(1_000)
   t.strictSame(timesFired(sooner, later, cleared, endless), [1, 0, 0, 0])
-  pass(4_100)
+  advance(4_100)
   t.strictSame(timesFired(sooner, later, cleared, endless), [1, 1, 0, 0])
 })
 
 t.test('a timer that is set to a time in the past fires soon', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const timer = new RecordingTimer()
   wheel.set(timer, performance.now() - 10_000)
   t.strictSame(timer.firedAt, [], 'not synchronously')
-  pass(100)
+  advance(100)
   t.equal(timer.firedAt.length, 1)
 })
 
 t.test('a timer may set itself and clear others when it fires', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const start = performance.now()
   const cleared = new RecordingTimer()
   const heartbeat = new RecordingTimer((timer, now) => { wheel.set(timer, now + 1_000) })
@@ -122,19 +122,19 @@ t.test('a timer may set itself and clear others when it fires', async t => {
   wheel.set(heartbeat, start + 1_000)
   wheel.set(clearing, start + 1_000)
   wheel.set(cleared, start + 1_000)
-  pass(10_900)
+  advance(10_900)
   t.strictSame(cleared.firedAt, [], 'cleared in the turn in which it was due')
   t.ok(heartbeat.firedAt.length >= 9 && heartbeat.firedAt.length <= 10, `${heartbeat.firedAt.length} heartbeats in 10.9 s`)
   wheel.clear(heartbeat)
 })
 
 t.test('a timer that keeps setting itself to a past time does not starve the others', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const hasty = new RecordingTimer((timer, now) => { if (timer.firedAt.length < 1_000) wheel.set(timer, now - 1) })
   const other = new RecordingTimer()
   wheel.set(hasty, performance.now() + 100)
   wheel.set(other, performance.now() + 120)
-  pass(300)
+  advance(300)
   t.equal(other.firedAt.length, 1)
   t.ok(hasty.firedAt.length < 10, 'it fires once per slot')
   wheel.clear(hasty)
@@ -155,7 +155,7 @@ t.test('after the machine has slept, every overdue timer fires once', async t =>
 })
 
 t.test('many timers that are due at once fire in batches, and the event loop runs in between', async t => {
-  const { wheel, pass } = setup(t)
+  const { wheel, advance } = setup(t)
   const start = performance.now()
   const timers = Array.from({ length: 1_000 }, () => {
     const timer = new RecordingTimer()
@@ -163,7 +163,7 @@ t.test('many timers that are due at once fire in batches, and the event loop run
     return timer
   })
   const fired = (): number => timers.filter(({ firedAt }) => firedAt.length === 1).length
-  pass(160)
+  advance(160)
   t.equal(fired(), 128)
   await nextTurn()
   t.equal(fired(), 256)

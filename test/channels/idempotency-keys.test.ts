@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
 import { IdempotencyKeys } from '../../plugin/channels/idempotency-keys.ts'
 import type { SsePayload } from '../../plugin/wire/entry.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 
 const MINUTE = 60_000
 
 function setup (t: Test) {
-  const { clock } = stillClock(t)
+  const { clock } = mockClock(t)
   const keys = new IdempotencyKeys()
   let published = 0
   const publish = (channel: string, key: string, payload: SsePayload = { data: 'x' }) => keys.publishOnce(channel, key, payload, () => `e.${++published}-0`)

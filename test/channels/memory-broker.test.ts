@@ -4,7 +4,7 @@ import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseMemoryBrokerOptions } from '../../plugin/channels/options.ts'
 import { brokerContract } from '../../plugin/testing/index.ts'
 import { apart } from '../fixtures/apart.ts'
-import { liveTimers, stillClock } from '../fixtures/clock.ts'
+import { liveTimers, mockClock } from '../fixtures/clock.ts'
 
 const MINUTE = 60_000
 const HISTORY: SseHistory = { count: 100, age: 1_000, bytes: 1_000_000 }
@@ -13,7 +13,7 @@ for (const { name, run } of brokerContract(() => memoryBroker())) t.test(name, r
 
 /** A broker on a clock that stands still. */
 function setup (t: Test, options?: SseMemoryBrokerOptions) {
-  const { clock } = stillClock(t)
+  const { clock } = mockClock(t)
   const broker = memoryBroker(options)
   t.teardown(() => broker.close())
   return {

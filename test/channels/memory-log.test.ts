@@ -3,7 +3,7 @@ import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import type { SseHistory } from '../../plugin/channels/broker.ts'
 import { MemoryLog } from '../../plugin/channels/memory-log.ts'
 import { SseEntry } from '../../plugin/wire/entry.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 
 const MINUTE = 60_000
 const HISTORY: SseHistory = { count: 100, age: 1_000, bytes: 1_000_000 }
@@ -11,7 +11,7 @@ const START = 'e.0-0'
 
 /** A log whose entries have the ids `e.1-0`, `e.2-0` and so on, on a clock that stands still. */
 function setup (t: Test) {
-  const { clock } = stillClock(t)
+  const { clock } = mockClock(t)
   const removed: MemoryLog[] = []
   const owner = { wheel: new TimerWheel(), delivered: START, forgotten: START, removeLog: (log: MemoryLog) => { removed.push(log) } }
   const log = new MemoryLog('a', owner)

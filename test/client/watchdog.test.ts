@@ -1,19 +1,19 @@
 import t, { type Test } from 'tap'
 import { Watchdog } from '../../plugin/client/watchdog.ts'
-import { liveTimers, stillClock } from '../fixtures/clock.ts'
+import { liveTimers, mockClock } from '../fixtures/clock.ts'
 
 function setup (t: Test, timeout: number) {
-  const { clock, pass } = stillClock(t)
-  const test = { timeouts: 0, clock, pass, watchdog: new Watchdog(timeout, () => { test.timeouts++ }) }
+  const { clock, advance } = mockClock(t)
+  const test = { timeouts: 0, clock, advance, watchdog: new Watchdog(timeout, () => { test.timeouts++ }) }
   return test
 }
 
 t.test('a wait times out', async t => {
   const test = setup(t, 1_000)
   test.watchdog.start()
-  test.pass(990)
+  test.advance(990)
   t.equal(test.timeouts, 0)
-  test.pass(20)
+  test.advance(20)
   t.equal(test.timeouts, 1)
 })
 
@@ -21,7 +21,7 @@ t.test('every wait has the full timeout', async t => {
   const test = setup(t, 1_000)
   for (let wait = 0; wait < 5; wait++) {
     test.watchdog.start()
-    test.pass(900)
+    test.advance(900)
     test.watchdog.stop()
   }
   t.equal(test.timeouts, 0)
@@ -31,9 +31,9 @@ t.test('nothing times out after it was stopped', async t => {
   const test = setup(t, 1_000)
   test.watchdog.start()
   test.watchdog.stop()
-  test.pass(5_000)
+  test.advance(5_000)
   test.watchdog.check()
-  test.pass(5_000)
+  test.advance(5_000)
   t.equal(test.timeouts, 0)
 })
 
@@ -42,26 +42,26 @@ t.test('after the machine has slept, the connection gets one second to receive d
   test.watchdog.start()
   // The time advances while no timer runs.
   test.clock.exit()
-  const awake = stillClock(t, 1_000_000 + 60_000)
+  const awake = mockClock(t, 1_000_000 + 60_000)
   test.watchdog.check()
   test.watchdog.check()
-  awake.pass(990)
+  awake.advance(990)
   t.equal(test.timeouts, 0)
-  awake.pass(20)
+  awake.advance(20)
   t.equal(test.timeouts, 1)
   test.watchdog.start()
-  awake.pass(990)
+  awake.advance(990)
   t.equal(test.timeouts, 1)
 })
 
 t.test('a check before the timeout does not change it', async t => {
   const test = setup(t, 1_000)
   test.watchdog.start()
-  test.pass(500)
+  test.advance(500)
   test.watchdog.check()
-  test.pass(490)
+  test.advance(490)
   t.equal(test.timeouts, 0)
-  test.pass(20)
+  test.advance(20)
   t.equal(test.timeouts, 1)
 })
 

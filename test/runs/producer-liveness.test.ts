@@ -4,7 +4,7 @@ import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { CONFIRMATION_DELAY, HEARTBEAT_INTERVAL, MAX_SILENCE, ProducerWatch } from '../../plugin/runs/producer-liveness.ts'
 import type { SseRun } from '../../plugin/runs/run.ts'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 
 /** The connection of one process to a shared broker. While it is down, no entries arrive and requests wait or fail. */
@@ -50,10 +50,10 @@ class BrokerConnection implements SseBroker {
 type Wait = (ms: number) => Promise<void>
 
 function fakeTime (t: Test): Wait {
-  const { pass } = stillClock(t)
+  const { advance } = mockClock(t)
   return async ms => {
     for (let left = ms; left > 0; left -= 500) {
-      pass(Math.min(left, 500))
+      advance(Math.min(left, 500))
       await settle()
     }
   }
@@ -221,7 +221,7 @@ t.test('a process publishes one heartbeat for all its runs, and none without run
 })
 
 t.test('with a broker that is not shared, a run does not name its process', async t => {
-  stillClock(t)
+  mockClock(t)
   const { broker, runs } = createRuns(memoryBroker())
   await runs.start('a', manualProducer().produce)
   t.equal((await broker.replay('run:a', undefined, 1)).entries[0]!.comment, 'run')

@@ -7,7 +7,7 @@ import type { SseBroker, SseBrokerListener } from '../../plugin/channels/broker.
 import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 
 /** Starts the run `a`, and lets it execute as far as it can. */
@@ -91,63 +91,63 @@ t.test('an error of a producer after the end of its run is logged', async t => {
 })
 
 t.test('limits', async t => {
-  const startWithFakeTime = async (t: Test, options: SseRunOptions): Promise<TestRuns & { producer: ManualProducer, pass: (ms: number) => Promise<void> }> => {
-    const { pass } = stillClock(t)
+  const startWithFakeTime = async (t: Test, options: SseRunOptions): Promise<TestRuns & { producer: ManualProducer, advance: (ms: number) => Promise<void> }> => {
+    const { advance } = mockClock(t)
     const producer = manualProducer()
     const testRuns = await startRun(producer.produce, options)
     return {
       ...testRuns,
       producer,
-      pass: async ms => {
-        pass(ms)
+      advance: async ms => {
+        advance(ms)
         await settle()
       }
     }
   }
 
   t.test('a run fails after `timeout`', async t => {
-    const { eventsOf, producer, pass, logLines } = await startWithFakeTime(t, { timeout: 1_000, idleTimeout: 600 })
+    const { eventsOf, producer, advance, logLines } = await startWithFakeTime(t, { timeout: 1_000, idleTimeout: 600 })
     producer.yield('1')
-    await pass(500)
+    await advance(500)
     producer.yield('2')
-    await pass(400)
+    await advance(400)
     t.strictSame(await eventsOf('a'), [[undefined, 1], [undefined, 2]])
-    await pass(200)
+    await advance(200)
     t.strictSame((await eventsOf('a'))[2], ['failed', { code: 'timeout', message: 'The operation took too long', retryable: true }])
     t.match(logLines, [{ level: 'warn', text: 'run reached a limit', fields: { run: 'a', failure: { code: 'timeout' } } }])
   })
 
   t.test('a run fails if its producer yields nothing for `idleTimeout`', async t => {
-    const { eventsOf, producer, pass } = await startWithFakeTime(t, { idleTimeout: 600 })
-    await pass(500)
+    const { eventsOf, producer, advance } = await startWithFakeTime(t, { idleTimeout: 600 })
+    await advance(500)
     producer.yield('1')
-    await pass(1)
-    await pass(500)
+    await advance(1)
+    await advance(500)
     t.strictSame(await eventsOf('a'), [[undefined, 1]])
-    await pass(250)
+    await advance(250)
     t.strictSame((await eventsOf('a'))[1], ['failed', { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }])
   })
 
   t.test('a run without timeouts continues', async t => {
-    const { runs, wheel, pass } = await startWithFakeTime(t, { timeout: 0, idleTimeout: 0 })
-    await pass(60_000)
+    const { runs, wheel, advance } = await startWithFakeTime(t, { timeout: 0, idleTimeout: 0 })
+    await advance(60_000)
     t.equal(runs.list()[0]!.state, 'running')
     t.equal(wheel.size, 0)
   })
 
   t.test('the whole run is kept for `retention` after its end', async t => {
-    const { runs, eventsOf, producer, pass, wheel } = await startWithFakeTime(t, { retention: 1_000 })
+    const { runs, eventsOf, producer, advance, wheel } = await startWithFakeTime(t, { retention: 1_000 })
     producer.yield('1')
-    await pass(5_000)
+    await advance(5_000)
     producer.return()
     await settle()
-    await pass(900)
+    await advance(900)
     t.equal((await eventsOf('a')).length, 2)
     t.equal(runs.size, 1)
-    await pass(200)
+    await advance(200)
     t.equal(runs.size, 0)
     t.equal(wheel.size, 0)
-    await pass(6_000)
+    await advance(6_000)
     t.strictSame(await eventsOf('a'), [])
     t.equal(await runs.get('a'), undefined)
     await t.rejects(runs.start('a', producer.produce), { code: 'SSE_ERR_RUN_FORGOTTEN', statusCode: 410 })
@@ -169,22 +169,22 @@ t.test('limits', async t => {
   })
 
   t.test('a run is aborted after `orphanTimeout` without viewers', async t => {
-    const { runs, eventsOf, pass } = await startWithFakeTime(t, { orphanTimeout: 1_000 })
+    const { runs, eventsOf, advance } = await startWithFakeTime(t, { orphanTimeout: 1_000 })
     const run = (await runs.get('a'))!
-    await pass(900)
+    await advance(900)
     const controller = new AbortController()
     const reading = run.read({ signal: controller.signal })[Symbol.asyncIterator]().next()
     reading.catch(() => {})
     await settle()
     t.equal(run.viewers, 1)
-    await pass(5_000)
+    await advance(5_000)
     t.equal(run.state, 'running')
     controller.abort(new Error('viewer left'))
     await t.rejects(reading, { message: 'viewer left' })
     t.equal(run.viewers, 0)
-    await pass(900)
+    await advance(900)
     t.equal(run.state, 'running')
-    await pass(200)
+    await advance(200)
     t.equal(run.state, 'aborted')
     t.strictSame(await eventsOf('a'), [['aborted', { reason: 'orphaned' }]])
   })
@@ -229,7 +229,7 @@ function unreliableBroker () {
 }
 
 t.test('a run fails if the broker rejects an event, and publishing the terminal event is retried', async t => {
-  const { pass } = stillClock(t)
+  const { advance } = mockClock(t)
   const { state, faulty } = unreliableBroker()
   const producer = manualProducer()
   const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
@@ -237,9 +237,9 @@ t.test('a run fails if the broker rejects an event, and publishing the terminal 
   producer.yield('x')
   await settle()
   t.equal(testRuns.runs.list()[0]!.state, 'running')
-  pass(2_500)
+  advance(2_500)
   state.error = undefined
-  pass(1_000)
+  advance(1_000)
   await settle()
   t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'UNAVAILABLE', message: 'An internal error occurred', retryable: false }]])
   t.equal(testRuns.runs.list()[0]!.state, 'failed')
@@ -248,7 +248,7 @@ t.test('a run fails if the broker rejects an event, and publishing the terminal 
 t.test('publishing the terminal event is abandoned if the broker stays unavailable', async t => {
   for (const [error, attempts] of [[new Error('unavailable'), 60], [new SSE_ERR_BROKER_CLOSED(), 1]] as const) {
     t.test(error.message, async t => {
-      const { pass } = stillClock(t)
+      const { advance } = mockClock(t)
       const { state, faulty } = unreliableBroker()
       const producer = manualProducer()
       const testRuns = await startRun(producer.produce, { retention: 1_000 }, createRuns(faulty))
@@ -257,12 +257,12 @@ t.test('publishing the terminal event is abandoned if the broker stays unavailab
       const cancelling = testRuns.runs.cancel('a')
       for (let second = 0; second < 60; second++) {
         await settle(3)
-        pass(1_000)
+        advance(1_000)
       }
       await cancelling
       t.equal(state.attempts, attempts)
       t.match(testRuns.logLines, [{ level: 'error', text: 'publishing the terminal event of a run failed' }])
-      pass(1_200)
+      advance(1_200)
       t.equal(testRuns.runs.size, 0)
     })
   }

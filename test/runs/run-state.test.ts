@@ -1,10 +1,10 @@
 import t from 'tap'
 import { RunState } from '../../plugin/runs/run-state.ts'
 import { SseEntry } from '../../plugin/wire/entry.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 
 t.test('a run is orphaned until its first viewer joins and after its last viewer leaves', async t => {
-  const { pass } = stillClock(t)
+  const { advance } = mockClock(t)
   const run = new RunState('a')
   const calls: string[] = []
   run.onViewed = () => calls.push('viewed')
@@ -15,7 +15,7 @@ t.test('a run is orphaned until its first viewer joins and after its last viewer
   t.strictSame([run.viewers, run.orphanedSince, calls], [2, Infinity, ['viewed']])
   run.removeViewer()
   t.equal(run.orphanedSince, Infinity)
-  pass(1_000)
+  advance(1_000)
   run.removeViewer()
   t.strictSame([run.viewers, run.orphanedSince, calls], [0, performance.now(), ['viewed', 'orphaned']])
 })

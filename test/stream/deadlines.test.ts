@@ -3,7 +3,7 @@ import { Deadlines } from '../../plugin/stream/deadlines.ts'
 import { STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../../plugin/stream/options.ts'
 import type { Outbox } from '../../plugin/stream/outbox.ts'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 
 interface Setup {
   deadlines: Deadlines
@@ -11,11 +11,11 @@ interface Setup {
   due: string[]
   outbox: { lastWrite: number, fullSince: number }
   wheel: TimerWheel
-  pass: (ms: number) => void
+  advance: (ms: number) => void
 }
 
 function setup (t: Test, options: StreamOptions): Setup {
-  const { pass } = stillClock(t)
+  const { advance } = mockClock(t)
   const due: string[] = []
   const outbox = { lastWrite: performance.now(), fullSince: Infinity }
   const wheel = new TimerWheel()
@@ -37,85 +37,85 @@ function setup (t: Test, options: StreamOptions): Setup {
       deadlines.clear()
     }
   }, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, outbox as Outbox, wheel)
-  return { deadlines, due, outbox, wheel, pass }
+  return { deadlines, due, outbox, wheel, advance }
 }
 
 t.test('nothing is due before the stream opens', async t => {
-  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 100, timeout: 100 })
+  const { deadlines, due, wheel, advance } = setup(t, { heartbeat: 100, timeout: 100 })
   deadlines.update()
   deadlines.end()
-  pass(1_000)
+  advance(1_000)
   t.strictSame(due, [])
   t.equal(wheel.size, 0)
 })
 
 t.test('one timer on the wheel fires at the earliest deadline', async t => {
-  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 1_000, timeout: 2_500, expiresAt: Date.now() + 5_000 })
+  const { deadlines, due, wheel, advance } = setup(t, { heartbeat: 1_000, timeout: 2_500, expiresAt: Date.now() + 5_000 })
   deadlines.begin()
   t.equal(wheel.size, 1)
-  pass(2_700)
+  advance(2_700)
   t.strictSame(due, ['beat', 'beat', 'timeOut'])
 })
 
 t.test('expiry takes precedence over the timeout', async t => {
-  const { deadlines, due, pass } = setup(t, { timeout: 1_000, expiresAt: 1_000_000 + 1_000 })
+  const { deadlines, due, advance } = setup(t, { timeout: 1_000, expiresAt: 1_000_000 + 1_000 })
   deadlines.begin()
-  pass(1_100)
+  advance(1_100)
   t.strictSame(due, ['expired'])
 })
 
 t.test('the timeout can be extended', async t => {
-  const { deadlines, due, pass } = setup(t, { timeout: 1_000 })
+  const { deadlines, due, advance } = setup(t, { timeout: 1_000 })
   deadlines.begin()
-  pass(500)
+  advance(500)
   deadlines.extend(1_000)
-  pass(900)
+  advance(900)
   t.strictSame(due, [])
-  pass(200)
+  advance(200)
   t.strictSame(due, ['timeOut'])
 })
 
 t.test('a full connection receives no heartbeat and stalls', async t => {
-  const { deadlines, due, outbox, pass } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
+  const { deadlines, due, outbox, advance } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
   deadlines.begin()
   outbox.fullSince = performance.now()
   deadlines.update()
-  pass(1_900)
+  advance(1_900)
   t.strictSame(due, [])
-  pass(200)
+  advance(200)
   t.strictSame(due, ['slow'])
 })
 
 t.test('a connection that drains in time does not stall', async t => {
-  const { deadlines, due, outbox, pass } = setup(t, { stallTimeout: 2_000 })
+  const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
   deadlines.begin()
   outbox.fullSince = performance.now()
   deadlines.update()
-  pass(1_900)
+  advance(1_900)
   outbox.fullSince = Infinity
   deadlines.update()
-  pass(5_000)
+  advance(5_000)
   t.strictSame(due, [])
 })
 
 t.test('after the end, only stallTimeout applies', async t => {
-  const { deadlines, due, wheel, pass } = setup(t, { heartbeat: 100, timeout: 500, stallTimeout: 2_000 })
+  const { deadlines, due, wheel, advance } = setup(t, { heartbeat: 100, timeout: 500, stallTimeout: 2_000 })
   deadlines.begin()
   deadlines.end()
-  pass(1_900)
+  advance(1_900)
   t.strictSame(due, [])
-  pass(200)
+  advance(200)
   t.strictSame(due, ['slow'])
   t.equal(wheel.size, 0)
 })
 
 t.test('a stream that ended before it opened stalls stallTimeout after it opens', async t => {
-  const { deadlines, due, pass } = setup(t, { stallTimeout: 1_000 })
+  const { deadlines, due, advance } = setup(t, { stallTimeout: 1_000 })
   deadlines.end()
-  pass(5_000)
+  advance(5_000)
   deadlines.begin()
-  pass(900)
+  advance(900)
   t.strictSame(due, [])
-  pass(200)
+  advance(200)
   t.strictSame(due, ['slow'])
 })

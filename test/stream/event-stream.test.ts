@@ -215,11 +215,11 @@ t.test('callbacks', async t => {
   })
 
   t.test('a callback that is added late runs immediately', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter } = setupStream({ timeout: 100 })
     const ran: unknown[] = []
     emitter.open()
-    await pass(300)
+    await advance(300)
     emitter.onTimeout(() => { ran.push('timeout') })
     emitter.onCompletion(reason => { ran.push(reason) })
     t.strictSame(ran, ['timeout', 'timeout'])
@@ -232,7 +232,7 @@ t.test('callbacks', async t => {
 
     const { stream } = setupStream()
     stream.complete()
-    await pass(10)
+    await advance(10)
     stream.callbacks.onCompletion(reason => { ran.push(reason) })
     t.equal(ran[3], 'complete')
   })
@@ -240,42 +240,42 @@ t.test('callbacks', async t => {
 
 t.test('timeout', async t => {
   t.test('counts from the opening and is not extended by sending', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, connection, completions } = setupStream({ timeout: 1_000 })
-    await pass(5_000)
+    await advance(5_000)
     emitter.open()
     for (let times = 0; times < 9; times++) {
-      await pass(100)
+      await advance(100)
       emitter.send('x')
     }
     t.equal(emitter.state, 'open')
-    await pass(200)
+    await advance(200)
     t.equal(emitter.state, 'closed')
     t.strictSame(completions, ['timeout'])
     t.strictSame(connection.calls, ['open', 'end'])
   })
 
   t.test('callbacks may send last events', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, read } = setupStream({ timeout: 100 })
     emitter.onTimeout(() => { emitter.send('bye') })
     emitter.onTimeout(() => { emitter.send('bye bye') })
     emitter.open()
-    await pass(200)
+    await advance(200)
     t.equal(read(), 'data:bye\n\ndata:bye bye\n\n')
   })
 
   t.test('a callback may complete the stream, as in Spring', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, completions } = setupStream({ timeout: 100 })
     emitter.onTimeout(() => { emitter.complete() })
     emitter.open()
-    await pass(200)
+    await advance(200)
     t.strictSame(completions, ['timeout'])
   })
 
   t.test('waits for a callback that is busy', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, read, completions } = setupStream({ timeout: 100 })
     let finish = (): void => {}
     emitter.onTimeout(async () => {
@@ -283,7 +283,7 @@ t.test('timeout', async t => {
       await emitter.send('bye')
     })
     emitter.open()
-    await pass(2_000)
+    await advance(2_000)
     t.equal(emitter.state, 'open')
     finish()
     await nextTurn()
@@ -293,79 +293,79 @@ t.test('timeout', async t => {
   })
 
   t.test('stops waiting for a busy callback after 5 s', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, completions } = setupStream({ timeout: 100 })
     emitter.onTimeout(() => new Promise(() => {}))
     emitter.open()
-    await pass(5_000)
+    await advance(5_000)
     t.equal(emitter.state, 'open')
-    await pass(300)
+    await advance(300)
     t.strictSame(completions, ['timeout'])
   })
 })
 
 t.test('a stream ends at expiresAt', async t => {
-  const pass = stopClock(t)
+  const advance = stopClock(t)
   const { emitter, completions } = setupStream({ expiresAt: Date.now() + 3_000 })
-  await pass(1_000)
+  await advance(1_000)
   emitter.open()
-  await pass(1_900)
+  await advance(1_900)
   t.equal(emitter.state, 'open')
-  await pass(200)
+  await advance(200)
   t.strictSame(completions, ['expired'])
 })
 
 t.test('heartbeats', async t => {
   t.test('are sent only in silence', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, read, transport } = setupStream({ heartbeat: 1_000 })
-    await pass(5_000)
+    await advance(5_000)
     t.equal(read(), '', 'not before the stream opens')
     emitter.open()
     for (let times = 0; times < 5; times++) {
-      await pass(900)
+      await advance(900)
       emitter.send('x')
       await nextTurn()
     }
     t.equal(read(), 'data:x\n\n'.repeat(5), 'not between events')
     transport.text = ''
-    await pass(3_300)
+    await advance(3_300)
     t.equal(read(), ':\n\n'.repeat(3))
     emitter.complete()
     await nextTurn()
     transport.text = ''
-    await pass(5_000)
+    await advance(5_000)
     t.equal(read(), '', 'not after the end')
   })
 
   t.test('may be events, which do not count as sent', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, stream, connection, read } = setupStream({ heartbeat: 1_000, heartbeatEvent: 'ping' })
     emitter.open()
-    await pass(1_100)
+    await advance(1_100)
     t.strictSame(decode(read()).events, [{ event: 'ping', data: '', id: undefined }])
     stream.close('client', false)
     t.match(connection.lines, [{ fields: { sse: { events: 0 } } }], 'a heartbeat is not counted')
   })
 
   t.test('are not sent while the connection is full', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, read, transport } = setupStream({ heartbeat: 1_000 })
     emitter.send('a')
     transport.fillUp()
-    await pass(10_000)
+    await advance(10_000)
     t.equal(read(), 'data:a\n\n')
     transport.drain()
-    await pass(900)
+    await advance(900)
     t.equal(read(), 'data:a\n\n', 'silence starts at the drain')
-    await pass(200)
+    await advance(200)
     t.equal(read(), 'data:a\n\n:\n\n')
   })
 })
 
 t.test('a stalled client', async t => {
   t.test('is dropped after stallTimeout', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, connection, completions, transport } = setupStream({ stallTimeout: 2_000 })
     emitter.open()
     emitter.send('x')
@@ -373,36 +373,36 @@ t.test('a stalled client', async t => {
     await nextTurn()
     const waiting = emitter.send('y')
     const rejected = t.rejects(waiting, closed('slow'))
-    await pass(1_900)
+    await advance(1_900)
     t.equal(emitter.state, 'open')
-    await pass(200)
+    await advance(200)
     t.strictSame(connection.calls, ['open', 'cut'])
     t.strictSame(completions, ['slow'])
     await rejected
   })
 
   t.test('is not dropped if it drains in time', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, transport } = setupStream({ stallTimeout: 2_000 })
     transport.fillUp()
     for (let times = 0; times < 5; times++) {
       emitter.send('x')
-      await pass(1_900)
+      await advance(1_900)
       transport.drain()
     }
     t.equal(emitter.state, 'open')
   })
 
   t.test('is dropped at the end of the stream, too, and the reason stays', async t => {
-    const pass = stopClock(t)
+    const advance = stopClock(t)
     const { emitter, connection, completions } = setupStream({ stallTimeout: 2_000 })
     connection.end = () => { connection.calls.push('end') }
     emitter.send('x')
     emitter.complete()
-    await pass(1_900)
+    await advance(1_900)
     t.strictSame(connection.calls, ['open', 'end'])
     t.strictSame(completions, [])
-    await pass(200)
+    await advance(200)
     t.strictSame(connection.calls, ['open', 'end', 'cut'])
     t.strictSame(completions, ['complete'])
   })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { compareIds, earlierId, epochOf, IdGenerator, idBeforeAll, laterId } from '../../plugin/wire/event-id.ts'
-import { stillClock } from '../fixtures/clock.ts'
+import { mockClock } from '../fixtures/clock.ts'
 
 const HOUR = 3_600_000
 
@@ -53,7 +53,7 @@ t.test('the longest id needs no preflight as a Last-Event-ID header', async t =>
 })
 
 t.test('generated ids rise and contain the time', async t => {
-  const { clock } = stillClock(t, 1_754_000_000_000)
+  const { clock } = mockClock(t, 1_754_000_000_000)
   const ids = new IdGenerator('e')
   t.equal(ids.last, 'e.0-0')
   t.strictSame([ids.next(), ids.next()], ['e.1754000000000-0', 'e.1754000000000-1'])
@@ -63,7 +63,7 @@ t.test('generated ids rise and contain the time', async t => {
 })
 
 t.test('100,000 ids of one millisecond rise', async t => {
-  stillClock(t)
+  mockClock(t)
   const ids = new IdGenerator()
   for (let count = 0; count < 100_000; count++) {
     const previous = ids.last
@@ -72,7 +72,7 @@ t.test('100,000 ids of one millisecond rise', async t => {
 })
 
 t.test('ids rise when the system clock is set back or forward', async t => {
-  const { clock } = stillClock(t, 10 * HOUR)
+  const { clock } = mockClock(t, 10 * HOUR)
   const generator = new IdGenerator()
   const ids = [generator.next()]
   for (const hours of [9, 9.5, 10, 10.001, 9, 8_770, 10, 11, 8_770, 8_771]) {
@@ -92,7 +92,7 @@ t.test('each generator has its own epoch, unless it is given one', async t => {
 t.test('idBeforeAll() precedes every generated id', async t => {
   t.equal(epochOf(idBeforeAll('e')), 'e')
   for (const now of [0, 1, 1_754_000_000_000]) {
-    stillClock(t, now)
+    mockClock(t, now)
     t.ok(compareIds(idBeforeAll('e'), new IdGenerator('e').next()) < 0, `at ${now}`)
   }
 })
