@@ -1,17 +1,24 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
+import { Script } from 'node:vm'
 import t from 'tap'
 import ts from 'typescript'
 import * as errors from '../plugin/base/errors.ts'
+import { resolveConnectOptions } from '../plugin/client/options.ts'
 import { resolvePluginOptions } from '../plugin/hub-options.ts'
+import { demo } from './fixtures/demo.ts'
+import { suiteWith } from './fixtures/programs.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const DOCS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')).map(name => `docs/${name}`)]
 
-/** What the examples of the documents speak of without saying where it is from. */
-const AROUND = `
+/** Declares what the examples use without importing or declaring it. */
+const CONTEXT = `
 import type { EventEmitter } from 'node:events'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { SseChannel, SseEmitter } from 'fastify-sse-emitter'
@@ -30,26 +37,34 @@ declare function writeReport (signal: AbortSignal): AsyncIterable<string>
 declare function talk (name: string, emitter: SseEmitter): void
 `
 
-interface Block { name: string, language: string, code: string }
+/** The tests that use the blocks of a document in a language. */
+const USED_BY: Record<string, string[]> = {
+  'README.md': ['test/package.test.ts'],
+  'README.md nginx': ['test/integration/nginx.test.ts'],
+  'docs/redis.md': ['test/redis/redis-broker.test.ts', 'test/redis/cluster-broker.test.ts'],
+  'docs/redis.md nginx': ['test/redis/integration/applications.test.ts']
+}
+
+interface Block { file: string, name: string, language: string, code: string }
 
 function blocks (): Block[] {
   return DOCS.flatMap(file => {
     const text = readFileSync(join(ROOT, file), 'utf8')
-    return Array.from(text.matchAll(/^```(\w*)\n([^]*?)^```$/gm), ([, language = '', code = ''], index) => ({ name: `${file}, block ${index + 1}`, language, code }))
+    return Array.from(text.matchAll(/^```(\w*)\n([^]*?)^```$/gm), ([, language = '', code = ''], index) => ({ file, name: `${file}, block ${index + 1}`, language, code }))
   })
 }
 
-t.test('every example in TypeScript and JavaScript passes the compiler', async t => {
+t.test('every TypeScript and JavaScript example compiles', async t => {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
   const files = new Map<string, { name: string, text: string }>()
   for (const [index, { name, language, code }] of blocks().entries()) {
     if (language !== 'ts' && language !== 'js') continue
-    // Imports first, then the rest in a function: an example may declare what is there around it, and import it again.
+    // An example may import or declare a name of the context again, in a scope of its own.
     const imports = code.match(/^import .*$/gm)?.join('\n') ?? ''
     const rest = code.replaceAll(/^import .*$/gm, '')
-    // An example that is whole needs nothing around it.
-    const text = language === 'js' ? code : `${AROUND}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, talk, sse, EventSource, reload]\n`
+    // JavaScript examples are complete.
+    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, talk, sse, EventSource, reload]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)
@@ -71,21 +86,46 @@ t.test('every example in TypeScript and JavaScript passes the compiler', async t
   }
 })
 
-t.test('every other example is one that some test runs', async t => {
+suiteWith(t, 'curl', 'every shell command', async t => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  for (const { name, language, code } of blocks()) {
-    if (language === 'sh') {
-      for (const [, script] of code.matchAll(/npm (?:run )?([\w:]+)/g)) {
-        t.ok(['ci', 'install', 'publish'].includes(script!) || script! in scripts, `${name}: npm ${script}`)
-      }
-    } else {
-      // Plain text is what the first example shows, nginx has a test of its own, Java is the other world, and pages are tested in a browser.
-      t.ok(['ts', 'js', '', 'nginx', 'java', 'html'].includes(language), `${name} is ${language}`)
-    }
+  const commands = blocks().filter(({ language }) => language === 'sh')
+    .flatMap(({ name, code }) => code.trim().split(/\n|&&/).map(command => ({ name, command: command.replace(/(#.*|&)$/, '').trim() })))
+  const { url } = await demo(t)
+  for (const { name, command } of commands) {
+    const [program, ...args] = command.split(' ')
+    const message = `${name}: ${command}`
+    if (program === 'curl') t.ok(await firstOutput(command.replace('curl', 'curl --fail').replace('http://127.0.0.1:3000', url.origin)), message)
+    else if (program === 'npm') t.ok(['ci', 'install'].includes(args[0]!) || args.find(arg => arg !== 'run')! in scripts, message)
+    else if (program === 'npx') t.ok(args[0] === 'tap' && existsSync(join(ROOT, args[2]!)), message)
+    else t.fail(message)
   }
 })
 
-t.test('the README names every option with its default, and every error', async t => {
+/** Runs a command until it has written something. @returns what it wrote */
+async function firstOutput (command: string): Promise<string> {
+  const shell = spawn('sh', ['-c', `exec ${command}`], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const [output] = await Promise.race([once(shell.stdout, 'data'), once(shell, 'close').then(() => [''])]) as [unknown]
+  shell.kill()
+  return String(output)
+}
+
+t.test('every page script parses', async t => {
+  for (const { name, language, code } of blocks()) {
+    if (language === 'html') t.ok(new Script(/<script>([^]*)<\/script>/.exec(code)![1]!), name)
+  }
+})
+
+t.test('every other block of this project is used by a test', async t => {
+  for (const { file, name, language } of blocks()) {
+    // Java is Spring's code, for comparison.
+    if (['ts', 'js', 'sh', 'html', 'java'].includes(language)) continue
+    const users = USED_BY[`${file} ${language}`.trim()] ?? []
+    t.ok(users.length > 0, `${name}: ${language}`)
+    for (const test of users) t.ok(readFileSync(join(ROOT, test), 'utf8').includes(basename(file)), `${test} reads ${file}`)
+  }
+})
+
+t.test('the README lists every option with its default, and every error code', async t => {
   const rows = new Map(Array.from(README.matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\|/gm), ([, name, value]) => [name!, value]))
   const { serializer, ...settings } = resolvePluginOptions({})
   for (const [name, value] of Object.entries({ ...settings, serializer: 'JSON.stringify' })) {
@@ -96,7 +136,18 @@ t.test('the README names every option with its default, and every error', async 
   for (const code of Object.keys(errors)) t.match(README, `| \`${code}\` |`)
 })
 
-t.test('no link between the documents leads nowhere', async t => {
+t.test('the page on the client lists every option with its default, and every error code', async t => {
+  const page = readFileSync(join(ROOT, 'docs/client.md'), 'utf8')
+  const { retry, ...settings } = resolveConnectOptions({})
+  const options = { ...settings, ...Object.fromEntries(Object.entries(retry).map(([name, value]) => [`retry.${name}`, value])) }
+  for (const [name, value] of Object.entries(options)) {
+    t.ok(page.includes(`| \`${name}\` | ${value === undefined ? '' : `\`${inspect(value)}\` `}|`), name)
+  }
+  const source = readFileSync(join(ROOT, 'plugin/client/errors.ts'), 'utf8')
+  for (const [code] of source.matchAll(/SSE_CLIENT_ERR_\w+/g)) t.ok(page.includes(`| \`${code}\` |`), code)
+})
+
+t.test('every link between the documents leads to a file', async t => {
   for (const file of DOCS) {
     const text = readFileSync(join(ROOT, file), 'utf8')
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.doesNotThrow(() => readFileSync(join(ROOT, file, '..', target!)), `${file}: ${target}`)
