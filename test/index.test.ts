@@ -3,6 +3,7 @@ import t from 'tap'
 import sse, { errors, event } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from './fixtures/app.ts'
 import { decode } from './fixtures/client.ts'
+import { until } from './fixtures/until.ts'
 
 t.test('a stream has the headers that it needs', async t => {
   const { app } = await build(t)
@@ -225,7 +226,7 @@ t.test('a handler that fails after its stream has ended is logged', async t => {
     throw new Error('after the end')
   })
   t.equal((await app.inject('/')).statusCode, 200)
-  await sleep(5)
+  await until(() => logs.some(({ level }) => level >= WARN), 'the failure is logged')
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'handler failed after its event stream had ended', err: { message: 'after the end' } }])
 })
 

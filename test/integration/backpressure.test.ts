@@ -74,14 +74,14 @@ t.test('a client that takes nothing is dropped by the clock, though little waits
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   const emitter = await opened
   emitter.open()
+  const start = performance.now()
   while (app.sse.list()[0]!.queued < 500_000) {
     emitter.send('x'.repeat(100_000)).catch(() => {})
     await sleep(1)
   }
-  const start = performance.now()
   t.equal(await emitter.closed, 'slow')
   const took = performance.now() - start
-  t.ok(took > 200 && took < 600, `${took} ms`)
+  t.ok(took > 290, `${took} ms`)
   t.match(logs.filter(({ sse }) => sse !== undefined), [{ sse: { reason: 'slow' } }])
   socket.destroy()
 })

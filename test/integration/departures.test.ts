@@ -1,7 +1,8 @@
 import t from 'tap'
 import { apart } from '../fixtures/apart.ts'
-import { build, sleep } from '../fixtures/app.ts'
+import { build } from '../fixtures/app.ts'
 import { departures, MOMENTS } from '../fixtures/departures.ts'
+import { until } from '../fixtures/until.ts'
 
 interface Look { heap: number, listeners: number, resources: number, timers: number, size: number }
 interface Report { before: Look, after: Look, reasons: Record<string, number> }
@@ -11,10 +12,9 @@ for (const moment of MOMENTS) {
     const { app, logs } = await build(t)
     const { leave, notes } = await departures(app)
     t.equal(await leave(moment), 'client')
-    await sleep(20)
-    t.equal(app.sse.size, 0)
-    if (moment.startsWith('in') || moment.startsWith('under')) t.ok(notes.includes('SSE_ERR_CLOSED'), 'and so is its handler')
-    if (moment.endsWith('sendAll')) t.ok(notes.includes('ended'), 'and its source')
+    await until(() => app.sse.size === 0, 'no stream is left')
+    if (moment.startsWith('in') || moment.startsWith('under')) await until(() => notes.includes('SSE_ERR_CLOSED'), 'the handler knows')
+    if (moment.endsWith('sendAll')) await until(() => notes.includes('ended'), 'the source has ended')
     t.strictSame(logs.filter(({ level }) => level >= 40), [])
   })
 }

@@ -8,6 +8,7 @@ import type { SseEmitter } from 'fastify-sse-emitter'
 import { build, sleep } from '../fixtures/app.ts'
 import { call } from '../fixtures/client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
+import { until } from '../fixtures/until.ts'
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 
@@ -67,13 +68,10 @@ suiteWith(t, 'nginx', 'behind nginx, as the README sets it up', async (t, nginx)
   t.equal(message.headers['content-type'], 'text/event-stream; charset=utf-8')
   let text = ''
   message.setEncoding('utf8').on('data', chunk => { text += chunk })
-  await sleep(50)
-  t.match(text, /^data:hello\n\n/, 'an event comes when it is sent')
-  await sleep(150)
-  t.match(text, /\n:\n\n/, 'and so does a heartbeat')
+  await until(() => text.startsWith('data:hello\n\n'), 'the first event has arrived')
+  await until(() => text.includes('\n:\n\n'), 'a heartbeat has arrived')
   await emitters[0]!.send('again')
-  await sleep(50)
-  t.match(text, /data:again\n\n$/)
+  await until(() => text.includes('data:again\n\n'), 'another event has arrived')
   answered.request.destroy()
   t.equal(await emitters[0]!.closed, 'client', 'a client that leaves is noticed')
 

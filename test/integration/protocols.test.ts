@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import type { SseEmitter, SseReason } from 'fastify-sse-emitter'
 import { build, sleep, WARN, type LogLine } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
+import { until } from '../fixtures/until.ts'
 
 const tls = {
   key: readFileSync(new URL('../fixtures/tls/key.pem', import.meta.url)),
@@ -88,8 +89,7 @@ t.test('HTTP/2', async t => {
       t.equal(answer[':status'], 200)
       head.resume()
       await once(head, 'close')
-      await sleep(5)
-      t.equal(app.sse.size, 0)
+      await until(() => app.sse.size === 0, 'no stream is left')
       quiet(t, logs)
     })
   }
@@ -129,7 +129,7 @@ t.test('HTTPS', async t => {
   let body = ''
   for await (const chunk of response.setEncoding('utf8')) body += chunk
   t.equal(body, THREE)
-  await sleep(10)
+  await until(() => reasons.length > 0, 'the stream is closed')
   t.strictSame(reasons, ['complete'])
   quiet(t, logs)
 })
@@ -278,8 +278,7 @@ t.test('timeouts of the server and of Fastify leave an open stream alone', async
   got.setEncoding('utf8').on('data', chunk => { text += chunk })
   await sleep(400)
   await emitters[0]!.send('still here')
-  await sleep(20)
-  t.equal(text, 'data:hello\n\ndata:still here\n\n')
+  await until(() => text === 'data:hello\n\ndata:still here\n\n', 'another event has arrived')
   request.destroy()
   await emitters[0]!.closed
   quiet(t, logs)
@@ -295,7 +294,7 @@ t.test('a handler that does not get to open its stream in time is answered by Fa
     return emitter
   })
   t.equal((await call(await listen()).answer()).status, 503)
-  await sleep(100)
+  await until(() => reasons.length > 0, 'the stream is closed')
   t.strictSame(reasons, ['error'])
   t.equal(app.sse.size, 0)
 })
@@ -315,7 +314,9 @@ t.test('an onSend hook that does not get done in time is answered by Fastify', a
   })
   const { status } = await call(await listen()).answer()
   t.equal(status, 503)
+  // The hook ends after the response.
   await sleep(150)
+  await until(() => reasons.length > 0, 'the stream is closed')
   t.strictSame(reasons, ['error'])
   t.equal(app.sse.size, 0)
   t.notOk(logs.some(({ msg }) => /already sent/.test(msg)))

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { SseEmitter, SseStreamOptions } from 'fastify-sse-emitter'
 import { build } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
+import { until } from '../fixtures/until.ts'
 
 /** What Spring 4.3's own SseEmitter put on the wire, and how ours compares. */
 const { cases } = JSON.parse(readFileSync(new URL('../fixtures/vectors/spring-sse-emitter.json', import.meta.url), 'utf8')) as {
@@ -101,7 +102,7 @@ for (const { name, springBody, ours } of cases) {
     else if (ours === 'same event') t.strictSame(decode(body), decode(springBody))
     else if (delivers !== undefined) t.strictSame(decode(body).events, delivers.map(event => ({ id: undefined, event: undefined, ...event as object })))
     else t.match(JSON.parse(body), { statusCode: status, message: 'boom' })
-    await new Promise(resolve => { setTimeout(resolve, 10) })
+    await until(() => ends.includes('completion'), 'the stream is closed')
     t.strictSame(ends, name.startsWith('timeout') ? ['timeout', 'completion'] : ['completion'])
   })
 }

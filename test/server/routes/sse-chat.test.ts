@@ -6,6 +6,7 @@ import { buildApp } from '../../../server/app.ts'
 import { readConfig } from '../../../server/config.ts'
 import { sleep, type LogLine } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
+import { until } from '../../fixtures/until.ts'
 
 const { cases } = JSON.parse(readFileSync(new URL('../../fixtures/vectors/spring-sse-emitter.json', import.meta.url), 'utf8')) as {
   cases: Array<{ name: string, springBody: string }>
@@ -47,7 +48,7 @@ t.test('the body equals that of Spring byte for byte, one line per interval', as
   for (const [index, time] of times.entries()) t.ok(time > index * 59, `line ${index + 1} after ${time} ms`)
   t.ok(times[9]! - times[0]! > 60, 'lines are not held back until the end')
   t.ok(end > 10 * 59, 'the stream ends one interval after the tenth line')
-  await sleep(20)
+  await until(() => logs.some(({ msg }) => msg === 'sse complete'), 'the end of the stream is logged')
   const messages = logs.map(({ msg }) => msg)
   t.strictSame(messages.filter(msg => /^Thread-2|^start return sse$|^sse /.test(msg)), [
     'start return sse',
@@ -94,7 +95,7 @@ t.test('an error is logged and ends the stream', async t => {
   const { app, logs } = await setup(t, 0, message => { if (message.endsWith('index:3')) throw new Error('the disk is full') })
   const { body } = await app.inject('/learn/sseChat?name=x')
   t.strictSame(decode(body).events.map(({ event, data }) => event ?? data), ['start', 'x: the next index:1', 'x: the next index:2', 'sse-error'])
-  await sleep(10)
+  await until(() => logs.some(({ msg }) => msg === 'sse complete'), 'the end of the stream is logged')
   t.match(logs.find(({ msg }) => msg === 'sse error'), { level: 50, err: { message: 'the disk is full' } })
   t.match(logs.find(({ msg }) => msg === 'sse complete'), { reason: 'error' })
 })
