@@ -6,26 +6,26 @@ import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
 import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payload.ts'
 
 /**
- * A name to publish under, and to follow by `emitter.subscribe`. It costs nothing to make, and there may be many of one
- * name.
+ * A channel to publish events to. Streams subscribe to it with `emitter.subscribe()`. Objects with the same name are the
+ * same channel, and creating one costs nothing.
  *
- * @typeParam Events the data of each type of event, for `publish` to check
+ * @typeParam Events the data of each event type, which `publish` checks
  */
 export interface SseChannel<Events = Record<string, unknown>> {
   readonly name: string
 
-  /** How many streams of this process follow it. */
+  /** The number of streams in this process that are subscribed to the channel. */
   readonly subscribers: number
 
   /**
    * Publishes an event to all subscribers of the channel, in every process that shares the broker.
    *
-   * With an `idempotencyKey`, publishing again does not publish twice: use it to retry when the result of the first attempt
-   * is unknown. The memory broker remembers keys for ten minutes.
+   * To be able to retry when the outcome is unknown, pass an `idempotencyKey`: publishing again with the same key does not
+   * publish twice. Brokers remember keys for ten minutes.
    *
    * @param data a string is sent unchanged, anything else is serialized by the plugin option `serializer`
-   * @returns the event's id, and whether it was already published under the same idempotency key, once the broker has
-   *   accepted the event. It does not wait for clients. Rejects with
+   * @returns the event's id, and whether it was already published under the same key. Resolves once the broker has accepted
+   *   the event, and does not wait for clients. Rejects with
    *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event or its idempotency key is invalid; nothing is published
    *   - SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different event on this channel
    *   - SSE_ERR_BROKER_CLOSED after `app.close()`, and the errors of the broker
@@ -35,30 +35,29 @@ export interface SseChannel<Events = Record<string, unknown>> {
   publish (data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
 
   /**
-   * Reads the channel's history in this process.
+   * Reads the channel's history, for use in this process.
    *
-   * @param options.after the id of the last event that is known; undefined for the beginning
-   * @param options.count events at most, 1,000 by default
-   * @returns the events in order, whether there are more, and whether any are missing
-   * @throws SSE_ERR_OPTION; and what the broker rejects with
+   * @returns up to `count` events after the id `after`, in the order of their ids; whether there are more; and whether any
+   *   are missing
+   * @throws SSE_ERR_OPTION; SSE_ERR_BROKER_CLOSED after `app.close()`, and the errors of the broker
    */
   replay (options?: SseReplayOptions): Promise<SsePage>
 }
 
-/** What a channel needs of its application. */
-export interface ChannelSettings {
+/** How a channel publishes. */
+export interface PublishSettings {
   readonly serializer: SseSerializer
   readonly history: SseHistory
 }
 
-/** See {@link SseChannel}. */
+/** Its members are documented in {@link SseChannel}. */
 export class Channel implements SseChannel {
   readonly name: string
   readonly #fanOut: FanOut
   readonly #broker: SseBroker
-  readonly #settings: ChannelSettings
+  readonly #settings: PublishSettings
 
-  constructor (name: string, fanOut: FanOut, settings: ChannelSettings) {
+  constructor (name: string, fanOut: FanOut, settings: PublishSettings) {
     this.name = channelName(name)
     this.#fanOut = fanOut
     this.#broker = fanOut.broker

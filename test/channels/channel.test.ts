@@ -1,25 +1,25 @@
 import t from 'tap'
 import type { SsePublished } from '../../plugin/channels/broker.ts'
 import { Channel } from '../../plugin/channels/channel.ts'
+import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { resolveChannelOptions } from '../../plugin/channels/options.ts'
 import type { SsePublishFields } from '../../plugin/channels/payload.ts'
-import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { FakeStream, turns } from '../fixtures/subscriber.ts'
 
-function scene (serializer: (data: unknown) => string = data => JSON.stringify(data)) {
+function setup (serializer: (data: unknown) => string = data => JSON.stringify(data)) {
   const fanOut = new FanOut(memoryBroker())
   const channel = (name: string): Channel => new Channel(name, fanOut, { serializer, history: resolveChannelOptions().history })
   return { fanOut, channel, stream: new FakeStream(fanOut) }
 }
 
-t.test('what is published reaches who follows, with all its fields and the id it was given', async t => {
-  const { channel, stream } = scene()
+t.test('a published event reaches subscribers with all its fields and its id', async t => {
+  const { channel, stream } = setup()
   const prices = channel('prices')
   t.equal(prices.name, 'prices')
   t.equal(prices.subscribers, 0)
   await stream.subscribe('prices')
-  t.equal(channel('prices').subscribers, 1, 'whichever object of that name is asked')
+  t.equal(channel('prices').subscribers, 1, 'objects with the same name are the same channel')
   const { id, repeated } = await prices.publish({ price: 1 }, { event: 'tick', retry: 5, comment: 'c', key: 'X' })
   await prices.publish('text')
   await prices.publish(null)
@@ -29,12 +29,12 @@ t.test('what is published reaches who follows, with all its fields and the id it
   t.equal(events[1]!.id, id)
   t.equal(repeated, false)
   t.strictSame([comments, retries], [['c'], [5]])
-  t.notMatch(stream.text, /X/, 'a key is not for clients')
+  t.notMatch(stream.text, /X/, 'clients do not receive the key')
 })
 
-t.test('an event is serialized once, however many follow', async t => {
+t.test('an event is serialized once for all subscribers', async t => {
   let calls = 0
-  const { fanOut, channel, stream } = scene(data => {
+  const { fanOut, channel, stream } = setup(data => {
     calls++
     return String(data)
   })
@@ -46,30 +46,19 @@ t.test('an event is serialized once, however many follow', async t => {
   t.equal(calls, 1)
 })
 
-t.test('what could not be written is refused, and nothing of it is published', async t => {
-  const { channel, stream } = scene()
+t.test('an invalid event is rejected and not published', async t => {
+  const { channel, stream } = setup()
   await stream.subscribe('a')
   const a = channel('a')
-  const loop: Record<string, unknown> = {}
-  loop.self = loop
-  const rows: Array<[data: unknown, fields: object | undefined, code: string, message: RegExp]> = [
-    ['x', { event: 'a\nb' }, 'SSE_ERR_EVENT', /Event field `event` must be a single line/],
-    ['x', { event: 'sse-ready' }, 'SSE_ERR_EVENT', /are reserved/],
-    ['x', { id: '7' }, 'SSE_ERR_EVENT', /Event field `id` must not be set on a published event/],
-    ['x', { retry: -1 }, 'SSE_ERR_EVENT', /Event field `retry` must be/],
-    ['x', { name: 'y' }, 'SSE_ERR_EVENT', /Unknown event field `name`/],
-    ['x', { key: 7 }, 'SSE_ERR_EVENT', /Event field `key` must be a string; received 7/],
-    [undefined, { event: 'e' }, 'SSE_ERR_EVENT', /must have data/],
-    [loop, undefined, 'SSE_ERR_SERIALIZE', /circular/],
-    [() => {}, undefined, 'SSE_ERR_SERIALIZE', /returned undefined for a function/]
-  ]
-  for (const [data, fields, code, message] of rows) await t.rejects(a.publish(data, fields), { code, message }, String(message))
+  await t.rejects(a.publish('x', { event: 'sse-ready' }), { code: 'SSE_ERR_EVENT' })
+  await t.rejects(a.publish('x', { idempotencyKey: 'key', retry: -1 }), { code: 'SSE_ERR_EVENT' })
+  await t.rejects(a.publish(1n), { code: 'SSE_ERR_SERIALIZE' })
   await turns()
   t.strictSame(stream.data(), [])
 })
 
 t.test('an event is published once per idempotency key', async t => {
-  const { channel, stream } = scene()
+  const { channel, stream } = setup()
   await stream.subscribe('a')
   const a = channel('a')
   const publish = (n: number): Promise<SsePublished> => a.publish({ n }, { event: 'e', idempotencyKey: 'key' })
@@ -82,24 +71,21 @@ t.test('an event is published once per idempotency key', async t => {
   t.notMatch(stream.text, /key/, 'clients do not receive the key')
 })
 
-t.test('an idempotency key is a string of 1 to 255 characters, or undefined', async t => {
-  const { channel } = scene()
+t.test('an invalid idempotency key is rejected, and undefined is no key', async t => {
+  const { channel } = setup()
   const a = channel('a')
-  for (const idempotencyKey of ['', 'x'.repeat(256), 7, null]) {
-    await t.rejects(a.publish('x', { idempotencyKey } as SsePublishFields), { code: 'SSE_ERR_EVENT', message: /^An idempotency key must be a string of 1 to 255 characters; received / })
-  }
-  for (const idempotencyKey of ['x', 'x'.repeat(255), undefined, undefined]) t.equal((await a.publish('x', { idempotencyKey })).repeated, false)
+  for (const idempotencyKey of ['', 7]) await t.rejects(a.publish('x', { idempotencyKey } as SsePublishFields), { code: 'SSE_ERR_EVENT', message: /^An idempotency key must be/ })
+  for (const idempotencyKey of ['x', undefined, undefined]) t.equal((await a.publish('x', { idempotencyKey })).repeated, false)
 })
 
-t.test('a name is a text without control characters', async t => {
-  const { channel } = scene()
-  for (const name of ['', 'a\nb', 'a\0', '\x7f', 'x'.repeat(256), 5, undefined]) t.throws(() => channel(name as string), { code: 'SSE_ERR_CHANNEL' })
-  t.throws(() => channel('a\nb'), { message: 'A channel name must be a string of 1 to 255 characters without control characters; received "a\\nb"' })
-  for (const name of ['a', 'größe 😀', 'x'.repeat(255)]) t.equal(channel(name).name, name)
+t.test('a channel has a valid name', async t => {
+  const { channel } = setup()
+  t.equal(channel('größe 😀').name, 'größe 😀')
+  for (const name of ['', 'a\nb', 5]) t.throws(() => channel(name as string), { code: 'SSE_ERR_CHANNEL' })
 })
 
-t.test('history is read in the process', async t => {
-  const { channel } = scene()
+t.test('the history can be read in the process', async t => {
+  const { channel } = setup()
   const a = channel('a')
   const ids = [(await a.publish('1')).id, (await a.publish('2')).id, (await a.publish('3')).id]
   const texts = async (options?: Parameters<typeof a.replay>[0]): Promise<unknown> => {

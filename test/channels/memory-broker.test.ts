@@ -3,7 +3,7 @@ import type { SseBrokerListener, SseHistory, SsePublished } from '../../plugin/c
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseMemoryBrokerOptions } from '../../plugin/channels/options.ts'
 import { brokerContract } from '../../plugin/testing/index.ts'
-import { apart } from '../fixtures/apart.ts'
+import { runInProcess } from '../fixtures/run-in-process.ts'
 import { liveTimers, mockClock } from '../fixtures/clock.ts'
 
 const MINUTE = 60_000
@@ -196,7 +196,7 @@ t.test('a closed broker has no timer, even after a late unsubscribe', async t =>
 })
 
 t.test('100,000 idle channels are removed from memory', { timeout: 120_000 }, async t => {
-  const { before, full, expired, forgotten } = await apart<Record<'before' | 'full' | 'expired' | 'forgotten', number>>('idle-channels-main.ts')
+  const { before, full, expired, forgotten } = await runInProcess<Record<'before' | 'full' | 'expired' | 'forgotten', number>>('idle-channels-main.ts')
   t.ok(full - expired > 50_000_000, `expiry freed ${full - expired} bytes of history`)
   t.ok(forgotten - before < 1_000_000, `the heap grew by ${forgotten - before} bytes`)
 })

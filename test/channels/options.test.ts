@@ -26,7 +26,7 @@ t.test('a subscription starts now, with all events and with markers, by default'
   t.strictSame(resolveSubscribeOptions({ from: 'start', filter, until: filter, markers: false }), { from: 'start', filter, until: filter, markers: false })
   throws(t, () => resolveSubscribeOptions({ from: '' }), 'Option `from` must be a non-empty string; received ""')
   throws(t, () => resolveSubscribeOptions({ filter: true } as unknown as SseSubscribeOptions), 'Option `filter` must be a function; received true')
-  throws(t, () => resolveSubscribeOptions(null as unknown as SseSubscribeOptions), 'The options of stream.subscribe() must be an object; received null')
+  throws(t, () => resolveSubscribeOptions(null as unknown as SseSubscribeOptions), 'The options of emitter.subscribe() must be an object; received null')
 })
 
 t.test('a replay begins with the oldest event and has up to 1,000 events by default', async t => {

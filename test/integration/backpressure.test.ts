@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import net from 'node:net'
 import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
-import { apart } from '../fixtures/apart.ts'
+import { runInProcess } from '../fixtures/run-in-process.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { decode } from '../fixtures/client.ts'
 
 interface Stalled { reason: string, sent: number, limit: number, queued: number, waiting: number, grown: number }
 
-const stalled = async (how: 'awaited' | 'unawaited'): Promise<Stalled> => await apart('stalled-main.ts', how)
+const stalled = async (how: 'awaited' | 'unawaited'): Promise<Stalled> => await runInProcess('stalled-main.ts', how)
 
 t.test('what a stalled client costs is bounded', async t => {
   t.test('for who does not await', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { apart } from '../fixtures/apart.ts'
+import { runInProcess } from '../fixtures/run-in-process.ts'
 import { build } from '../fixtures/app.ts'
 import { departures, MOMENTS } from '../fixtures/departures.ts'
 import { until } from '../fixtures/until.ts'
@@ -20,7 +20,7 @@ for (const moment of MOMENTS) {
 }
 
 t.test('after 10,000 clients have left, everything is where it was', { timeout: 120_000 }, async t => {
-  const { before, after, reasons } = await apart<Report>('departures-main.ts')
+  const { before, after, reasons } = await runInProcess<Report>('departures-main.ts')
   t.strictSame(reasons, { client: 12_000 })
   t.equal(after.size, 0)
   t.equal(after.timers, before.timers, 'timers')
