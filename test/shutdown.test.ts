@@ -2,9 +2,9 @@ import t from 'tap'
 import { build } from './fixtures/app.ts'
 
 t.test('closing an application without streams does not wait', async t => {
-  const { app, listen } = await build(t)
+  const { app, listen } = await build(t, { shutdownGrace: 60_000 })
   await listen()
-  const start = Date.now()
+  const start = performance.now()
   await app.close()
-  t.ok(Date.now() - start < 400)
+  t.ok(performance.now() - start < 30_000)
 })

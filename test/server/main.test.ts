@@ -50,7 +50,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const { body } = await answer()
     t.equal(decode(body).retries.length, 1)
     t.strictSame(await server.exit, [0, null])
-    t.ok(performance.now() - sent < 5_000, 'it waits for nobody')
+    t.ok(performance.now() - sent < 30_000, 'the idle connection is not waited for')
     const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
     t.ok(lines.some(({ msg }) => msg === `received ${signal}; streams to close: 1`), 'which the log tells, in JSON where there is no terminal')
     t.equal(server.stderr(), '')

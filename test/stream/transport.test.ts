@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import net from 'node:net'
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
@@ -5,6 +6,7 @@ import t, { type Test } from 'tap'
 import { SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
 import { SharedText } from '../../plugin/wire/shared-text.ts'
 import { sleep } from '../fixtures/app.ts'
+import { eventually } from '../fixtures/eventually.ts'
 
 /** Two ends of a connection. */
 async function connection (t: Test): Promise<{ here: net.Socket, there: net.Socket, received: () => string }> {
@@ -37,8 +39,7 @@ t.test('each text is written to a socket as one chunk', async t => {
   t.equal(transport.write('data:x\n\n'), 8)
   t.equal(transport.write('data:é你😀\n\n'), 16, 'the result counts bytes')
   t.equal(transport.write('x'.repeat(300)), 300)
-  await sleep(20)
-  t.equal(received(), `8\r\ndata:x\n\n\r\n10\r\ndata:é你😀\n\n\r\n12c\r\n${'x'.repeat(300)}\r\n`)
+  await eventually(() => { assert.equal(received(), `8\r\ndata:x\n\n\r\n10\r\ndata:é你😀\n\n\r\n12c\r\n${'x'.repeat(300)}\r\n`) })
   t.equal(transport.full, false)
   t.equal(transport.queued, 0)
 })
@@ -51,8 +52,7 @@ t.test('shared text is encoded once for each kind of transport', async t => {
   const stream = new PassThrough()
   t.equal(begun(new SocketTransport(here, false)).write(shared), 9)
   t.equal(begun(new StreamTransport(stream)).write(shared), 9)
-  await sleep(20)
-  t.equal(received(), '9\r\ndata:é\n\n\r\n')
+  await eventually(() => { assert.equal(received(), '9\r\ndata:é\n\n\r\n') })
   t.equal(stream.read().toString(), 'data:é\n\n')
 })
 
@@ -64,8 +64,7 @@ t.test('shared ASCII text is a string for its first socket', async t => {
   t.equal(transport.write(shared), 8)
   t.equal(transport.write(shared), 8)
   t.equal(transport.queued, 0)
-  await sleep(20)
-  t.equal(received(), '8\r\ndata:x\n\n\r\n'.repeat(3))
+  await eventually(() => { assert.equal(received(), '8\r\ndata:x\n\n\r\n'.repeat(3)) })
   t.equal(shared.takeChunk(), shared.takeChunk(), 'later sockets share one Buffer')
   t.type(shared.takeChunk(), Buffer)
   t.type(new SharedText('data:x\n\n').takeChunk(), 'string')
@@ -80,8 +79,7 @@ t.test('the first flush uncorks the socket', async t => {
   t.equal(received(), '')
   transport.flush()
   transport.flush()
-  await sleep(20)
-  t.equal(received(), '1\r\na\r\n')
+  await eventually(() => { assert.equal(received(), '1\r\na\r\n') })
 })
 
 t.test('a full socket reports that it is full, and when it has drained', async t => {
@@ -127,15 +125,12 @@ t.test('a high-water mark below the socket\'s own is respected', async t => {
   t.equal(here.writableNeedDrain, false, 'the socket would accept more')
   t.equal(transport.full, true)
   here.uncork()
-  await sleep(10)
+  await eventually(() => { assert.equal(drains, 1) })
   t.equal(transport.full, false)
-  t.equal(drains, 1)
   there.pause()
   while (!here.writableNeedDrain) transport.write('x'.repeat(65_536))
   there.resume()
-  while (transport.full) await sleep(5)
-  await sleep(5)
-  t.equal(drains, 2)
+  await eventually(() => { assert.equal(drains, 2) })
 })
 
 t.test('text is written to a stream unframed', async t => {

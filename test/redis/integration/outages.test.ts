@@ -19,7 +19,7 @@ suiteWith(t, 'redis-server', 'outages of Redis', async (t, program) => {
     const waiting = Promise.all([record(broker, 'a'), broker.replay('a', undefined, 10)])
     const start = performance.now()
     for (let times = 0; times < 100; times++) await t.rejects(publish(broker, 'a', 'x'), UNAVAILABLE)
-    t.ok(performance.now() - start < 1_000, 'publishing does not wait')
+    t.ok(performance.now() - start < 30_000, 'publishing does not wait for its timeout of 2 s')
     await server.start()
     const [recorder, page] = await waiting
     t.strictSame(page.entries, [])
