@@ -7,8 +7,8 @@ interface BrowserGlobals {
 }
 
 /**
- * Calls a listener when the page becomes visible, or when the machine is online again. Workers only get the latter;
- * Node.js gets neither.
+ * Calls a listener when the page becomes visible, or when the machine is online again. In a worker, only the
+ * latter is known; in Node.js, neither.
  *
  * @returns removes the listener
  */

@@ -61,7 +61,7 @@ export class Connection implements SseConnection {
 
   async * [Symbol.asyncIterator] (): AsyncGenerator<SseMessage, void> {
     if (this.#iterated || this.#settings.onEvent !== undefined) {
-      throw new SseClientError('SSE_CLIENT_ERR_ITERATED', 'The connection cannot be iterated over twice, or if it has the option `onEvent`')
+      throw new SseClientError('SSE_CLIENT_ERR_ITERATED', 'A connection can be iterated only once, and only without the option `onEvent`')
     }
     this.#iterated = true
     const queue = this.#iterationQueue

@@ -10,7 +10,7 @@
  * - `SSE_CLIENT_ERR_ENDED`: the server ended the stream
  * - `SSE_CLIENT_ERR_TIMEOUT`: no data was received for `heartbeatTimeout`
  * - `SSE_CLIENT_ERR_TOO_LARGE`: an event exceeds `maxEventLength`
- * - `SSE_CLIENT_ERR_ITERATED`: the connection is iterated over twice, or has the option `onEvent`
+ * - `SSE_CLIENT_ERR_ITERATED`: the connection is iterated a second time, or although it has the option `onEvent`
  */
 export type SseClientErrorCode =
   | 'SSE_CLIENT_ERR_OPTION' | 'SSE_CLIENT_ERR_HEADERS' | 'SSE_CLIENT_ERR_IDEMPOTENCY_KEY' | 'SSE_CLIENT_ERR_NETWORK'

@@ -36,8 +36,8 @@ export interface LiveTailOptions {
 
 /**
  * Follows channels live and delivers their entries to listeners. One connection receives the messages of all channels, in
- * the order of their ids. Whenever some may have been lost, because the connection was lost or doesn't receive everything
- * or because Redis has another log, a {@link Recovery} makes up for it.
+ * the order of their ids. A {@link Recovery} delivers what may have been missed: after the connection was lost, when it
+ * doesn't receive every message, and when Redis has another log.
  */
 export class LiveTail implements PubSubHandler {
   readonly #options: LiveTailOptions
@@ -142,7 +142,7 @@ export class LiveTail implements PubSubHandler {
         await subscriber.ready
         await this.#markers.send(marker, [])
       } catch {
-        // Retried when there are connections, unless the recovery on a new connection ends the marker first.
+        // The loop retries once both connections are ready, unless a recovery has ended the marker by then.
         if (this.#closed) return
       }
     }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
  *
  * - The log, a hash. Its fields for the partition: `e` the epoch; `m` and `s` the last id (milliseconds and sequence
  *   number); `r` the run id of the Redis process; `t` and `p` the names of the current and the previous term; `c` the
- *   last id when the current term began; `f` the newest id that a forgotten channel may have had; `k` the cursor of the
+ *   last id when the current term began; `f` an upper bound for the ids of all forgotten channels; `k` the cursor of the
  *   search for idle channels. Its fields for each channel, a colon and the channel's name: see `parseRecord`. One hash
  *   holds all of this because it is then lost as a whole: if Redis evicts it, a new epoch begins.
  * - A stream for each channel, its history. It expires with its newest entry.
@@ -13,9 +13,9 @@ import { createHash } from 'node:crypto'
  *
  * In scripts, ids have no epoch.
  *
- * A term lasts as long as one Redis process serves the log. The next process may lack entries that were acknowledged: it
- * may have been restored from disk, or be a replica that was behind. So the first broker that sees another process
- * records how far the log goes, and a broker that knows a later id of the term before starts a new epoch.
+ * A term lasts as long as one Redis process serves the log. The next process may lack acknowledged entries: it may have
+ * been restored from disk, or be a replica that was behind. Therefore the first broker that notices the new process
+ * records the last id of the log. A broker that knows a later id of the previous term then starts a new epoch.
  */
 const COMMON = `
 local function parseId (id)
@@ -76,7 +76,7 @@ export interface LuaScripts {
  * ARGV: a new name; the broker's marker channel; the marker's name; the epoch, the term and the last id that the broker
  * knows, the first two empty if it knows none; names of channels.
  *
- * Returns the epoch, the term, the last id, the newest id that a forgotten channel may have had, and the last id of each
+ * Returns the epoch, the term, the last id, an upper bound for the ids of all forgotten channels, and the last id of each
  * channel, empty for an unknown one.
  */
 export const SYNC = new LuaScript(1, `
@@ -119,8 +119,8 @@ return { epoch, term, lastId, redis.call('HGET', KEYS[1], 'f'), lastIds }
  * of its text; the history's count, age and bytes; milliseconds for which an idle channel is remembered; the payload's
  * digest, empty without an idempotency key, and milliseconds for which the key is remembered.
  *
- * Returns the id, and 1 if it is that of an earlier publication with the same key. Returns nothing if the epoch is not
- * the one that the broker knows, or has to end. Returns 'conflict' if the key was used for another payload.
+ * Returns the id, and 1 if it is that of an earlier publication with the same key. Returns nothing if the broker knows
+ * another epoch, or if the epoch must end. Returns 'conflict' if the key was used for another payload.
  */
 export const PUBLISH = new LuaScript(3, `
 local epoch, ms, seq, forgotten, cursor = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f', 'k'))
@@ -150,7 +150,7 @@ if text then
 else
   -- A stream without a record is from an earlier epoch.
   redis.call('UNLINK', KEYS[2])
-  -- Each new channel pays for forgetting a few idle ones.
+  -- Each new channel causes a few idle ones to be forgotten.
   local scanned = redis.call('HSCAN', KEYS[1], cursor or '0', 'COUNT', 10)
   for i = 1, #scanned[2], 2 do
     local field = scanned[2][i]
@@ -204,8 +204,8 @@ return { id, 0 }
  * after, both empty to read from the beginning; the maximum of entries; the bytes after which a page is large enough.
  *
  * Returns the last id of the log; 1 if the id to read after is one of the log's; the newest id that the history has
- * lost; the entries, each its id and its payload; 1 if there are more. Returns nothing if the epoch is not the one that
- * the broker knows, or has to end.
+ * lost; the entries, each its id and its payload; 1 if there are more. Returns nothing if the broker knows another
+ * epoch, or if the epoch must end.
  */
 export const READ = new LuaScript(2, `
 local epoch, ms, seq, forgotten = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f'))

@@ -5,10 +5,10 @@ import { ConcurrencyLimiter } from './concurrency-limiter.ts'
 import type { RedisLog } from './redis-log.ts'
 import type { SubscribedChannel } from './subscribed-channel.ts'
 
-/** Entries of one channel that are read, and bytes of all. Listeners that missed more receive a break instead. */
+/** The maximum number of entries read per channel, and of bytes read in total. A listener that missed more is told of a break. */
 const MAX_ENTRIES = 1_000
 const MAX_BYTES = 16 * 1024 * 1024
-/** Histories that are read at once. */
+/** The maximum number of histories that are read at the same time. */
 const MAX_READS = 16
 
 export interface MissedEntries {

@@ -23,11 +23,12 @@ export interface RedisWait {
 /** How channels are distributed over a Redis Cluster. */
 export interface RedisCluster {
   /**
-   * The number of partitions, 1 to 1024. Channels are divided among them by name, and each has its own ids, keys and two
-   * connections. Partition i of n is in the middle of the i-th of n equal ranges of slots, so with as many partitions as
-   * primaries, each primary has one. All brokers with one prefix need the same number: with another number, channels are
-   * stored elsewhere, without their history. Choose as many as there will ever be primaries. 12 divide evenly among 2, 3,
-   * 4, 6 and 12.
+   * The number of partitions, 1 to 1024. A channel's name decides its partition. Each partition has ids, keys and two
+   * connections of its own.
+   *
+   * Choose at least as many as there will ever be primaries: partitions are spread evenly over the slots, so that each
+   * primary serves the same number. 12 can be divided among 2, 3, 4, 6 and 12 primaries. All brokers with the same prefix
+   * must use the same number; changing it loses the history.
    *
    * @default 12
    */

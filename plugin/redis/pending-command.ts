@@ -14,7 +14,7 @@ export class PendingCommand extends WheelTimer {
   }
 
   fire (): void {
-    // If this process was busy, the reply may have arrived and only wait to be read.
+    // If this process was busy, the reply may have arrived but has not been read yet.
     setImmediate(() => { if (!this.#finished) this.#onTimeout() })
   }
 

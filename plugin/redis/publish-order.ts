@@ -7,7 +7,7 @@ interface WaitingPublication {
 }
 
 /**
- * Keeps publications in the order in which they were called. If Redis didn't accept one and it has to be sent again,
+ * Keeps publications in the order of the calls. If Redis didn't accept one and it has to be sent again,
  * later ones wait, so that they can't overtake it.
  */
 export class PublishOrder {

@@ -15,8 +15,8 @@ export interface PubSubHandler {
 }
 
 /**
- * Subscribes one connection to pub/sub channels and unsubscribes it, one command after the other. So a channel that is
- * followed again while it is being left ends up subscribed.
+ * Subscribes one connection to pub/sub channels and unsubscribes it, one command after the other, so that a
+ * channel to which a listener subscribes again during the unsubscribe command ends up subscribed.
  */
 export class PubSubSubscriptions {
   readonly #client: ReconnectingClient

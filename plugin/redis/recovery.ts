@@ -58,7 +58,7 @@ export class Recovery {
       try {
         await this.#recover()
       } catch {
-        // Retried when there are connections.
+        // The loop retries once there are connections.
         this.#requested = true
       }
       await this.#releaseHeld()

@@ -16,11 +16,11 @@ import type { ReconnectingClient } from './reconnecting-client.ts'
 /** Bytes after which a page is large enough, however many entries were requested. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
-/** How far the log goes. */
+/** The position of the log. */
 export interface LogState {
   /** The last id of the log, in any channel. */
   readonly lastId: string
-  /** The newest id that a forgotten channel may have had. */
+  /** An upper bound for the ids of all forgotten channels. */
   readonly forgotten: string
   /** The last id of each requested channel; undefined for an unknown one. */
   readonly lastIds: ReadonlyArray<string | undefined>

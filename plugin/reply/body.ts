@@ -13,7 +13,7 @@ const WATCHED = ['close', 'end', 'error', 'finish']
 export class Body extends Stream {
   readonly #replyStream: Pick<ReplyStream, 'bodyPiped'>
   readonly #response: EventEmitter
-  /** How many listeners for each of WATCHED the response had before Fastify watched this body and the response. */
+  /** The number of listeners of the response for each event of WATCHED, before Fastify added its own. */
   readonly #listenerCounts = [0, 0, 0, 0]
 
   constructor (replyStream: Pick<ReplyStream, 'bodyPiped'>, response: EventEmitter) {
@@ -35,10 +35,10 @@ export class Body extends Stream {
     return destination
   }
 
-  /** Fastify calls it for the body of a response that has none. */
+  /** Fastify calls it if the response has no body, as for HEAD. */
   resume (): void {}
 
-  /** Fastify calls it when the response ends before the body. */
+  /** Fastify calls it if the response ends before the body does. */
   destroy (): void {}
 
   /** Ends the body for its listeners. */

@@ -14,9 +14,9 @@ interface StreamingReply {
 }
 
 /**
- * Wraps the handler of a route. Without a stream, nothing changes. With one, the handler settles only when Fastify has
- * nothing to answer anymore (otherwise a handler that returns while an `onSend` hook runs would make Fastify answer
- * twice), and what it throws ends the stream.
+ * Wraps the handler of a route. Without a stream, nothing changes. With one, the handler settles only when Fastify is
+ * done with the reply, because a handler that returns while an `onSend` hook runs would make Fastify answer twice. What
+ * the handler throws ends the stream.
  *
  * @param answerRefused answers a request whose handler threw because of a limit; returns whether it did
  */

@@ -39,11 +39,11 @@ export class ReplyStream extends ListNode implements StreamConnection {
   #status = 200
   /** Whether the stream is written to the client, directly or through another stream. */
   #piped = false
-  /** Ends the body, where that is more than ending the response. */
+  /** Ends the body and what it is piped to, unless ending the response is enough. */
   #endBody: (() => void) | undefined
   /** Whether the handler threw, so that Fastify answers with its error. */
   #handlerFailed = false
-  /** Whether Fastify has nothing to answer anymore: the reply is hijacked, or the connection closed. */
+  /** Whether Fastify is done with the reply: it was hijacked, or the connection is closed. */
   #settled = false
   #onSettled: Deferred<void> | undefined
 
@@ -123,7 +123,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
     this.open()
   }
 
-  /** Resolves when Fastify has nothing to answer anymore; undefined if that is so already. */
+  /** Resolves when Fastify is done with the reply; undefined if it already is. */
   #whenSettled (): Promise<void> | undefined {
     if (this.#settled) return undefined
     this.#onSettled ??= new Deferred()
@@ -191,8 +191,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
    */
   bodyPiped (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
-    // While a hook ran, the client may have disconnected, another answer may have been sent, or the handler may have timed
-    // out, so that an error passes through the same hooks.
+    // While a hook ran, the client may have disconnected, or another answer may have been sent. If the handler has timed
+    // out, the body of an error is on its way through the same hooks.
     const failed = raw.statusCode >= 400 && this.#status < 400
     if (raw.headersSent || raw.destroyed || failed) body.finish()
     else if (destination === raw as unknown) this.#pipeToResponse(body, end)

@@ -84,7 +84,7 @@ export class ReplyStreams {
     if (this.size === 0) this.#onEmpty()
   }
 
-  /** Ends streams that open from now on as soon as they do. */
+  /** Ends every stream that is requested from now on, right after `reply.sse()`. */
   refuseNew (): void {
     this.#shuttingDown = true
   }

@@ -70,7 +70,7 @@ export class ProducerWatch extends WheelTimer implements SseBrokerListener {
   readonly #channel: string
   readonly #onLost: () => Promise<void>
   #subscription: Promise<SseBrokerSubscription> | undefined
-  /** When the process was last known, or has to be assumed, to be alive. */
+  /** When the process was last known or assumed to be alive. */
   #aliveAt = 0
   /** Whether the broker has responded since then, which rules it out as the cause of the silence. */
   #brokerResponded = false

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { FanOut } from '../channels/fan-out.ts'
 
-/** What a stream needs of the HTTP response that it is sent in. */
+/** The HTTP response of a stream, as the stream uses it. */
 export interface StreamConnection {
   readonly log: FastifyBaseLogger
   /** The last event id that the client sent. */

@@ -6,7 +6,7 @@ import type { Outbox } from './outbox.ts'
 export interface DeadlinesOwner {
   /** Sends a heartbeat. Called after enough silence, and only while the client reads. */
   beat (): void
-  /** Called when the option `timeout` has passed, and again when an extension has. */
+  /** Called when the option `timeout` has passed, and a second time at the end of an extension. */
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
   end (reason: 'expired'): void
@@ -41,7 +41,7 @@ export class Deadlines extends WheelTimer {
     const { timeout, expiresAt } = this.#settings
     const now = performance.now()
     this.#running = true
-    // A stream that ended before it opened has not kept its client waiting until now.
+    // A stream that ended before it opened starts to wait for its client only now.
     if (this.#endedAt !== Infinity) this.#endedAt = now
     if (timeout > 0) this.#timeoutAt = now + timeout
     if (expiresAt !== undefined) this.#expiresAt = now + (Number(expiresAt) - Date.now())

@@ -178,7 +178,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   // Ending
 
   complete (): void {
-    // Completed by a callback of onError or onTimeout, the stream keeps the reason that the callback ran for.
+    // A callback of onError or onTimeout may complete the stream. The reason is then still the error or the timeout.
     this.end(this.callbacks.failed ? 'error' : this.callbacks.timedOut ? 'timeout' : 'complete')
   }
 
@@ -198,7 +198,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
       if (this.#reason === undefined) this.#outbox.put(encode(JSON.stringify({ code: publicCode(error) }), { event: 'sse-error' }, this.space))
       this.end('error')
     } else {
-      // Stopped first, so that a callback cannot open what becomes an error response.
+      // Stopped first, so that no callback opens the stream: the response will be an error.
       this.#stop('error')
       this.callbacks.fail(error)
       this.#connection.fail(error)
@@ -220,8 +220,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /** Ends the stream after everything that is queued. */
   end (reason: SseReason): void {
     if (this.#reason !== undefined) return
-    // A stream that its handler completes before it opens still owes the client an answer. One that the server ends
-    // leaves the answer to the handler.
+    // A stream that is completed before it opens must still answer the request. If the server ends it, the handler answers.
     if (reason === 'complete') this.open()
     // Events published before the end are delivered before it. One of them may end the stream itself.
     this.#subscriber?.flush()

@@ -58,7 +58,7 @@ export interface StreamOptions {
 
   /**
    * Milliseconds that a full connection may make no progress, at least 1. After that, the client is dropped with the
-   * reason `slow`, whatever `overflow` says.
+   * reason `slow`, regardless of `overflow`.
    *
    * @default 30000
    */

@@ -7,7 +7,7 @@ import type { Transport } from './transport.ts'
 const BATCH = 16 * 1024
 /** The part of the limit that the transport may queue before it counts as full. */
 const TRANSPORT_SHARE = 1 / 2
-/** The part of the limit that a batch may have, so that a batch and an event of the remaining quarter always fit. */
+/** The part of the limit that a batch may have. The remaining quarter leaves room for one more event. */
 const BATCH_SHARE = 1 / 4
 
 /** What an outbox tells its stream. */
@@ -27,7 +27,7 @@ export class Outbox implements TickTask, TurnTask {
   readonly #limit: number
   readonly #batch: number
   #transport: Transport | undefined
-  /** What waits to be written. Shorter than a batch once there is a transport. */
+  /** Text that waits to be written. With a transport, it is always shorter than a batch. */
   #text = ''
   /** The length of `#text` in bytes while there is no transport. */
   #pendingBytes = 0
@@ -64,7 +64,7 @@ export class Outbox implements TickTask, TurnTask {
     transport.begin(this.#limit * TRANSPORT_SHARE, () => this.#drained())
     this.#text = preamble + this.#text
     this.lastWrite = performance.now()
-    // The headers leave together with what the handler sends first.
+    // The headers are sent together with the handler's first events.
     this.#scheduleEndOfTick()
   }
 

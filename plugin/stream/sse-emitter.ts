@@ -79,8 +79,8 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    *
    * All remaining history follows.
    *
-   * A client that reads too slowly is skipped and catches up from the history. The option `overflow` says what happens if
-   * the history no longer has what it needs.
+   * A client that reads too slowly is skipped and catches up from the history. The option `overflow` defines what
+   * happens if the history no longer has what the client needs.
    *
    * If the broker has partitions, all channels of one stream must be of one partition, because ids are ordered only within
    * a partition and a client has a single last id. With `redisBroker`, channels whose names contain the same `{tag}` share
@@ -94,7 +94,7 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    *   - SSE_ERR_CHANNEL or SSE_ERR_OPTION for an invalid channel or option
    *   - SSE_ERR_PARTITION for channels of different partitions
    *   - SSE_ERR_CLOSED if the stream is closed, or closes first
-   *   - what the broker rejects with
+   *   - the error of the broker, if it fails
    */
   subscribe (channels: Subscribable | readonly Subscribable[], options?: SseSubscribeOptions): Promise<void>
 

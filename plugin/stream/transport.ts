@@ -6,7 +6,7 @@ export interface Transport {
   /**
    * Must be called before the first write.
    *
-   * @param highWaterMark queued bytes from which the transport counts as full, if it is not full with fewer
+   * @param highWaterMark queued bytes from which the transport is full; it may be full with fewer
    * @param onDrain called when the transport was full and no longer is
    */
   begin (highWaterMark: number, onDrain: () => void): void
@@ -30,7 +30,7 @@ export class SocketTransport implements Transport {
   readonly #socket: Socket
   #highWaterMark!: number
   #onDrain!: () => void
-  /** Called after each write if the mark is below the socket's own, for which the socket emits no `drain`. */
+  /** Called after each write if the mark is below the socket's own: then the socket emits no `drain` for it. */
   #onWritten: (() => void) | undefined
   #awaitingDrain = false
   /** Until the first flush, so that the headers and the first events are sent in one piece. */

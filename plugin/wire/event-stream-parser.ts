@@ -1,4 +1,4 @@
-/** One thing that a chunk of an event stream completed. */
+/** What the parser yields. */
 export type EventStreamItem =
   /** An event that the standard dispatches. `lastEventId` is its own id, or the last one before it. */
   | { readonly kind: 'event', readonly type: string, readonly data: string, readonly lastEventId: string }
@@ -13,7 +13,7 @@ export type EventStreamItem =
 export interface EventStreamParserOptions {
   /** The `Last-Event-ID` of the request. As in browsers, it applies until the stream sets another. */
   readonly lastEventId?: string
-  /** Maximum characters (UTF-16 code units) in the data of one event, and in one line beside the name of its field. */
+  /** The maximum length of an event's data and of a field's value, in UTF-16 code units. */
   readonly maxLength?: number
   /** Creates the error that is thrown when an event or a line exceeds `maxLength`. */
   readonly lengthError?: (maxLength: number) => Error
@@ -34,7 +34,7 @@ export class EventStreamParser {
   #endedWithCR = false
   #incompleteLine = ''
   #inBlock = false
-  // The buffers of the standard. That for the id outlives its event.
+  // The buffers of the standard. Dispatching an event resets all but the id.
   #data: string | undefined
   #type = ''
   #id: string

@@ -85,7 +85,7 @@ export const openaiResponses: Protocol = {
 function writeEnd ({ status, error, output, incomplete_details: details, usage }: Response, writer: DeltaWriter): void {
   if (error || status === 'failed') throw errorFromAnswer(error)
   if (UNFINISHED_STATUSES.has(status)) throw new ModelError('truncated')
-  // The response was not streamed, or the server streams nothing but its end.
+  // The response was not streamed, or the server streams only its last event.
   if (writer.empty) for (const item of output ?? []) writeItem(item, writer)
   if (usage) writer.usage(usage.input_tokens, usage.output_tokens)
   writer.finishReason(status === 'completed' ? 'stop' : INCOMPLETE_REASONS.get(details?.reason) ?? 'other')
