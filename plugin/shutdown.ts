@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jitter } from './base/jitter.ts'
 import type { ReplyStreams } from './reply/reply-streams.ts'
 
 /**
@@ -14,8 +15,10 @@ import type { ReplyStreams } from './reply/reply-streams.ts'
  * @returns when every stream is closed
  */
 export async function shutDown (server: Server | Http2Server, streams: ReplyStreams, runs: { close (): Promise<void> }, grace: number): Promise<void> {
+  // Jitter spreads the reconnects of all clients.
+  const retry = (): number => jitter(streams.retry)
   // Requests that Fastify has already accepted may still open streams.
-  streams.refuseNew()
+  streams.refuseNew(retry)
   if (server.listening) {
     // If Fastify listens on more than one address of `localhost`, this closes the others.
     server.unref()
@@ -23,7 +26,7 @@ export async function shutDown (server: Server | Http2Server, streams: ReplyStre
   }
   // Viewers receive the end of their run, unless the broker takes too long.
   await Promise.race([runs.close(), sleep(grace, undefined, { ref: false })])
-  if (grace > 0) streams.shutDown()
+  if (grace > 0) streams.shutDown(retry)
   else streams.cut()
   const timer = setTimeout(() => streams.cut(), grace)
   await streams.empty()

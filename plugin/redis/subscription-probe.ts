@@ -2,7 +2,7 @@ import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
 import { CHANNELS_PER_COMMAND } from './batches.ts'
 import type { Listeners } from './listeners.ts'
-import type { Markers } from './markers.ts'
+import type { Markers } from './delivery-markers.ts'
 import type { SubscribedChannel } from './subscribed-channel.ts'
 
 /** Milliseconds after which `probeSoon` probes. */

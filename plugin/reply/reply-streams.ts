@@ -21,7 +21,8 @@ export class ReplyStreams {
   readonly #context: StreamContext
   readonly #limits: ConnectionLimits
   readonly #streams = new LinkedList<ReplyStream>()
-  #shuttingDown = false
+  /** Returns the reconnect delay of a stream that ends because of a shutdown; undefined before a shutdown. */
+  #shutdownRetry: (() => number) | undefined
   /** Called when the last stream is closed. */
   #onEmpty = (): void => {}
 
@@ -56,7 +57,7 @@ export class ReplyStreams {
     this.#streams.add(replyStream)
     replyStream.watch()
     // A request that arrived before the server closed may still be answered.
-    if (this.#shuttingDown) replyStream.stream.shutDown(this.#retry)
+    if (this.#shutdownRetry !== undefined) replyStream.stream.shutDown(this.#shutdownRetry())
     return replyStream.emitter
   }
 
@@ -65,7 +66,7 @@ export class ReplyStreams {
       this.#limits.add(key)
     } catch (error) {
       // Fastify adds the headers of an error to its response.
-      throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(this.#retry / 1_000)) } })
+      throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })
     }
   }
 
@@ -73,7 +74,7 @@ export class ReplyStreams {
   readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
     if (!(error instanceof SSE_ERR_FULL) && !(error instanceof SSE_ERR_FULL_FOR_KEY)) return false
-    setStreamHeaders(reply).code(200).send(encode(undefined, { retry: this.#retry }, this.#settings.spaceAfterColon))
+    setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
     return true
   }
 
@@ -84,14 +85,14 @@ export class ReplyStreams {
     if (this.size === 0) this.#onEmpty()
   }
 
-  /** Ends every stream that is requested from now on, right after `reply.sse()`. */
-  refuseNew (): void {
-    this.#shuttingDown = true
+  /** Ends every stream that is requested from now on, right after `reply.sse()`. @param retry as in `shutDown` */
+  refuseNew (retry: () => number): void {
+    this.#shutdownRetry = retry
   }
 
-  /** Ends all streams. Each tells its client when to reconnect. */
-  shutDown (): void {
-    for (const { stream } of this) stream.shutDown(this.#retry)
+  /** Ends all streams. @param retry returns the milliseconds after which a client reconnects */
+  shutDown (retry: () => number): void {
+    for (const { stream } of this) stream.shutDown(retry())
   }
 
   /** Closes all connections immediately. */
@@ -104,8 +105,8 @@ export class ReplyStreams {
     if (this.size > 0) await new Promise<void>(resolve => { this.#onEmpty = resolve })
   }
 
-  /** Milliseconds before a refused or ended client reconnects: at least half a second, and not all clients at once. */
-  get #retry (): number {
-    return jitter(Math.max(this.#settings.retry ?? DEFAULT_RETRY, 1_000))
+  /** Milliseconds before a client that is refused or ended by the server reconnects, without jitter. */
+  get retry (): number {
+    return Math.max(this.#settings.retry ?? DEFAULT_RETRY, 1_000)
   }
 }

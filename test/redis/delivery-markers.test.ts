@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Markers } from '../../plugin/redis/markers.ts'
+import { Markers } from '../../plugin/redis/delivery-markers.ts'
 import type { ReconnectingClient } from '../../plugin/redis/reconnecting-client.ts'
 import type { LogState, RedisLog } from '../../plugin/redis/redis-log.ts'
 
