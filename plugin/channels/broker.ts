@@ -11,7 +11,7 @@ export interface SseHistory {
 }
 
 /** The options of `broker.publish()`. */
-export interface SsePublishing {
+export interface SsePublishOptions {
   /** The limits of the channel's history, from this publication on. */
   readonly history: SseHistory
   /** Identifies this publication, so that it can be retried without being published twice: 1 to 255 characters. */
@@ -114,7 +114,7 @@ export interface SseBroker {
    * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_BROKER_FULL if the
    *   broker has reached its limit of channels
    */
-  publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished>
+  publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished>
 
   /**
    * Subscribes a listener to a channel.

@@ -4,17 +4,17 @@ import type { SseBroker } from './broker.ts'
 import { ChannelSubscribers, type ChannelSubscribersOwner } from './channel-subscribers.ts'
 
 /**
- * Up to this number of subscribers, a channel delivers at the end of each callback instead of each turn: writing to them
- * twice is cheaper than the latency of a busy event loop.
+ * A channel with up to this many subscribers delivers at the end of the current callback instead of the current turn. With
+ * few subscribers, writing more often costs less than waiting for a busy event loop.
  */
 const FEW_SUBSCRIBERS = 8
 
 /**
- * The channels that have subscribers in this process, and the delivery of what is published to them.
+ * The channels that have subscribers in this process. Delivers to them what is published.
  *
- * Entries that are published in one turn of the event loop are delivered together at its end, by all channels in one pass,
- * so that a subscriber of several channels receives them in the order of their ids. With few subscribers, the same applies
- * to one callback of the event loop. Entries published during a pass are delivered together in the next one.
+ * Entries that are published in one turn of the event loop are delivered together at its end. All channels deliver in one
+ * pass, so that a subscriber of several channels receives entries in the order of their ids. Entries that are published
+ * during a pass are delivered in the next one.
  */
 export class FanOut implements ChannelSubscribersOwner, TickTask, TurnTask {
   readonly broker: SseBroker

@@ -1,7 +1,7 @@
 import { Batch } from './batch.ts'
 import { compareEntries, type Subscription } from './subscription.ts'
 
-/** What a subscriber receives of the batches that its channels deliver. */
+/** The entries of all delivered batches that a subscriber wants. */
 export interface FilteredBatch {
   /** undefined if no entry is wanted. */
   readonly batch: Batch | undefined

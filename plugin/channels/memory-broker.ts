@@ -2,7 +2,7 @@ import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL } from '../base/errors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../wire/event-id.ts'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishing } from './broker.ts'
+import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { MemoryLog, type MemoryLogOwner } from './memory-log.ts'
 import { resolveMemoryBrokerOptions, type SseMemoryBrokerOptions } from './options.ts'
@@ -32,7 +32,7 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
     this.#maxChannels = maxChannels
   }
 
-  async publish (channel: string, payload: SsePayload, { history, idempotencyKey }: SsePublishing): Promise<SsePublished> {
+  async publish (channel: string, payload: SsePayload, { history, idempotencyKey }: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
     const append = (): string => this.#append(channel, payload, history)
     const published = idempotencyKey === undefined

@@ -17,7 +17,7 @@ export interface MemoryLogOwner {
   readonly delivered: string
   /** Entries up to this id may be missing from a new log, because an earlier log of the same channel was removed. */
   readonly forgotten: string
-  /** The log is not needed any more. */
+  /** The log is no longer needed. */
   removeLog (log: MemoryLog): void
 }
 

@@ -39,7 +39,7 @@ export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer
   const text = serialize(data, serializer)
   if (text === undefined) throw new SSE_ERR_EVENT('A published event must have data, because clients ignore events without data')
   encode(text, 'key' in fields ? withoutKey(fields) : fields, false)
-  // An empty type is the same as none.
+  // An empty event type means the default type.
   return { data: text, event: event || undefined, retry, comment, key }
 }
 

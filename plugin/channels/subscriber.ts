@@ -14,11 +14,12 @@ import type { SubscribedStream } from './subscribed-stream.ts'
 import { Subscription, type BatchListener } from './subscription.ts'
 
 /**
- * The subscriptions of one stream. Its client first receives what it has missed, from the history, and then live what is
- * published, without gaps and in the order of ids.
+ * The subscriptions of one stream. The client first receives the events it has missed, from the history, and then new events
+ * as they are published: without gaps, and in the order of ids.
  *
- * Live, the channels deliver a batch at the end of each turn. If the stream has no room for it, the subscriber falls
- * behind: nothing is queued for it, and once there is room it reads what it has missed from the history, as at first.
+ * While the subscriber is live, its channels deliver a batch at the end of each turn. If the stream has no room for a batch,
+ * the subscriber falls behind: nothing is queued for it. Once there is room, it reads the missed events from the history, as
+ * it did at first.
  */
 export class Subscriber implements BatchListener {
   readonly #stream: SubscribedStream
@@ -34,13 +35,13 @@ export class Subscriber implements BatchListener {
   #sendsMarkers = true
   /** The first request, until the first marker is sent. */
   #starting: Deferred<void> | undefined
-  /** Whether the client must be told what it has missed, whatever the option `overflow`. */
+  /** Whether missed events are reported to the client even if the option `overflow` is `close`. */
   #mustReportGaps = true
-  /** Whether every entry up to now was sent, so that channels may deliver. If not, `#catchUp` is running. */
+  /** Whether every entry so far was sent, so that channels may deliver. Otherwise `#catchUp` is running. */
   #live = false
   #catchingUp = false
   #closed = false
-  /** The last delivery in which filtered batches were sent. */
+  /** The last delivery in which a filtered batch was sent. */
   #lastDelivery: Delivery | undefined
 
   constructor (stream: SubscribedStream, fanOut: FanOut) {
@@ -86,7 +87,7 @@ export class Subscriber implements BatchListener {
     this.#firstChannel = first
   }
 
-  /** Delivers what was published until now without waiting for the end of the turn. */
+  /** Delivers pending entries now instead of at the end of the turn. */
   flush (): void {
     if (this.#subscriptions.some(({ channel }) => channel.hasPending)) this.#fanOut.flush()
   }
@@ -101,8 +102,8 @@ export class Subscriber implements BatchListener {
   }
 
   /**
-   * Returns the client's position if it is later than the last id that was sent, because the client has not wanted any of
-   * the latest events. Sending it as an id keeps the client from resuming at an id that the history has lost.
+   * Returns the client's position if it is later than the last id that was sent, for example because a filter rejected the
+   * latest events. The caller sends it, so that the client can resume after older history is gone.
    */
   takeUnsentPosition (): string | undefined {
     if (!this.#live || this.#subscriptions.some(({ channel }) => channel.hasPending)) return undefined
@@ -135,7 +136,7 @@ export class Subscriber implements BatchListener {
     else this.#fallBehind()
   }
 
-  /** Sends what is wanted of all batches of this delivery. */
+  /** Sends the wanted entries of all batches in this delivery. */
   #sendFiltered (delivery: Delivery): void {
     const subscriptions = this.#subscriptions.filter(({ channel }) => channel.batch !== undefined)
     let filtered: FilteredBatch
@@ -166,11 +167,11 @@ export class Subscriber implements BatchListener {
     })
   }
 
-  /** Sends what the client has missed, until nothing is missing. */
+  /** Sends the missed entries until none is missing. */
   async #catchUp (): Promise<void> {
     for (;;) {
       const [request] = this.#requests
-      if (request !== undefined) await this.#accept(request)
+      if (request !== undefined) await this.#process(request)
       if (this.#closed) return
       await this.#stream.room
       const latestOnly = this.#stream.overflow === 'latest' && this.#starting === undefined
@@ -195,10 +196,10 @@ export class Subscriber implements BatchListener {
     return false
   }
 
-  /** Lets channels deliver, unless entries were published in the meantime. */
+  /** Lets the channels deliver. @returns false if entries were published in the meantime, which must be read first */
   #goLive (): boolean {
     if (this.#requests.length > 0) return false
-    // Entries that wait for the end of this turn were read from the history, and must not be delivered again.
+    // Pending entries were read from the history already, and must not be delivered again.
     this.#fanOut.flush()
     if (this.#subscriptions.some(({ channel: { newest } }) => newest !== undefined && compareIds(newest, this.#position!) > 0)) return false
     // With a remote broker, entries may be in the history before they are delivered.
@@ -210,7 +211,7 @@ export class Subscriber implements BatchListener {
     return true
   }
 
-  /** Tells the client what it has missed before the slice. @returns false if it has missed so much that its stream ends */
+  /** Reports entries that the history has lost before the slice. @returns false if the stream ends because of them */
   #reportLosses (slice: HistorySlice): boolean {
     const losses = lossesAfter(this.#position, slice.pages)
     if (losses.gaps.length > 0 && !this.#mustReportGaps && this.#stream.overflow === 'close') {
@@ -232,7 +233,7 @@ export class Subscriber implements BatchListener {
 
   // Subscribing
 
-  async #accept (request: SubscribeRequest): Promise<void> {
+  async #process (request: SubscribeRequest): Promise<void> {
     const { subscriptions, parameters: { after, now, markers }, done } = request
     try {
       await request.ready
@@ -245,7 +246,7 @@ export class Subscriber implements BatchListener {
     if (this.#closed) return
     this.#sendsMarkers = markers
     if (this.#subscriptions.length === 0) {
-      // The marker is sent when the history was read, which shows what the client has missed.
+      // The marker is sent after the history was read, which shows what the client has missed.
       this.#starting = done
       this.#position = now ? subscriptions.map(({ channel }) => channel.position).reduce(laterId) : after
     } else {

@@ -5,7 +5,7 @@ import type { Delivery } from './batch.ts'
 import type { ChannelSubscribers } from './channel-subscribers.ts'
 import type { SseFilter } from './options.ts'
 
-/** Receives what is published to the channels that it is subscribed to. */
+/** Receives the batches of the channels that it is subscribed to. */
 export interface BatchListener {
   /** The channel has a batch. Must not throw. */
   deliver (channel: ChannelSubscribers, delivery: Delivery): void
@@ -30,7 +30,7 @@ export class Subscription extends ListNode {
     this.until = until
   }
 
-  /** Whether every entry is wanted and none ends the stream, so that batches need not be looked into. */
+  /** Whether every entry is wanted and none ends the stream, so that batches are sent without looking at their entries. */
   get takesEverything (): boolean {
     return this.filter === undefined && this.until === undefined && this.startAfter === undefined
   }

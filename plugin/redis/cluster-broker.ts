@@ -1,5 +1,5 @@
 import type { TimerWheel } from '../base/timer-wheel.ts'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
+import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import { ClusterSlots } from './cluster-slots.ts'
 import type { CreateConnection } from './connection-factory.ts'
@@ -29,8 +29,8 @@ export class ClusterBroker implements SseBroker {
     return partitionOf(channel, this.#partitions.length)
   }
 
-  async publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished> {
-    return await this.#partitionOf(channel).publish(channel, payload, publishing)
+  async publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
+    return await this.#partitionOf(channel).publish(channel, payload, options)
   }
 
   async subscribe (channel: string, listener: SseBrokerListener): Promise<SseBrokerSubscription> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
+import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { stringifyPayload } from '../channels/payload-text.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import { ConcurrencyLimiter } from './concurrency-limiter.ts'
@@ -78,7 +78,7 @@ export class PartitionBroker implements SseBroker {
     return this.#clients.every(({ isReady }) => isReady)
   }
 
-  async publish (channel: string, payload: SsePayload, publishing: SsePublishing): Promise<SsePublished> {
+  async publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
     const text = stringifyPayload(payload)
     const size = text.length + PUBLICATION_OVERHEAD
@@ -87,7 +87,7 @@ export class PartitionBroker implements SseBroker {
     try {
       await this.#commands.firstAttempt
       this.#assertOpen()
-      const published = await this.#log.publish(channel, text, payload, publishing)
+      const published = await this.#log.publish(channel, text, payload, options)
       await this.#replicas?.confirm()
       return published
     } finally {

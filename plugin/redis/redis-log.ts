@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
-import type { SsePage, SsePublished, SsePublishing } from '../channels/broker.ts'
+import type { SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { IDEMPOTENCY_KEY_RETENTION } from '../channels/idempotency-keys.ts'
 import { EMPTY_CHANNEL_RETENTION } from '../channels/memory-log.ts'
 import { parsePayload } from '../channels/payload-text.ts'
@@ -90,7 +90,7 @@ export class RedisLog {
   }
 
   /** @throws what `SseBroker.publish` throws */
-  async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey }: SsePublishing): Promise<SsePublished> {
+  async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey }: SsePublishOptions): Promise<SsePublished> {
     const { log } = this.#keys
     const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
     const keys = [log, this.#keys.history(channel), publicationKey]

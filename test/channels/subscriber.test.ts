@@ -82,10 +82,10 @@ t.test('lost history is reported, and all that is left follows', async t => {
   await turns()
   t.strictSame(reconnected.markers(), ['sse-ready'], 'a reported gap is not reported again')
   t.strictSame(reconnected.data(), ['4', '5'])
-  const none = newStream()
-  await none.subscribe('a', { after: ids[2] })
+  const atEdge = newStream()
+  await atEdge.subscribe('a', { after: ids[2] })
   await turns()
-  t.strictSame(none.markers(), ['sse-ready'], 'a client at the last lost id has missed nothing')
+  t.strictSame(atEdge.markers(), ['sse-ready'], 'a client at the last lost id has missed nothing')
 })
 
 t.test('a gap with no history after it is reported', async t => {
@@ -515,6 +515,16 @@ t.test('a closed subscriber leaves its channels, and channels without subscriber
   t.strictSame(stream.data(), [])
   other.close()
   t.strictSame([...fanOut], [])
+})
+
+t.test('flush() delivers pending events, so that they are sent before the stream ends', async t => {
+  const { broker, stream } = setup()
+  await stream.subscribe(['a', 'b'])
+  await turns()
+  broker.publish('b', { data: '1' }, { history: HISTORY })
+  t.strictSame(stream.data(), [])
+  stream.subscriber.flush()
+  t.strictSame(stream.data(), ['1'])
 })
 
 t.test('a subscriber that closes while it subscribes leaves no channel behind', async t => {
