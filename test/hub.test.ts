@@ -1,27 +1,6 @@
-import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { SseEmitter } from 'fastify-sse-emitter'
 import { build } from './fixtures/app.ts'
-import { call, type Call } from './fixtures/client.ts'
-
-/** A route whose streams stay open. */
-function endless (app: FastifyInstance): SseEmitter[] {
-  const emitters: SseEmitter[] = []
-  app.get('/', async (_request, reply) => {
-    const emitter = reply.sse()
-    emitters.push(emitter)
-    return emitter
-  })
-  return emitters
-}
-
-async function open (url: URL, user?: string): Promise<Call> {
-  const opened = call(url, { headers: user === undefined ? {} : { user } })
-  await opened.response
-  return opened
-}
-
-const connectionKey = ({ headers }: { headers: Record<string, unknown> }): string | undefined => headers.user as string | undefined
+import { connectionKey, endless, open } from './fixtures/open-streams.ts'
 
 t.test('app.sse lists every stream, from reply.sse() until its connection is closed', async t => {
   const { app, listen } = await build(t, { connectionKey })

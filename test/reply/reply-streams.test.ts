@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
-import type { SseEmitter } from 'fastify-sse-emitter'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { FanOut } from '../../plugin/channels/fan-out.ts'
@@ -9,26 +8,8 @@ import { resolvePluginOptions } from '../../plugin/hub-options.ts'
 import { wrapHandler } from '../../plugin/reply/handler.ts'
 import { ReplyStreams } from '../../plugin/reply/reply-streams.ts'
 import { build } from '../fixtures/app.ts'
-import { call, decode, type Call } from '../fixtures/client.ts'
-
-/** A route whose streams stay open. */
-function endless (app: FastifyInstance): SseEmitter[] {
-  const emitters: SseEmitter[] = []
-  app.get('/', async (_request, reply) => {
-    const emitter = reply.sse()
-    emitters.push(emitter)
-    return emitter
-  })
-  return emitters
-}
-
-async function open (url: URL, user?: string): Promise<Call> {
-  const opened = call(url, { headers: user === undefined ? {} : { user } })
-  await opened.response
-  return opened
-}
-
-const connectionKey = ({ headers }: { headers: Record<string, unknown> }): string | undefined => headers.user as string | undefined
+import { connectionKey, endless, open } from '../fixtures/open-streams.ts'
+import { call, decode } from '../fixtures/client.ts'
 
 t.test('a stream over maxConnections is refused with 503 until another one closes', async t => {
   const { app, listen } = await build(t, { maxConnections: 2 })
