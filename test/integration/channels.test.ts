@@ -11,8 +11,8 @@ import { memoryBroker, type SseEmitter, type SseStreamOptions, type SseSubscribe
 import { build, sleep, WARN } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 
-/** A route that follows a channel. */
-function follow (app: FastifyInstance, names: string[] = ['a'], options: SseSubscribeOptions = {}, stream: SseStreamOptions = {}): SseEmitter[] {
+/** Adds a route that subscribes to channels. @returns its emitters */
+function addRoute (app: FastifyInstance, names: string[] = ['a'], options: SseSubscribeOptions = {}, stream: SseStreamOptions = {}): SseEmitter[] {
   const emitters: SseEmitter[] = []
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse(stream)
@@ -25,8 +25,8 @@ function follow (app: FastifyInstance, names: string[] = ['a'], options: SseSubs
 
 const texts = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
 
-/** Reads what comes. */
-async function reader (url: URL | string, headers: Record<string, string> = {}) {
+/** Connects, and reads events as they arrive. */
+async function connect (url: URL | string, headers: Record<string, string> = {}) {
   const { request, response } = call(url, { headers })
   const message = await response
   const markers: string[] = []
@@ -40,20 +40,20 @@ async function reader (url: URL | string, headers: Record<string, string> = {}) 
   message.setEncoding('utf8').on('data', chunk => { parser.feed(chunk) }).on('error', () => {})
   return {
     message,
-    leave: () => { request.destroy() },
+    disconnect: () => { request.destroy() },
     markers,
     data,
     has: async (count: number) => { while (data.length < count) await sleep(1) }
   }
 }
 
-t.test('an EventSource that loses its connection again and again misses nothing', async t => {
+t.test('an EventSource that loses its connection repeatedly misses nothing', async t => {
   const { app, listen } = await build(t, { retry: 5 })
-  const emitters = follow(app, ['a', 'b'])
+  const emitters = addRoute(app, ['a', 'b'])
   const source = new EventSource(await listen())
   t.teardown(() => source.close())
-  const got: string[] = []
-  source.onmessage = ({ data }) => { got.push(data) }
+  const received: string[] = []
+  source.onmessage = ({ data }) => { received.push(data) }
   await once(source as unknown as NodeJS.EventEmitter, 'open').catch(() => {})
   while (emitters.length === 0) await sleep(2)
   const [a, b] = [app.sse.channel('a'), app.sse.channel('b')]
@@ -62,14 +62,14 @@ t.test('an EventSource that loses its connection again and again misses nothing'
     if (count % 50 === 0) app.sse.close()
     await sleep(1)
   }
-  while (got.at(-1) !== '300') await sleep(5)
-  t.strictSame(got, texts(1, 300))
+  while (received.at(-1) !== '300') await sleep(5)
+  t.strictSame(received, texts(1, 300))
   t.ok(emitters.length > 3, `${emitters.length} connections`)
 })
 
-t.test('a client says where it stands by the header, else by the query, else it is told where to begin', async t => {
+t.test('a client resumes from its header, otherwise from its query parameter, otherwise from `from`', async t => {
   const { app, listen } = await build(t, { lastEventIdParameter: 'since' })
-  follow(app, ['a'], { from: 'start' })
+  addRoute(app, ['a'], { from: 'start' })
   const ids: string[] = []
   for (const text of texts(1, 4)) ids.push((await app.sse.channel('a').publish(text)).id)
   const url = await listen()
@@ -81,14 +81,14 @@ t.test('a client says where it stands by the header, else by the query, else it 
     [`?lastEventId=${ids[1]}`, {}, ['1', '2', '3', '4']]
   ]
   for (const [query, headers, expected] of rows) {
-    const client = await reader(new URL(query, url), headers)
+    const client = await connect(new URL(query, url), headers)
     await client.has(expected.length)
     t.strictSame(client.data, expected, query)
-    client.leave()
+    client.disconnect()
   }
 })
 
-t.test('an application may say where a client begins by an id of its own', async t => {
+t.test('`from` can be an id', async t => {
   const { app } = await build(t)
   const { id: first } = await app.sse.channel('a').publish('1')
   await app.sse.channel('a').publish('2')
@@ -101,9 +101,9 @@ t.test('an application may say where a client begins by an id of its own', async
   t.strictSame(events.map(({ event, data }) => event ?? data), ['sse-ready', '2'])
 })
 
-t.test('an id that is longer than any is 400, whether the handler waits or not', async t => {
+t.test('a last event id that is too long is answered with 400, whether or not the handler awaits subscribe()', async t => {
   const { app, logs } = await build(t)
-  follow(app)
+  addRoute(app)
   app.get('/unawaited', async (_request, reply) => {
     const emitter = reply.sse()
     emitter.subscribe(app.sse.channel('a'))
@@ -115,10 +115,10 @@ t.test('an id that is longer than any is 400, whether the handler waits or not',
     t.match(response.json(), { statusCode: 400, code: 'SSE_ERR_LAST_EVENT_ID', message: 'The last event id has 1025 characters; the maximum is 1024' })
   }
   t.equal(app.sse.size, 0)
-  t.notOk(logs.some(({ msg }) => /ended|already/.test(msg)), 'the handler that threw it on is not told of again')
+  t.notOk(logs.some(({ msg }) => /ended|already/.test(msg)), 'the rejected handler is not logged again')
 })
 
-t.test('what cannot be followed ends the stream with what is wrong', async t => {
+t.test('invalid channels and options end the stream with their error', async t => {
   const { app } = await build(t)
   const rows: Array<[unknown, object | undefined, string]> = [
     [[], undefined, 'SSE_ERR_CHANNEL'],
@@ -135,35 +135,35 @@ t.test('what cannot be followed ends the stream with what is wrong', async t => 
   for (const [index, [, , code]] of rows.entries()) t.match((await app.inject(`/${index}`)).json(), { statusCode: 500, code })
 })
 
-t.test('a stream that follows channels has their ids and no others', async t => {
+t.test('a subscribed stream has the ids of its channels only', async t => {
   const { app, listen } = await build(t)
-  const emitters = follow(app)
-  const client = await reader(await listen())
+  const emitters = addRoute(app)
+  const client = await connect(await listen())
   const [emitter] = emitters
   await t.rejects(emitter!.send('x', { id: '7' }), { code: 'SSE_ERR_EVENT', message: /subscribed to channels/ })
   await emitter!.send('mine')
   await app.sse.channel('a').publish('theirs')
   await client.has(2)
   t.strictSame(client.data, ['mine', 'theirs'])
-  client.leave()
+  client.disconnect()
   await emitter!.closed
   await t.rejects(emitter!.subscribe(app.sse.channel('b')), { code: 'SSE_ERR_CLOSED' })
 })
 
-t.test('what was sent and what was published in one turn keep their order', async t => {
+t.test('events that are sent and published in one turn keep their order', async t => {
   const { app, listen } = await build(t)
-  const emitters = follow(app)
-  const client = await reader(await listen())
+  const emitters = addRoute(app)
+  const client = await connect(await listen())
   for (const count of texts(1, 3)) {
     emitters[0]!.send(`sent ${count}`)
     app.sse.channel('a').publish(`published ${count}`)
   }
   await client.has(6)
   t.strictSame(client.data, ['sent 1', 'sent 2', 'sent 3', 'published 1', 'published 2', 'published 3'])
-  client.leave()
+  client.disconnect()
 })
 
-t.test('a heartbeat tells a subscriber where it stands, when that has moved', async t => {
+t.test('a heartbeat carries the position of a subscriber if it has advanced', async t => {
   const rows: Array<[SseSubscribeOptions, SseStreamOptions, string | undefined]> = [
     [{}, {}, 'sse-heartbeat'],
     [{}, { heartbeatEvent: 'ping' }, 'ping'],
@@ -172,7 +172,7 @@ t.test('a heartbeat tells a subscriber where it stands, when that has moved', as
   ]
   for (const [options, stream, type] of rows) {
     const { app, listen } = await build(t, { heartbeat: 60 })
-    follow(app, ['a'], { filter: () => false, ...options }, stream)
+    addRoute(app, ['a'], { filter: () => false, ...options }, stream)
     let text = ''
     const { request, response } = call(await listen())
     ;(await response).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
@@ -183,16 +183,16 @@ t.test('a heartbeat tells a subscriber where it stands, when that has moved', as
     const { events } = decode(text)
     t.equal(text.split(`id:${id}\n`).length, 2, 'once')
     t.equal(events.find(event => event.id === id)?.event, type)
-    if (type === undefined) t.equal(events.length, 0, 'which no script notices, where the stream is to have nothing of ours')
+    if (type === undefined) t.equal(events.length, 0, 'without markers, the id is not part of an event')
     request.destroy()
   }
 })
 
-t.test('the hub tells who follows what', async t => {
+t.test('app.sse lists channels and subscribers', async t => {
   const { app, listen } = await build(t)
-  follow(app, ['a', 'b'])
+  addRoute(app, ['a', 'b'])
   t.strictSame(app.sse.channels(), [])
-  const client = await reader(await listen())
+  const client = await connect(await listen())
   t.strictSame(app.sse.list().map(({ channels }) => channels), [['a', 'b']])
   t.strictSame(app.sse.channels(), [{ name: 'a', subscribers: 1 }, { name: 'b', subscribers: 1 }])
   t.equal(app.sse.channel('a').subscribers, 1)
@@ -202,7 +202,7 @@ t.test('the hub tells who follows what', async t => {
   t.strictSame(app.sse.channels(), [])
 })
 
-t.test('a stream that has expired is followed by one with a fresh token, without loss', async t => {
+t.test('a client that reconnects after its stream expired misses nothing', async t => {
   const { app, listen } = await build(t, { retry: 5 })
   const reasons: string[] = []
   app.get('/', async (_request, reply) => {
@@ -213,21 +213,21 @@ t.test('a stream that has expired is followed by one with a fresh token, without
   })
   const source = new EventSource(await listen())
   t.teardown(() => source.close())
-  const got: string[] = []
-  source.onmessage = ({ data }) => { got.push(data) }
+  const received: string[] = []
+  source.onmessage = ({ data }) => { received.push(data) }
   while (app.sse.size === 0) await sleep(2)
   for (let count = 1; count <= 60; count++) {
     await app.sse.channel('a').publish(String(count))
     await sleep(10)
   }
-  while (got.length < 60) await sleep(5)
-  t.strictSame(got, texts(1, 60))
+  while (received.length < 60) await sleep(5)
+  t.strictSame(received, texts(1, 60))
   t.ok(reasons.length >= 2 && reasons.every(reason => reason === 'expired'), reasons.join())
 })
 
-t.test('a stalled client costs the others nothing, and catches up when it reads again', async t => {
+t.test('a stalled client does not affect others, and catches up when it reads again', async t => {
   const { app, listen } = await build(t)
-  follow(app)
+  addRoute(app)
   const url = await listen()
   const stalled = net.connect(Number(url.port), '127.0.0.1')
   stalled.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
@@ -236,7 +236,7 @@ t.test('a stalled client costs the others nothing, and catches up when it reads 
   let late = ''
   stalled.setEncoding('utf8').on('data', chunk => { late += chunk })
   stalled.pause()
-  const others = await Promise.all(Array.from({ length: 5 }, async () => await reader(url)))
+  const others = await Promise.all(Array.from({ length: 5 }, async () => await connect(url)))
   const channel = app.sse.channel('a', { history: { count: 10_000, bytes: 100_000_000 } })
   for (let count = 1; count <= 900; count++) {
     await channel.publish(`${count} ${'x'.repeat(10_000)}`)
@@ -248,7 +248,7 @@ t.test('a stalled client costs the others nothing, and catches up when it reads 
   }
   const { queued, state } = app.sse.list()[0]!
   t.equal(state, 'open')
-  t.ok(queued < 200_000, `${queued} bytes wait for it`)
+  t.ok(queued < 200_000, `${queued} bytes are queued for it`)
   stalled.resume()
   while (!late.includes('\ndata:900 ')) await sleep(5)
   const body = late.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, '')
@@ -256,9 +256,9 @@ t.test('a stalled client costs the others nothing, and catches up when it reads 
   stalled.destroy()
 })
 
-t.test('a client that stalls for too long is dropped, and is told when it comes back', async t => {
+t.test('a client that stalls for too long is dropped, and receives a gap when it reconnects', async t => {
   const { app, logs, listen } = await build(t, { stallTimeout: 300 })
-  const emitters = follow(app)
+  const emitters = addRoute(app)
   const url = await listen()
   const stalled = net.connect(Number(url.port), '127.0.0.1').pause()
   stalled.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -271,16 +271,16 @@ t.test('a client that stalls for too long is dropped, and is told when it comes 
   }
   t.equal(await emitters[0]!.closed, 'slow')
   stalled.destroy()
-  const back = await reader(url, { 'last-event-id': id })
-  await back.has(5)
-  t.strictSame(back.markers, ['sse-gap'])
+  const reconnected = await connect(url, { 'last-event-id': id })
+  await reconnected.has(5)
+  t.strictSame(reconnected.markers, ['sse-gap'])
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
-  back.leave()
+  reconnected.disconnect()
 })
 
-t.test('a client that has fallen behind what history holds is let go in peace', async t => {
+t.test('a client that has fallen behind the history receives a complete response', async t => {
   const { app, listen } = await build(t)
-  const emitters = follow(app)
+  const emitters = addRoute(app)
   const url = await listen()
   const slow = net.connect(Number(url.port), '127.0.0.1').pause()
   slow.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -294,13 +294,13 @@ t.test('a client that has fallen behind what history holds is let go in peace', 
   slow.setEncoding('utf8').on('data', chunk => { text += chunk }).resume()
   t.equal(await emitters[0]!.closed, 'slow')
   while (!text.endsWith('0\r\n\r\n')) await sleep(5)
-  t.pass('the stream has ended as a stream ends')
+  t.pass('the response is complete')
   slow.destroy()
 })
 
-t.test('on HTTP/2, a stalled subscriber is reset, and its connection goes on', async t => {
+t.test('on HTTP/2, the stream of a stalled subscriber is reset, and its connection stays open', async t => {
   const { app, listen } = await build(t, { stallTimeout: 200 }, { http2: true } as object)
-  const emitters = follow(app)
+  const emitters = addRoute(app)
   const session = http2.connect(await listen())
   t.teardown(() => session.destroy())
   const stalled = session.request({ ':path': '/' })
@@ -323,29 +323,29 @@ t.test('on HTTP/2, a stalled subscriber is reset, and its connection goes on', a
   t.equal(emitters[1]!.state, 'open')
 })
 
-t.test('an injected and a compressed client follow as well', async t => {
+t.test('injected requests and compressed responses receive published events', async t => {
   const { app, listen } = await build(t)
   await app.register(compress, { customTypes: /event-stream/, zlibOptions: { flush: constants.Z_SYNC_FLUSH } })
-  follow(app, ['a'], { from: 'start' })
+  addRoute(app, ['a'], { from: 'start' })
   await app.sse.channel('a').publish('1')
   const { response, request } = call(await listen(), { headers: { 'accept-encoding': 'gzip' } })
   let text = ''
   ;(await response).on('error', () => {}).pipe(createGunzip()).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
   const controller = new AbortController()
   const injected = await app.inject({ url: '/', payloadAsStream: true, signal: controller.signal })
-  let also = ''
-  injected.stream().setEncoding('utf8').on('data', chunk => { also += chunk }).on('error', () => {})
+  let injectedText = ''
+  injected.stream().setEncoding('utf8').on('data', chunk => { injectedText += chunk }).on('error', () => {})
   while (app.sse.channels()[0]?.subscribers !== 2) await sleep(2)
   await app.sse.channel('a').publish('2')
-  while (!text.includes('data:2') || !also.includes('data:2')) await sleep(5)
-  for (const got of [text, also]) t.strictSame(decode(got).events.map(({ event, data }) => event ?? data), ['sse-ready', '1', '2'])
+  while (!text.includes('data:2') || !injectedText.includes('data:2')) await sleep(5)
+  for (const received of [text, injectedText]) t.strictSame(decode(received).events.map(({ event, data }) => event ?? data), ['sse-ready', '1', '2'])
   request.destroy()
   controller.abort()
 })
 
-t.test('a broker that refuses a subscriber is an error response, or ends its stream', async t => {
+t.test('if the broker rejects a subscription, the client receives an error response, or its open stream ends', async t => {
   const { app } = await build(t, { broker: memoryBroker({ maxChannels: 1 }) })
-  follow(app, ['b'])
+  addRoute(app, ['b'])
   await app.sse.channel('a').publish('1')
   app.get('/open', async (_request, reply) => {
     const emitter = reply.sse()
@@ -358,12 +358,12 @@ t.test('a broker that refuses a subscriber is an error response, or ends its str
   t.equal(app.sse.size, 0)
 })
 
-t.test('what was published before the end comes before it', async t => {
+t.test('events published before a stream ends are delivered', async t => {
   const { app, listen } = await build(t)
-  const emitters = follow(app)
+  const emitters = addRoute(app)
   const url = await listen()
   for (const end of [() => emitters.at(-1)!.complete(), () => app.sse.close()]) {
-    const client = await reader(url)
+    const client = await connect(url)
     app.sse.channel('a').publish('last')
     end()
     await once(client.message, 'end')
@@ -371,7 +371,7 @@ t.test('what was published before the end comes before it', async t => {
   }
 })
 
-t.test('a stream that is completed, and whose last event is published at the same moment, ends once', async t => {
+t.test('a stream that is completed while its last event is published ends once', async t => {
   const { app, listen } = await build(t)
   const reasons: string[] = []
   let emitter: SseEmitter | undefined
@@ -381,7 +381,7 @@ t.test('a stream that is completed, and whose last event is published at the sam
     await emitter.subscribe(app.sse.channel('a'), { until: () => true })
     return emitter
   })
-  const client = await reader(await listen())
+  const client = await connect(await listen())
   app.sse.channel('a').publish('last')
   emitter!.complete()
   await once(client.message, 'end')
@@ -390,10 +390,10 @@ t.test('a stream that is completed, and whose last event is published at the sam
   t.strictSame(reasons, ['complete'])
 })
 
-t.test('after the application has closed nothing can be published', async t => {
+t.test('publishing rejects after the application has closed', async t => {
   const { app, listen } = await build(t)
-  follow(app)
-  const client = await reader(await listen())
+  addRoute(app)
+  const client = await connect(await listen())
   await app.sse.channel('a').publish('last')
   await app.close()
   await client.has(1)
