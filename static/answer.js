@@ -1,6 +1,6 @@
-/* What pages make of an answer. No DOM in here. */
+/* Checks a response. Does not use the DOM. */
 
-/** @throws an error that says its status, where that is not a good one */
+/** @throws an error with the status, unless it is 2xx */
 export function assertOk ({ ok, status, statusText }) {
   if (!ok) throw new Error(`${status} ${statusText}`.trim())
 }

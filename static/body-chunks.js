@@ -1,6 +1,6 @@
 /* Reads the body of a response. */
 
-/** The chunks of a body, also in browsers in which a body is not iterable. */
+/** Iterates over the chunks of a body, also in browsers that don't support it. */
 globalThis.bodyChunks = async function * bodyChunks (body) {
   if (body === null) return
   const reader = body.getReader()

@@ -1,33 +1,33 @@
-/* The page of the chat: one route, read by EventSource and by fetch. Its text reaches the page as text, never as HTML. */
-/* global EventSource, Panel, WirePanel, isEventStream, location, make, station, statusOf, submitByEnter */
+/* The chat page: one route, read by EventSource and by fetch. Content is inserted as text, never as HTML. */
+/* global EventSource, Panel, WirePanel, isEventStream, location, make, statusLine, submitByEnter, textRow */
 
-/** The lines that follow "start". The stream carries no end mark, so the page has to know. */
+/** Lines after "start". The stream has no last event, so the page has to know their number. */
 const LINES = 10
 
-const asked = new URLSearchParams(location.search)
+const parameters = new URLSearchParams(location.search)
 const request = document.getElementById('request')
 const nameField = document.getElementById('name')
 const notice = document.getElementById('notice')
 const free = document.getElementById('free')
 
-/** Where the route is: the page's own origin, or what `?server=` says. */
-const server = findServer(asked.get('server'))
+/** The origin of the route: the page's own, or the parameter `server`. */
+const server = findServer(parameters.get('server'))
 
-/** @returns an origin; undefined where there is none, which the page then says */
+/** @returns an origin; undefined if there is none, after showing a notice */
 function findServer (given) {
   if (given === null && location.protocol !== 'file:') return location.origin
   if (given === null) {
-    say('This page was opened from the disk, so it has no server of its own. Start one with “npm start”, and ',
+    showNotice('This page was opened from disk and has no server. Start one with “npm start”, then ',
       link('?server=http://127.0.0.1:3000', 'use the server at http://127.0.0.1:3000'),
-      ', or name another one in the address: ?server=http://host:port')
+      ', or name another in the address: ?server=http://host:port')
   } else if (isOrigin(given)) {
     return new URL(given).origin
   } else {
-    say(`The address of this page says ?server=${given}, which is not an origin such as http://127.0.0.1:3000`)
+    showNotice(`?server=${given} in the address of this page is not an origin, such as http://127.0.0.1:3000`)
   }
 }
 
-/** Whether a text is an address that names a server and nothing on it. */
+/** Whether a URL consists of an origin only. */
 function isOrigin (text) {
   if (!URL.canParse(text)) return false
   const { protocol, href, origin } = new URL(text)
@@ -38,7 +38,7 @@ function routeFor (name) {
   return `${server}/learn/sseChat?${new URLSearchParams({ name })}`
 }
 
-function say (...content) {
+function showNotice (...content) {
   notice.hidden = false
   notice.replaceChildren(...content)
 }
@@ -49,122 +49,122 @@ function link (href, text) {
   return element
 }
 
-/** What the browser hands to a script. */
+/** Shows what the browser passes to a script. */
 class EventSourcePanel extends Panel {
   #source
   #connections = 0
-  /** Messages of this connection; the first is "start". */
+  /** Messages on this connection, including "start". */
   #messages = 0
-  /** When the last connection ended; undefined while one is open, and before there was one. */
+  /** When the last connection ended; undefined while one is open and before the first. */
   #endedAt
 
   constructor (id) {
     super(id)
-    free.addEventListener('change', () => this.#mind())
+    free.addEventListener('change', () => this.#closeIfDone())
   }
 
   begin (name) {
-    this.cut('started again')
+    this.disconnect('restarted')
     this.clear()
     this.#connections = 0
     this.#endedAt = undefined
-    this.#count(0)
-    this.figure('connections', 0)
-    this.tell('connecting', `Asking ${server}`)
+    this.#setMessages(0)
+    this.setFigure('connections', 0)
+    this.setState('connecting', `Connecting to ${server}`)
     this.#source = new EventSource(routeFor(name))
-    this.#source.onopen = () => this.#opened()
-    this.#source.onmessage = ({ data }) => this.#received(data)
-    this.#source.onerror = () => this.#failed()
+    this.#source.onopen = () => this.#onOpen()
+    this.#source.onmessage = ({ data }) => this.#onMessage(data)
+    this.#source.onerror = () => this.#onError()
   }
 
-  cut (why) {
-    if (this.state === 'open') this.add(station('end', why))
+  disconnect (reason) {
+    if (this.state === 'open') this.add(textRow('end', reason))
     this.#source?.close()
     this.#source = undefined
   }
 
-  #opened () {
-    const pause = this.#endedAt === undefined ? '' : `, after ${((performance.now() - this.#endedAt) / 1_000).toFixed(1)} s`
+  #onOpen () {
+    const delay = this.#endedAt === undefined ? '' : `, after ${((performance.now() - this.#endedAt) / 1_000).toFixed(1)} s`
     this.#endedAt = undefined
-    this.#count(0)
-    this.figure('connections', ++this.#connections)
-    this.add(station('connection', `Connection ${this.#connections}${pause}`))
-    this.tell('open', this.#connections === 1
+    this.#setMessages(0)
+    this.setFigure('connections', ++this.#connections)
+    this.add(textRow('connection', `Connection ${this.#connections}${delay}`))
+    this.setState('open', this.#connections === 1
       ? 'Lines arrive as the server sends them.'
-      : 'The browser has asked again, and the lines start again.')
+      : 'The browser reconnected, and the lines start over.')
   }
 
-  #received (data) {
-    this.#count(this.#messages + 1)
-    this.add(station('line', data))
-    this.#mind()
+  #onMessage (data) {
+    this.#setMessages(this.#messages + 1)
+    this.add(textRow('line', data))
+    this.#closeIfDone()
   }
 
-  #failed () {
+  #onError () {
     if (this.#source.readyState === EventSource.CLOSED) {
-      this.cut()
-      this.tell('closed', 'Refused. At any answer but 200 with text/event-stream, an EventSource gives up for good, and tells a script no more than that. Fetch shows the answer.', true)
+      this.disconnect()
+      this.setState('closed', 'Refused. An EventSource gives up at any response other than 200 with text/event-stream, and does not tell the script why. Fetch shows the response.', true)
       return
     }
     if (this.state === 'open') {
       this.#endedAt = performance.now()
-      this.add(station('end', 'the stream ended'))
-      this.tell('reconnecting', 'The stream ended, which an EventSource takes for an accident: it asks again by itself.')
-      this.#mind()
+      this.add(textRow('end', 'the stream ended'))
+      this.setState('reconnecting', 'The stream ended. An EventSource treats that as a failure and reconnects.')
+      this.#closeIfDone()
     } else {
-      this.tell('reconnecting', `No answer from ${server}; the browser keeps asking.`)
+      this.setState('reconnecting', `No response from ${server}; the browser keeps trying.`)
     }
   }
 
-  /** Does what a page has to do for a stream without an end mark, unless the browser shall do as it likes. */
-  #mind () {
+  /** Closes a stream that is complete, unless the browser may reconnect. */
+  #closeIfDone () {
     if (free.checked || this.state === 'closed') return
     if (this.#messages > LINES) {
-      this.cut('closed by the page')
-      this.tell('closed', 'The tenth line is there, so the page closed the stream. The browser would have asked again.')
+      this.disconnect('closed by the page')
+      this.setState('closed', 'The tenth line arrived, so the page closed the stream. Otherwise the browser would reconnect.')
     } else if (this.#endedAt !== undefined) {
-      this.cut()
-      this.tell('closed', 'The stream ended before its tenth line, and the page closed it. The browser would have asked again.')
+      this.disconnect()
+      this.setState('closed', 'The stream ended before the tenth line, so the page closed it. Otherwise the browser would reconnect.')
     }
   }
 
-  #count (messages) {
+  #setMessages (messages) {
     this.#messages = messages
-    this.figure('lines', `${Math.max(messages - 1, 0)} of ${LINES}`)
+    this.setFigure('lines', `${Math.max(messages - 1, 0)} of ${LINES}`)
   }
 }
 
-/** The same route as it comes over the wire. */
+/** Shows the same response as it is sent. */
 class FetchPanel extends WirePanel {
   #controller
 
   async begin (name) {
-    this.cut()
+    this.disconnect()
     this.clear()
-    this.tell('connecting', `Asking ${server}`)
+    this.setState('connecting', `Connecting to ${server}`)
     const { signal } = this.#controller = new AbortController()
     try {
       const response = await fetch(routeFor(name), { headers: { accept: 'text/event-stream' }, cache: 'no-store', signal })
-      this.figure('answer', statusOf(response))
+      this.setFigure('response', statusLine(response))
       if (!isEventStream(response)) {
-        this.tell('closed', await this.readRefusal(response), true)
+        this.setState('closed', await this.readError(response), true)
         return
       }
-      this.tell('open', 'Bytes are shown as they arrive.')
-      // A page opened from disk has no modules of its own.
+      this.setState('open', 'Bytes are shown as they arrive.')
+      // A page opened from disk can't load modules from there.
       const { EventStreamParser } = await import(location.protocol === 'file:' ? `${server}/event-stream-parser.js` : './event-stream-parser.js')
-      this.tell('closed', await this.readStream(response, new EventStreamParser())
-        ? 'The server ended the stream within an event, which is discarded, as the standard says.'
-        : 'The server ended the stream. A fetch is one request: nothing asks again.')
+      this.setState('closed', await this.readStream(response, new EventStreamParser())
+        ? 'The server ended the stream in the middle of an event, which is discarded, as the standard requires.'
+        : 'The server ended the stream. A fetch is one request, and does not reconnect.')
     } catch (error) {
-      // What was cut by hand has been told already, and another run may be on its way.
+      // The user stopped this request, and may have started another.
       if (signal.aborted) return
-      const what = this.state === 'open' ? 'The connection broke' : `No answer from ${server}`
-      this.tell('closed', `${what}: ${error.message}`, true)
+      const what = this.state === 'open' ? 'The connection broke' : `No response from ${server}`
+      this.setState('closed', `${what}: ${error.message}`, true)
     }
   }
 
-  cut () {
+  disconnect () {
     this.#controller?.abort()
   }
 }
@@ -188,9 +188,9 @@ function showCommand () {
 }
 
 document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
-  if (effectiveDirective === 'connect-src') say(`The policy of this page does not let it ask ${blockedURI}. Open the page from the disk, or on that server itself.`)
+  if (effectiveDirective === 'connect-src') showNotice(`The content security policy of this page does not allow requests to ${blockedURI}. Open the page from disk, or on that server.`)
 })
 
 for (const button of document.querySelectorAll('button.primary')) button.disabled = server === undefined
-if (asked.has('name')) nameField.value = asked.get('name')
+if (parameters.has('name')) nameField.value = parameters.get('name')
 showCommand()

@@ -1,42 +1,43 @@
-/* How the server is asked for an answer, once and no more, however often the request has to be repeated. No DOM. */
+/* Requests an answer exactly once, even if the request has to be repeated. Does not use the DOM. */
 /* global addEventListener, navigator */
 
-/** Milliseconds after which a request is given up. */
-const PATIENCE = 20_000
-/** Milliseconds before it is repeated: more with each time, up to the last. */
-const PAUSES = [1_000, 2_000, 4_000, 8_000]
+/** Milliseconds before a request times out. */
+const TIMEOUT = 20_000
+/** Milliseconds before each repetition; the last value applies to all further ones. */
+const RETRY_DELAYS = [1_000, 2_000, 4_000, 8_000]
 
 /**
- * Begins an answer. All tabs may call this for the same one: one of them asks, and if it is closed, the next does. As
- * long as the server cannot be reached, it is asked again under the same key, by which it begins one answer only.
+ * Requests an answer. Every tab may call this for the same answer: one of them sends the request, and if that tab is closed,
+ * another takes over. While the server is unreachable, the request is repeated with the same idempotency key, so that the
+ * server starts one answer only.
  *
- * @param key of 1 to 255 printable ASCII characters
+ * @param key the idempotency key: 1 to 255 printable ASCII characters
  * @param body the request
- * @param options.signal aborted when there is nothing to ask for any more
- * @param options.away called when the server cannot be reached
- * @returns `{ url }` of the answer, or the `failure` with which it was refused; undefined once `signal` is aborted
+ * @param options.signal aborts the repetition
+ * @param options.onUnreachable called after each network error
+ * @returns `{ url }` of the answer, or `{ failure }` if the server rejected the request; undefined once `signal` is aborted
  */
-export async function ask (key, body, { signal, away }) {
-  return await oneTab(signal, async () => {
+export async function requestAnswer (key, body, { signal, onUnreachable }) {
+  return await inOneTab(signal, async () => {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         return await post(key, body)
       } catch {
         if (signal.aborted) return
-        away()
-        await pause(PAUSES[attempt] ?? PAUSES.at(-1), signal)
+        onUnreachable()
+        await wait(RETRY_DELAYS[attempt] ?? RETRY_DELAYS.at(-1), signal)
       }
     }
   })
 }
 
-/** Ends an answer for everybody who watches it. Rejects if the server cannot be reached. */
-export async function stop (url) {
-  await fetch(url, { method: 'DELETE', signal: AbortSignal.timeout(PATIENCE) })
+/** Stops an answer for all its viewers. Rejects if the server is unreachable. */
+export async function stopAnswer (url) {
+  await fetch(url, { method: 'DELETE', signal: AbortSignal.timeout(TIMEOUT) })
 }
 
-async function oneTab (signal, work) {
-  // There are no locks on an origin that is not secure. All tabs ask then, by the same key.
+async function inOneTab (signal, work) {
+  // Locks are only available to secure origins. Without them, every tab sends the request, with the same key.
   if (navigator.locks === undefined) return await work()
   try {
     return await navigator.locks.request('conversation', { signal }, work)
@@ -45,13 +46,13 @@ async function oneTab (signal, work) {
   }
 }
 
-/** Is not ended by the signal: who has begun an answer learns where it is, and can stop it. */
+/** The signal does not abort this request, so that an answer that was started can be stopped. */
 async function post (key, body) {
   const response = await fetch('chat', {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key },
     body,
-    signal: AbortSignal.timeout(PATIENCE)
+    signal: AbortSignal.timeout(TIMEOUT)
   })
   if (response.ok) {
     const { url } = await response.json()
@@ -60,11 +61,11 @@ async function post (key, body) {
   const { status } = response
   const { message } = await response.json().catch(() => ({}))
   const retryAfter = Number(response.headers.get('retry-after')) || undefined
-  return { failure: { code: `http_${status}`, message: message ?? `The server refused with ${status}`, retryable: status >= 500 || status === 429, retryAfter } }
+  return { failure: { code: `http_${status}`, message: message ?? `The server responded with ${status}`, retryable: status >= 500 || status === 429, retryAfter } }
 }
 
-/** Waits, unless the network is there again before that. */
-async function pause (ms, signal) {
+/** Waits, but no longer than until the browser is online again. */
+async function wait (ms, signal) {
   await new Promise(resolve => {
     const done = new AbortController()
     const wake = () => {

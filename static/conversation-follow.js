@@ -1,54 +1,54 @@
-/* A view that follows what grows in it, unless the reader is somewhere else. */
+/* Keeps the end of growing content in view. */
 /* global ResizeObserver */
 
-/** Pixels that are as good as the end. */
-const NEAR = 8
+/** Pixels from the end that count as the end. */
+const TOLERANCE = 8
 
-/** Keeps the end of an element's content in view, until the reader scrolls up, and again once they are back. */
+/** Keeps the end of an element's content in view until the user scrolls up, and again after they scroll back to the end. */
 export class Follower {
   #scroll
   #button
   #follows = true
-  #top = 0
+  #lastScrollTop = 0
 
-  /** @param button shown where the end is out of view; it leads there */
+  /** @param button scrolls to the end; shown while the end is out of view */
   constructor (scroll, content, button) {
     this.#scroll = scroll
     this.#button = button
-    scroll.addEventListener('scroll', () => this.#scrolled())
+    scroll.addEventListener('scroll', () => this.#onScroll())
     button.addEventListener('click', () => {
       this.toEnd()
       scroll.focus()
     })
-    const observer = new ResizeObserver(() => this.#grown())
+    const observer = new ResizeObserver(() => this.#update())
     observer.observe(scroll)
     observer.observe(content)
   }
 
   toEnd () {
     this.#follows = true
-    this.#grown()
+    this.#update()
   }
 
-  #grown () {
+  #update () {
     if (this.#follows) this.#scroll.scrollTop = this.#scroll.scrollHeight
-    this.#tell()
+    this.#showButton()
   }
 
-  #scrolled () {
+  #onScroll () {
     const { scrollTop } = this.#scroll
-    // Where the content has shrunk, the end is in view as well.
-    if (this.#below <= NEAR) this.#follows = true
-    else if (scrollTop < this.#top) this.#follows = false
-    this.#top = scrollTop
-    this.#tell()
+    // The end also comes into view if the content shrinks.
+    if (this.#distanceToEnd <= TOLERANCE) this.#follows = true
+    else if (scrollTop < this.#lastScrollTop) this.#follows = false
+    this.#lastScrollTop = scrollTop
+    this.#showButton()
   }
 
-  #tell () {
-    this.#button.hidden = this.#follows || this.#below <= NEAR
+  #showButton () {
+    this.#button.hidden = this.#follows || this.#distanceToEnd <= TOLERANCE
   }
 
-  get #below () {
+  get #distanceToEnd () {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll
     return scrollHeight - scrollTop - clientHeight
   }

@@ -1,40 +1,40 @@
-/* Markdown as it grows: what is finished stays as it is, and only what may still change is parsed again. */
+/* Renders growing Markdown. Only blocks that may still change are parsed again. */
 
 import { Lexer, Marked } from './vendor/marked.js'
 import { mend } from './conversation-mend.js'
 import { sanitize } from './conversation-sanitize.js'
 
-/** Blocks at the end that what follows may change: a paragraph that becomes an item of the list before it. */
-const OPEN = 2
-/** The page has headings of its own above those of an answer. */
-const LEVELS_ABOVE = 2
+/** Blocks at the end that later text may change, such as a paragraph that becomes part of the list before it. */
+const OPEN_BLOCKS = 2
+/** Heading levels that the page itself uses. */
+const PAGE_HEADING_LEVELS = 2
 
-/** What authors of Markdown write for want of a mark. */
-const HARMLESS = /^<\/?(?:b|br|del|em|i|ins|kbd|mark|s|strong|sub|sup|u)\s?\/?>$/i
+/** HTML tags that are rendered. */
+const ALLOWED_HTML = /^<\/?(?:b|br|del|em|i|ins|kbd|mark|s|strong|sub|sup|u)\s?\/?>$/i
 
 const marked = new Marked({
   gfm: true,
   renderer: {
     heading ({ depth, tokens }) {
-      const level = Math.min(depth + LEVELS_ABOVE, 6)
+      const level = Math.min(depth + PAGE_HEADING_LEVELS, 6)
       return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`
     },
-    // All other HTML is shown as it is written: it would be reported to break the page's policy by being parsed at all.
-    html: ({ text }) => HARMLESS.test(text) ? text : escape(text),
-    // Nobody can tick it, and it would need a label.
+    // All other HTML is shown as text. Parsing it could violate the content security policy.
+    html: ({ text }) => ALLOWED_HTML.test(text) ? text : escape(text),
+    // A real checkbox would need a label, and could not be used.
     checkbox: ({ checked }) => checked ? '☑ ' : '☐ '
   }
 })
 
-/** An element that shows a text, block by block. */
+/** Renders a text into an element, block by block. */
 export class MarkdownView {
   #element
-  /** `{ html, element }` of what is shown. */
+  /** The rendered blocks, as `{ html, element }`. */
   #blocks = []
-  /** How many of them will not change any more, and the text that made them. */
-  #settled = 0
-  #text = ''
-  /** What links refer to by name. */
+  /** How many of the first blocks are final, and their text. */
+  #finalCount = 0
+  #finalText = ''
+  /** Link definitions by name. */
   #links = {}
 
   constructor (element) {
@@ -42,48 +42,48 @@ export class MarkdownView {
   }
 
   /**
-   * @param text the whole, which mostly begins with what is shown already
-   * @param finished whether there will be no more of it
+   * @param text the whole text so far
+   * @param finished whether the text is complete
    */
   show (text, finished) {
-    // As the lexer does, which counts characters afterwards.
+    // The lexer does the same, and its offsets refer to the result.
     text = text.replaceAll(/\r\n?/g, '\n')
-    // The end of a text may change its beginning, where that refers to a link by its name.
-    if (finished || !text.startsWith(this.#text)) this.#unsettle()
-    const rest = text.slice(this.#text.length)
+    // A link definition at the end may change earlier blocks.
+    if (finished || !text.startsWith(this.#finalText)) this.#reset()
+    const rest = text.slice(this.#finalText.length)
     const lexer = new Lexer(marked.defaults)
     Object.assign(lexer.tokens.links, this.#links)
     const tokens = lexer.lex(finished ? rest : mend(rest))
-    const settling = finished ? tokens.length : settledIn(tokens)
+    const finalTokens = finished ? tokens.length : countFinal(tokens)
     this.#draw(tokens.filter(isBlock))
-    this.#settle(tokens.slice(0, settling), rest, lexer.tokens.links)
-    for (const { element } of this.#blocks.slice(0, finished ? undefined : this.#settled)) addCopy(element)
+    this.#markFinal(tokens.slice(0, finalTokens), rest, lexer.tokens.links)
+    for (const { element } of this.#blocks.slice(0, finished ? undefined : this.#finalCount)) addCopyButton(element)
   }
 
-  #unsettle () {
-    this.#settled = 0
-    this.#text = ''
+  #reset () {
+    this.#finalCount = 0
+    this.#finalText = ''
     this.#links = {}
   }
 
-  #settle (tokens, rest, links) {
+  #markFinal (tokens, rest, links) {
     const text = tokens.map(({ raw }) => raw).join('')
     if (!rest.startsWith(text)) return
-    this.#text += text
+    this.#finalText += text
     this.#links = links
-    this.#settled += tokens.filter(isBlock).length
+    this.#finalCount += tokens.filter(isBlock).length
   }
 
   #draw (tokens) {
-    for (const [index, token] of tokens.entries()) this.#drawBlock(this.#settled + index, marked.parser([token]))
-    for (const { element } of this.#blocks.splice(this.#settled + tokens.length)) element.remove()
+    for (const [index, token] of tokens.entries()) this.#drawBlock(this.#finalCount + index, marked.parser([token]))
+    for (const { element } of this.#blocks.splice(this.#finalCount + tokens.length)) element.remove()
   }
 
   #drawBlock (index, html) {
     const block = this.#blocks[index]
     if (block?.html === html) return
     const element = make('div', sanitize(html))
-    furnish(element)
+    decorate(element)
     if (block === undefined) this.#element.append(element)
     else block.element.replaceWith(element)
     this.#blocks[index] = { html, element }
@@ -98,14 +98,14 @@ function isBlock ({ type }) {
   return type !== 'space'
 }
 
-/** How many of the first tokens what follows does not change. */
-function settledIn (tokens) {
+/** How many of the first tokens later text can't change. */
+function countFinal (tokens) {
   const blocks = Array.from(tokens.keys()).filter(index => isBlock(tokens[index]))
-  return blocks.at(-OPEN) ?? 0
+  return blocks.at(-OPEN_BLOCKS) ?? 0
 }
 
-/** Lets what is too wide be scrolled, by keyboard as well, and says what language code is in. */
-function furnish (element) {
+/** Makes wide tables and code scrollable, also by keyboard, and labels code with its language. */
+function decorate (element) {
   for (const table of element.querySelectorAll('table')) wrap(table, scrollable('table', 'Table'))
   for (const pre of element.querySelectorAll('pre')) {
     const language = /language-(\S+)/.exec(pre.firstElementChild?.className)?.[1] ?? 'text'
@@ -136,8 +136,8 @@ function make (tag, ...content) {
   return element
 }
 
-/** Code that is complete can be copied. */
-function addCopy (element) {
+/** Adds a copy button to code blocks. */
+function addCopyButton (element) {
   for (const caption of element.querySelectorAll('figcaption:not(:has(button))')) {
     const button = make('button', 'Copy')
     button.type = 'button'

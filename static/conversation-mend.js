@@ -1,32 +1,32 @@
-/* Markdown of which the end has not come yet, completed so that it looks as it will. No DOM in here. */
+/* Completes Markdown whose end has not arrived yet, so that it renders as it will in the end. Does not use the DOM. */
 
-/** A line that begins something of its own, within which emphasis, code and links begin and end. */
-const BEGINNING = /^\s*(?:[-*+]|\d{1,9}[.)]|#{1,6}|>|\|)(?:\s|$)|^\s*\|/
+/** The first line of a block; emphasis, code and links do not cross it. */
+const BLOCK_START = /^\s*(?:[-*+]|\d{1,9}[.)]|#{1,6}|>|\|)(?:\s|$)|^\s*\|/
 const FENCE = /^\s*(?:(?:[-*+]|\d{1,9}[.)]|>)\s+)*(`{3,}|~{3,})/
 const DELIMITERS = /^\s*\|[\s|:-]*$/
-/** An escaped character, or what opens or closes something. */
+/** An escaped character, or an opening or closing mark. */
 const MARKS = /\\.|`+|\*+|~~|(?<!\w)_+|_+(?!\w)/g
 
 /**
- * Completes the last block of a text: closes what is open, and leaves out what cannot be told yet from something else. It
- * changes nothing before that block, and nothing where all is there.
+ * Completes the last block of a text: closes open marks, and removes an ambiguous end. It changes neither earlier blocks
+ * nor a complete one.
  */
 export function mend (text) {
   const written = text.split('\n')
   const fence = openFence(written)
   if (fence !== undefined) return withoutClosing(written, fence).join('\n')
   const lines = text.trimEnd().split('\n')
-  // After a blank line comes another block.
+  // A blank line ends the block.
   if (written.length - lines.length > 1) return text
   const block = lines.findLastIndex(line => line.trim() === '') + 1
-  const from = Math.max(lines.findLastIndex(line => BEGINNING.test(line)), block)
+  const from = Math.max(lines.findLastIndex(line => BLOCK_START.test(line)), block)
   const mended = [...lines.slice(0, from), ...closeInline(lines.slice(from).join('\n')).split('\n')]
-  // A line below a paragraph makes a heading of it, unless it goes on as a list; a fence has three marks, a row cells.
+  // These may become a heading's underline or a list, a fence, or a table row.
   if (/^\s*(?:-+|=+|[`~]{1,2}|\|)$/.test(mended.at(-1))) mended.pop()
   return withDelimiters(mended, block).join('\n')
 }
 
-/** The fence of a block of code that is not closed. */
+/** The fence of an unclosed code block. */
 function openFence (lines) {
   let open
   for (const [line, text] of lines.entries()) {
@@ -40,13 +40,13 @@ function openFence (lines) {
   return open
 }
 
-/** Leaves out a closing fence that is not all there. */
+/** Removes an incomplete closing fence. */
 function withoutClosing (lines, { line, marks }) {
   const last = lines.at(-1).trim()
   return lines.length - 1 > line && last !== '' && marks.startsWith(last) ? lines.slice(0, -1) : lines
 }
 
-/** A table begins to be one with its second line. */
+/** Completes the delimiter row that makes a table of its first line. */
 function withDelimiters (lines, block) {
   const outside = lines.findLastIndex((line, index) => index < block || !/^\s*\|/.test(line))
   const [head, delimiters = '', ...rows] = lines.slice(outside + 1)
@@ -61,7 +61,7 @@ function cellsOf (row) {
   return row.trim().replace(/^\||(?<!\\)\|$/g, '').split(/(?<!\\)\|/)
 }
 
-/** Closes emphasis and code, and shows a link that is not all there as its text. */
+/** Closes emphasis and code, and replaces an incomplete link with its text. */
 function closeInline (text) {
   const open = []
   for (const { 0: mark, index } of text.matchAll(MARKS)) {
@@ -71,7 +71,7 @@ function closeInline (text) {
     else if (!inCode && /\S/.test(text[index + mark.length] ?? 'x')) open.push({ mark, index })
   }
   let mended = text
-  // Of two marks that close, there is one.
+  // The last mark may be half of a longer one.
   const half = open.at(-1)
   if (half !== undefined && half.index + half.mark.length === text.length) {
     open.pop()

@@ -1,30 +1,27 @@
-/* The messages on the page, each with what can be done about it. */
+/* The messages on the page, each with its actions. */
 /* global cancelAnimationFrame, requestAnimationFrame */
 
 import { MarkdownView } from './conversation-markdown.js'
 import { isActive } from './conversation-store.js'
-import { outcomeOf } from './conversation-words.js'
+import { describeOutcome } from './conversation-words.js'
 
-/** What a frame may cost, at most, of the time until the next: the page is there for other things as well. */
-const SHARE = 1 / 4
+/** Maximum share of the time that drawing an answer may take. */
+const MAX_SHARE = 1 / 4
 
-/** The list of all messages; it keeps those that are shown already. */
+/** The list of all messages. Elements of messages that are still shown are reused. */
 export class MessageList {
   #element
-  #forgotten
+  #omittedNote
   #views = new Map()
 
-  /** @param forgotten what stands between the messages that the model does not read any more and the others */
-  constructor (element, forgotten) {
+  /** @param omittedNote shown between the messages that requests omit and the others */
+  constructor (element, omittedNote) {
     this.#element = element
-    this.#forgotten = forgotten
+    this.#omittedNote = omittedNote
   }
 
-  /**
-   * @param messages those that there are
-   * @param from how many of the first the model does not read any more
-   */
-  show (messages, from) {
+  /** @param omitted how many of the first messages requests omit */
+  show (messages, omitted) {
     const ids = new Set(messages.map(({ id }) => id))
     for (const [id, view] of this.#views) {
       if (ids.has(id)) continue
@@ -32,18 +29,18 @@ export class MessageList {
       this.#views.delete(id)
     }
     for (const message of messages) this.#viewOf(message).show(message)
-    this.#forgotten.hidden = from === 0
-    if (from > 0) this.#views.get(messages[from].id).element.before(this.#forgotten)
+    this.#omittedNote.hidden = omitted === 0
+    if (omitted > 0) this.#views.get(messages[omitted].id).element.before(this.#omittedNote)
   }
 
-  /** Shows what there is of an answer up to now. */
+  /** Shows the part of an answer received so far. */
   stream (id, content, reasoning) {
     this.#views.get(id).stream(content, reasoning)
   }
 
   #viewOf (message) {
-    const known = this.#views.get(message.id)
-    if (known !== undefined) return known
+    const existing = this.#views.get(message.id)
+    if (existing !== undefined) return existing
     const view = message.role === 'user' ? new QuestionView() : new AnswerView(message.id)
     this.#views.set(message.id, view)
     this.#element.append(view.element)
@@ -51,12 +48,12 @@ export class MessageList {
   }
 }
 
-function copyOf (template) {
-  return document.getElementById(template).content.firstElementChild.cloneNode(true)
+function cloneTemplate (id) {
+  return document.getElementById(id).content.firstElementChild.cloneNode(true)
 }
 
 class QuestionView {
-  element = copyOf('question')
+  element = cloneTemplate('question')
 
   show ({ content }) {
     this.element.querySelector('.text').textContent = content
@@ -64,12 +61,12 @@ class QuestionView {
 }
 
 class AnswerView {
-  element = copyOf('answer')
+  element = cloneTemplate('answer')
   #markdown = new MarkdownView(this.#find('.markdown'))
   #content = ''
   #reasoning = ''
   #frame
-  /** By `performance.now()`. */
+  /** The earliest time of the next drawing, as `performance.now()`. */
   #notBefore = 0
 
   constructor (id) {
@@ -82,9 +79,9 @@ class AnswerView {
 
   show (answer) {
     const { content, reasoning = '', state } = answer
-    // What is being given comes by `stream`, and is ahead of what is kept.
+    // `stream` shows more of an answer in progress than is stored.
     if (state === this.element.dataset.state) return
-    const outcome = outcomeOf(answer)
+    const outcome = describeOutcome(answer)
     this.element.dataset.state = state
     this.element.ariaBusy = String(isActive(answer))
     this.#find('.outcome').hidden = outcome === undefined
@@ -97,14 +94,14 @@ class AnswerView {
     this.#draw(!isActive(answer))
   }
 
-  /** At most once a frame, and less often where that is too much. */
+  /** Draws at most once per frame, and less often if drawing takes long. */
   stream (content, reasoning) {
     this.#content = content
     this.#reasoning = reasoning
-    this.#frame ??= requestAnimationFrame(() => this.#drawSoon())
+    this.#frame ??= requestAnimationFrame(() => this.#drawIfDue())
   }
 
-  #drawSoon () {
+  #drawIfDue () {
     this.#frame = undefined
     if (performance.now() < this.#notBefore) this.stream(this.#content, this.#reasoning)
     else this.#draw(false)
@@ -113,11 +110,11 @@ class AnswerView {
   #draw (finished) {
     cancelAnimationFrame(this.#frame)
     this.#frame = undefined
-    const begin = performance.now()
+    const start = performance.now()
     this.#find('.reasoning').hidden = this.#reasoning === ''
     this.#find('.thoughts').textContent = this.#reasoning
     this.#markdown.show(this.#content, finished)
     const end = performance.now()
-    this.#notBefore = end + (end - begin) * (1 / SHARE - 1)
+    this.#notBefore = end + (end - start) * (1 / MAX_SHARE - 1)
   }
 }

@@ -1,5 +1,5 @@
-/* What of an answer's HTML may reach the page: what Markdown makes, and nothing that runs, asks elsewhere, or looks like
-   the page's own. */
+/* Sanitizes the HTML of an answer. It keeps what Markdown produces, and removes anything that runs scripts, sends requests
+   to other origins, or imitates the page. */
 /* global location */
 
 import DOMPurify from './vendor/purify.js'
@@ -20,7 +20,7 @@ const PROTOCOLS = ['http:', 'https:', 'mailto:']
 const purifier = DOMPurify(globalThis)
 
 purifier.addHook('uponSanitizeAttribute', (element, attribute) => {
-  // What the page has classes for is the page's.
+  // Other classes would get the page's styles.
   if (attribute.attrName === 'class') attribute.keepAttr = element.localName === 'code' && /^language-\S{1,40}$/.test(attribute.attrValue)
 })
 
@@ -35,7 +35,7 @@ export function sanitize (html) {
 }
 
 function guardLink (link) {
-  const url = addressOf(link, 'href')
+  const url = urlOf(link, 'href')
   if (!PROTOCOLS.includes(url?.protocol)) {
     link.removeAttribute('href')
     return
@@ -44,12 +44,12 @@ function guardLink (link) {
   link.rel = 'noopener noreferrer'
 }
 
-/** An image from elsewhere would tell its server who reads this. */
+/** An image from another origin would reveal the reader to its server. */
 function guardImage (image) {
-  if (addressOf(image, 'src')?.origin !== location.origin) image.replaceWith(image.alt)
+  if (urlOf(image, 'src')?.origin !== location.origin) image.replaceWith(image.alt)
 }
 
-function addressOf (element, attribute) {
+function urlOf (element, attribute) {
   const text = element.getAttribute(attribute)
   return text !== null && URL.canParse(text, location) ? new URL(text, location) : undefined
 }

@@ -1,57 +1,56 @@
-/* The conversation as the browser keeps it, for all its tabs. No DOM in here. */
+/* The conversation in the browser's storage, shared by all tabs. Does not use the DOM. */
 /* global addEventListener, localStorage */
 
 const KEY = 'conversation'
-/** Messages that are kept, and characters in them. */
+/** Maximum messages that are stored, and characters in them. */
 const MAX_MESSAGES = 100
 const MAX_CHARACTERS = 1_000_000
-/** What the server takes: messages, and bytes of a request. */
-const MAX_ASKED = 100
-const MAX_BYTES = 64 * 1024
+/** Maximum messages and bytes of a request. */
+const MAX_REQUEST_MESSAGES = 100
+const MAX_REQUEST_BYTES = 64 * 1024
 
 const ACTIVE = ['asking', 'running']
 
 /**
- * Messages, the oldest first. Those of the person are `{ id, role: 'user', content }`, the answers
- * `{ id, role: 'assistant', content, reasoning, state, url, lastEventId, finishReason, usage, failure }`, of which `state`
- * is
+ * Messages, the oldest first. Questions are `{ id, role: 'user', content }`; answers are
+ * `{ id, role: 'assistant', content, reasoning, state, url, lastEventId, finishReason, usage, failure }`. The state is
  *
- * - `asking`: the server may not know of it yet. The id of the answer is the key by which it tells a repeated request
- * - `running`: it is being given at `url`. What there is of it goes up to the event `lastEventId`
- * - `done`, `failed`, `aborted`, or `lost`, where the server has no more of it
+ * - `asking`: the request may not have reached the server. The id of the answer is the idempotency key
+ * - `running`: the answer is in progress at `url`, and stored up to the event `lastEventId`
+ * - `done`, `failed` or `aborted`; `lost` if the server no longer has it
  *
- * All tabs change it, and one may not have heard yet of what another has done. Each change has a number, and the highest
- * prevails: a tab that finds its own overwritten by a lower one writes it again. Each conversation has a number as well,
- * which counts first: one that was begun anew prevails over whatever is done meanwhile to the one before.
+ * Every tab may change the conversation before it has seen a change from another tab. Each change has a revision number,
+ * and the highest wins: a tab whose change was overwritten by a lower revision writes it again. Each conversation has a
+ * number, too, which is compared first: a new conversation wins over any change to the previous one.
  */
 export class ConversationStore {
   messages = []
-  /** Whether the first messages were not kept. */
+  /** Whether the first messages were removed. */
   trimmed = false
-  /** Whether it survives the page. */
-  kept = true
-  /** The numbers of what is here; before anything was read, lower than those of nothing. */
+  /** Whether the browser can store the conversation. */
+  persistent = true
+  /** The numbers of the current content. They start below those of an empty storage. */
   #conversation = 0
   #revision = -1
-  #changed
+  #onChange
 
-  /** @param changed called after each change, here or in another tab */
-  constructor (changed) {
-    this.#changed = changed
+  /** @param onChange called after each change, in this tab or another */
+  constructor (onChange) {
+    this.#onChange = onChange
     this.#read()
     addEventListener('storage', ({ key, newValue }) => {
-      // No key: all was cleared.
-      if (key === KEY || key === null) this.#written(newValue)
+      // The key is null if the storage was cleared.
+      if (key === KEY || key === null) this.#onWrite(newValue)
     })
   }
 
-  /** The answers that are not over. */
+  /** The answers in progress. */
   get active () {
     return this.messages.filter(isActive)
   }
 
-  /** What the person says, and a place for the answer to it. @returns false if another answer is not over */
-  say (content) {
+  /** Adds a question and its answer. @returns false if another answer is in progress */
+  addQuestion (content) {
     return this.#change(() => {
       if (this.active.length > 0) return false
       this.messages.push({ id: randomId(), role: 'user', content }, newAnswer())
@@ -59,7 +58,7 @@ export class ConversationStore {
     })
   }
 
-  /** Asks again for the last answer. @returns false if it is not over, or not the last any more */
+  /** Replaces the last answer. @returns false if it is in progress, or no longer the last */
   retry (id) {
     return this.#change(() => {
       const last = this.messages.at(-1)
@@ -69,7 +68,7 @@ export class ConversationStore {
     })
   }
 
-  /** Changes an answer that is not over. @returns false if it is, or there is no such answer any more */
+  /** Changes an answer in progress. @returns false if it has ended or does not exist */
   update (id, changes) {
     return this.#change(() => {
       const answer = this.messages.find(message => message.id === id)
@@ -94,46 +93,46 @@ export class ConversationStore {
     if (changed) {
       this.#trim()
       this.#write()
-      this.#changed()
+      this.#onChange()
     }
     return changed
   }
 
-  /** Takes over what another tab has written, where this one has not heard of it yet. */
+  /** Adopts a newer state that another tab has written. */
   #read () {
-    if (!this.kept) return
+    if (!this.persistent) return
     try {
       const state = parse(localStorage.getItem(KEY))
-      if (this.#distanceTo(state) > 0) this.#adopt(state)
+      if (this.#compare(state) > 0) this.#adopt(state)
     } catch {
-      // The browser lets no page keep anything.
-      this.kept = false
+      // Storage is disabled.
+      this.persistent = false
     }
   }
 
   #write () {
     this.#revision++
-    if (!this.kept) return
+    if (!this.persistent) return
     try {
       localStorage.setItem(KEY, this.#text)
     } catch {
-      this.kept = false
+      this.persistent = false
     }
   }
 
-  /** Another tab has changed it. @param text null where all is gone */
-  #written (text) {
+  /** Handles a change from another tab. @param text null if the storage was cleared */
+  #onWrite (text) {
     const state = parse(text)
-    // Of two changes at once, all tabs choose the same.
-    const distance = this.#distanceTo(state) || Number(text > this.#text)
+    // All tabs resolve two simultaneous changes in the same way.
+    const order = this.#compare(state) || Number(text > this.#text)
     if (text === null) this.#adopt({ ...state, conversation: this.#conversation, revision: this.#revision })
-    else if (distance > 0) this.#adopt(state)
+    else if (order > 0) this.#adopt(state)
     else if (text !== this.#text) this.#write()
-    this.#changed()
+    this.#onChange()
   }
 
-  /** More than 0 for what prevails over what is here, less for what does not. */
-  #distanceTo ({ conversation, revision }) {
+  /** @returns a positive number for a state that wins over the current one */
+  #compare ({ conversation, revision }) {
     return conversation - this.#conversation || revision - this.#revision
   }
 
@@ -155,13 +154,13 @@ export class ConversationStore {
       characters += content.length + reasoning.length
       return this.messages.length - index > MAX_MESSAGES || characters > MAX_CHARACTERS
     }) + 1
-    // The last question is there, however long the answer to it is.
+    // The last question and its answer are always kept.
     const dropped = this.messages.splice(0, Math.min(from, Math.max(this.messages.length - 2, 0)))
     if (dropped.length > 0) this.trimmed = true
   }
 }
 
-/** What is kept; nothing, where it is not what was written here. */
+/** Parses a stored conversation. Malformed data is an empty conversation. */
 function parse (text) {
   try {
     const { messages, trimmed, conversation, revision } = JSON.parse(text)
@@ -176,19 +175,19 @@ export function isActive ({ state }) {
 }
 
 /**
- * As much of the last messages as the server takes, as it takes them.
+ * Creates a request with as many of the last messages as the limits allow.
  *
- * @returns `from`, how many of the first are left out, and `body`, the request; undefined where not even the last fits
+ * @returns `from`, the number of messages omitted, and `body`; undefined if the last message alone is too large
  */
 export function requestFor (messages) {
   const all = messages.map(({ role, content }) => ({ role, content }))
   let bytes = '{"messages":[]}'.length
   const from = all.findLastIndex((message, index) => {
     bytes += new TextEncoder().encode(JSON.stringify(message)).length + 1
-    return all.length - index > MAX_ASKED || bytes > MAX_BYTES
+    return all.length - index > MAX_REQUEST_MESSAGES || bytes > MAX_REQUEST_BYTES
   }) + 1
   if (from === all.length) return undefined
-  // An answer that failed at once has said nothing.
+  // An answer that failed at the start is empty.
   return { from, body: JSON.stringify({ messages: all.slice(from).filter(({ content }) => content !== '') }) }
 }
 
@@ -196,7 +195,7 @@ function newAnswer () {
   return { id: randomId(), role: 'assistant', content: '', state: 'asking' }
 }
 
-/** Not `crypto.randomUUID`, which is there on secure origins only. */
+/** `crypto.randomUUID` is only available to secure origins. */
 function randomId () {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,86 +1,85 @@
-/* How an answer is watched: from anywhere in it, to its end, without a lost or doubled word. No DOM in here. */
+/* Reads an answer from any event to its end, without losing or repeating a word. Does not use the DOM. */
 /* global addEventListener, EventSource */
 
 const ENDS = ['done', 'failed', 'aborted']
-/** Milliseconds without an event after which the connection may have died without a word. */
-const SILENCE = 30_000
-/** Milliseconds before another try, where the browser makes none by itself: more with each, up to the last. */
-const PAUSES = [1_000, 2_000, 4_000, 8_000]
+/** Milliseconds without an event before a reconnect, because the connection may be dead. */
+const TIMEOUT = 30_000
+/** Milliseconds before each reconnect if the browser has given up; the last value applies to all further ones. */
+const RETRY_DELAYS = [1_000, 2_000, 4_000, 8_000]
 
 /**
- * Watches an answer. It calls
+ * Reads an answer. It calls
  *
- * - `on.change()` when there is more of `content` or `reasoning`, or `state` is another one: `connecting`, `open` or
- *   `reconnecting`
- * - `on.end(type, data)` with the event by which the answer has ended, or `on.lost()` where the server does not know it
- *   any more; then it is closed
+ * - `on.change()` when `content`, `reasoning` or `state` changes; the state is `connecting`, `open` or `reconnecting`
+ * - `on.end(type, data)` with the event that ended the answer, or `on.lost()` if the server no longer has it; then the
+ *   stream is closed
  */
 export class AnswerWatch {
   content
   reasoning
-  /** Of the last event that `content` and `reasoning` have. */
+  /** The id of the last event in `content` and `reasoning`. */
   lastEventId
   state = 'connecting'
   #url
   #on
   #source
-  /** By `performance.now()`. */
-  #heardAt
+  /** When the last event was received, as `performance.now()`. */
+  #receivedAt
   #attempts = 0
-  #pause
-  #silence
+  #retryTimer
+  #timeoutInterval
   #closed = new AbortController()
 
-  /** @param answer where it is, and what there is of it already */
+  /** @param answer with the part received so far */
   constructor ({ url, content, reasoning = '', lastEventId }, on) {
     this.#url = url
     this.#on = on
     this.content = content
     this.reasoning = reasoning
     this.lastEventId = lastEventId
-    this.#silence = setInterval(() => this.#listen(), 1_000)
-    // Whether the connection has survived is not for sure, and asking again costs nothing.
+    this.#timeoutInterval = setInterval(() => this.#checkTimeout(), 1_000)
+    // The connection may have broken while the browser was offline.
     addEventListener('online', () => this.#connect(), { signal: this.#closed.signal })
     this.#connect()
   }
 
   close () {
-    clearInterval(this.#silence)
-    clearTimeout(this.#pause)
+    clearInterval(this.#timeoutInterval)
+    clearTimeout(this.#retryTimer)
     this.#closed.abort()
     this.#source.close()
   }
 
   #connect () {
-    clearTimeout(this.#pause)
+    clearTimeout(this.#retryTimer)
     this.#source?.close()
-    this.#heardAt = performance.now()
-    const source = this.#source = new EventSource(this.#address)
-    const take = (type, listener) => source.addEventListener(type, event => this.#take(event, listener))
-    take('open', () => {})
-    take('sse-ready', () => {})
-    take('delta', ({ text }) => { this.content += text })
-    take('reasoning', ({ text }) => { this.reasoning += text })
-    take('sse-reset', () => this.#forget())
+    this.#receivedAt = performance.now()
+    const source = this.#source = new EventSource(this.#currentUrl)
+    const handle = (type, listener) => source.addEventListener(type, event => this.#onEvent(event, listener))
+    handle('open', () => {})
+    handle('sse-ready', () => {})
+    handle('delta', ({ text }) => { this.content += text })
+    handle('reasoning', ({ text }) => { this.reasoning += text })
+    handle('sse-reset', () => this.#clear())
     source.addEventListener('sse-gap', () => this.#restart())
     for (const type of ENDS) source.addEventListener(type, ({ data }) => this.#end(type, JSON.parse(data)))
-    source.addEventListener('error', () => this.#failed())
+    source.addEventListener('error', () => this.#onError())
   }
 
-  get #address () {
+  get #currentUrl () {
     return this.lastEventId === undefined ? this.#url : `${this.#url}?${new URLSearchParams({ lastEventId: this.lastEventId })}`
   }
 
-  #take ({ data = 'null', lastEventId }, listener) {
-    this.#heardAt = performance.now()
+  #onEvent ({ data = 'null', lastEventId }, listener) {
+    this.#receivedAt = performance.now()
     this.#attempts = 0
     listener(JSON.parse(data))
-    // That the connection is open says nothing of where.
+    // An `open` event has no id.
     this.lastEventId = lastEventId ?? this.lastEventId
-    this.#tell('open')
+    this.#setState('open')
   }
 
-  #tell (state) {
+  #setState (state) {
     this.state = state
     this.#on.change()
   }
@@ -90,25 +89,25 @@ export class AnswerWatch {
     this.#on.end(type, data)
   }
 
-  /** All of the answer comes again. */
-  #forget () {
+  /** Clears the content, because the server sends the whole answer again. */
+  #clear () {
     this.content = ''
     this.reasoning = ''
   }
 
   #restart () {
-    this.#forget()
+    this.#clear()
     this.lastEventId = undefined
     this.#connect()
-    this.#tell('connecting')
+    this.#setState('connecting')
   }
 
-  async #failed () {
+  async #onError () {
     const source = this.#source
-    this.#tell('reconnecting')
+    this.#setState('reconnecting')
     if (source.readyState !== EventSource.CLOSED) return
-    // It was refused, and the browser does not say why.
-    const status = await statusOf(this.#address)
+    // EventSource does not report the status of a rejected request.
+    const status = await fetchStatus(this.#currentUrl)
     if (this.#source !== source || this.#closed.signal.aborted) return
     if (status === 404 || status === 410) {
       this.close()
@@ -116,16 +115,16 @@ export class AnswerWatch {
     } else if (status === 204) {
       this.#restart()
     } else {
-      this.#pause = setTimeout(() => this.#connect(), PAUSES[this.#attempts++] ?? PAUSES.at(-1))
+      this.#retryTimer = setTimeout(() => this.#connect(), RETRY_DELAYS[this.#attempts++] ?? RETRY_DELAYS.at(-1))
     }
   }
 
-  #listen () {
-    if (performance.now() - this.#heardAt >= SILENCE) this.#connect()
+  #checkTimeout () {
+    if (performance.now() - this.#receivedAt >= TIMEOUT) this.#connect()
   }
 }
 
-async function statusOf (url) {
+async function fetchStatus (url) {
   try {
     const { status } = await fetch(url, { method: 'HEAD', cache: 'no-store' })
     return status

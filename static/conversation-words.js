@@ -1,12 +1,12 @@
-/* What the page says of an answer: how it goes, how it has ended, and what can be done about that. */
+/* The texts about an answer: how it ended, and what the user can do. */
 
-const NOW = 'Try again; it may go well the next time.'
-const LATER = 'Try again in a little while.'
-const SHORTEN = 'Say it in fewer words, or begin a new conversation.'
-const ANEW = 'Begin a new conversation.'
-const OPERATOR = 'To try again does not help: who runs this server has to see to it.'
+const NOW = 'Try again; it may succeed.'
+const LATER = 'Try again later.'
+const SHORTEN = 'Shorten your message, or start a new conversation.'
+const START_NEW = 'Start a new conversation.'
+const OPERATOR = 'Retrying won’t help; the server’s operator must fix this.'
 
-/** By the code of a failure; of others, whether it is retryable says enough. */
+/** Advice by the code of a failure. For other codes it depends on `retryable`. */
 const ADVICE = {
   upstream_unreachable: LATER,
   upstream_connect_timeout: LATER,
@@ -18,40 +18,40 @@ const ADVICE = {
   upstream_not_found: OPERATOR,
   bad_content_type: OPERATOR,
   redirected: OPERATOR,
-  upstream_rejected: ANEW,
+  upstream_rejected: START_NEW,
   prompt_too_long: SHORTEN,
-  too_large: 'Ask for less at once.',
-  shutdown: 'It is being started anew, most likely. Try again in a little while.',
-  http_400: ANEW,
+  too_large: 'Ask for a shorter answer.',
+  shutdown: 'It is probably restarting. Try again later.',
+  http_400: START_NEW,
   http_413: SHORTEN,
   http_429: LATER,
   http_503: LATER
 }
 
-/** How an answer that was not whole by itself has ended. */
+/** How an incomplete answer ended, by its finish reason. */
 const FINISHES = {
-  length: 'The model has said as much as it may at once. Ask it to go on.',
-  'content-filter': 'A filter of the model has cut this answer off.'
+  length: 'The answer has reached its maximum length. Ask the model to continue.',
+  'content-filter': 'The model’s content filter cut off this answer.'
 }
 
-/** What there is to say of an answer that is over; undefined where it speaks for itself. */
-export function outcomeOf ({ state, finishReason, failure }) {
+/** Describes how an answer ended; undefined if it is complete. */
+export function describeOutcome ({ state, finishReason, failure }) {
   if (state === 'done') return FINISHES[finishReason]
   if (state === 'aborted') return 'You stopped this answer.'
-  if (state === 'lost') return 'The server has no more of this answer: it was started anew, or it is too long ago. What there is of it here is all there is. Ask again for the whole.'
+  if (state === 'lost') return 'The server no longer has this answer, because it restarted or the answer is too old. Retry to get a complete one.'
   if (state === 'failed') return `${failure.message}. ${adviceOn(failure)}`
 }
 
 function adviceOn ({ code, retryable, retryAfter }) {
   if (retryable && retryAfter !== undefined) return `Try again in ${retryAfter} s.`
-  return ADVICE[code] ?? (retryable ? NOW : 'The same would most likely fail again. Put it in another way.')
+  return ADVICE[code] ?? (retryable ? NOW : 'The same request would probably fail again. Try to rephrase it.')
 }
 
-/** @param usage in tokens, as the server tells it */
-export function tokensOf ({ inputTokens, outputTokens }) {
-  return `${count(inputTokens)} tokens read, ${count(outputTokens)} said`
+/** @param usage tokens, as sent by the server */
+export function describeUsage ({ inputTokens, outputTokens }) {
+  return `${format(inputTokens)} tokens in, ${format(outputTokens)} out`
 }
 
-function count (number) {
+function format (number) {
   return number.toLocaleString('en')
 }

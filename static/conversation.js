@@ -1,17 +1,17 @@
-/* The page of the conversation: what was said is kept by the browser, and the answer that is being given by the server. */
+/* The conversation page. The browser stores the messages; the server keeps the answer in progress. */
 /* global addEventListener, location, navigator */
 
-import { ask, stop } from './conversation-ask.js'
+import { requestAnswer, stopAnswer } from './conversation-ask.js'
 import { Follower } from './conversation-follow.js'
 import { MessageList } from './conversation-messages.js'
 import { ConversationStore, isActive, requestFor } from './conversation-store.js'
 import { AnswerWatch } from './conversation-watch.js'
-import { outcomeOf, tokensOf } from './conversation-words.js'
+import { describeOutcome, describeUsage } from './conversation-words.js'
 
-/** Characters of an answer that are read aloud. */
-const ALOUD = 2_000
-/** Milliseconds for which a button says what it has done. */
-const SAID = 2_000
+/** Maximum characters of an answer that are announced to screen readers. */
+const MAX_ANNOUNCED = 2_000
+/** Milliseconds for which the copy button shows its result. */
+const COPY_RESULT_TIME = 2_000
 
 const part = id => document.getElementById(id)
 const messageField = part('message')
@@ -22,43 +22,41 @@ const list = part('messages')
 
 const messageList = new MessageList(list, part('forgotten'))
 const follower = new Follower(part('scroll'), part('page'), part('to-end'))
-/** What is done for each answer that is not over: `{ state, close, … }`, by its id. */
+/** The task of each answer in progress, `{ state, close, … }`, by the id of the answer. */
 const tasks = new Map()
 const conversation = new ConversationStore(show)
 
-// What is done for an answer
-
-/** Asks the server for it. */
-class Asking {
+/** Sends the request for an answer. */
+class RequestTask {
   state = 'asking'
-  away = false
+  unreachable = false
   #controller = new AbortController()
 
   constructor (id, body) {
-    const away = () => {
-      this.away = true
+    const onUnreachable = () => {
+      this.unreachable = true
       showStatus()
     }
-    ask(id, body, { signal: this.#controller.signal, away }).then(result => this.#answered(id, result))
+    requestAnswer(id, body, { signal: this.#controller.signal, onUnreachable }).then(result => this.#onResponse(id, result))
   }
 
   close () {
     this.#controller.abort()
   }
 
-  #answered (id, { url, failure } = {}) {
+  #onResponse (id, { url, failure } = {}) {
     if (failure !== undefined) conversation.update(id, { state: 'failed', failure })
-    else if (url !== undefined && !conversation.update(id, { state: 'running', url })) stopUnwatched(url)
+    else if (url !== undefined && !conversation.update(id, { state: 'running', url })) stopUnwanted(url)
   }
 }
 
-/** Nobody wants the answer any more, nor to know whether it has ended. */
-function stopUnwatched (url) {
-  stop(url).catch(() => {})
+/** Stops an answer that the conversation no longer contains. */
+function stopUnwanted (url) {
+  stopAnswer(url).catch(() => {})
 }
 
-/** Watches it. */
-class Watching {
+/** Reads an answer in progress. */
+class WatchTask {
   state = 'running'
   watch
   #id
@@ -70,8 +68,8 @@ class Watching {
         messageList.stream(answer.id, this.watch.content, this.watch.reasoning)
         showStatus()
       },
-      end: (state, { finishReason, usage, ...failure }) => this.keep(state === 'failed' ? { state, failure } : { state, finishReason, usage }),
-      lost: () => this.keep({ state: 'lost' })
+      end: (state, { finishReason, usage, ...failure }) => this.save(state === 'failed' ? { state, failure } : { state, finishReason, usage }),
+      lost: () => this.save({ state: 'lost' })
     })
   }
 
@@ -79,113 +77,109 @@ class Watching {
     this.watch.close()
   }
 
-  /** Keeps what there is of it. */
-  keep (changes) {
+  /** Stores what was received so far. */
+  save (changes) {
     const { content, reasoning, lastEventId } = this.watch
     conversation.update(this.#id, { content, reasoning, lastEventId, ...changes })
   }
 }
 
-// What is shown
-
 function show () {
   const { messages, active } = conversation
-  const over = endTasks()
-  messageList.show(messages, leftOut(messages))
-  for (const answer of active) if (!tasks.has(answer.id)) tasks.set(answer.id, begin(answer))
-  for (const answer of over) announce(answer)
+  const ended = endTasks()
+  messageList.show(messages, countOmitted(messages))
+  for (const answer of active) if (!tasks.has(answer.id)) tasks.set(answer.id, startTask(answer))
+  for (const answer of ended) announce(answer)
   part('welcome').hidden = messages.length > 0
   part('trimmed').hidden = !conversation.trimmed
   newButton.setAttribute('aria-disabled', String(messages.length === 0))
   showComposer(active.length > 0)
   showStatus()
-  if (!conversation.kept) say('This browser does not keep the conversation: it is gone with this page.')
+  if (!conversation.persistent) showNotice('This browser can’t store the conversation. It will be lost when the page is closed.')
 }
 
-/** @returns the answers that are over now */
+/** Closes the tasks of answers that are no longer in progress. @returns the answers that ended */
 function endTasks () {
-  const over = []
+  const ended = []
   for (const [id, task] of tasks) {
     const answer = conversation.messages.find(message => message.id === id)
     if (answer?.state === task.state) continue
     task.close()
     tasks.delete(id)
-    if (answer !== undefined && !isActive(answer)) over.push(answer)
+    if (answer !== undefined && !isActive(answer)) ended.push(answer)
   }
-  return over
+  return ended
 }
 
-function begin (answer) {
-  if (answer.state === 'running') return new Watching(answer)
+function startTask (answer) {
+  if (answer.state === 'running') return new WatchTask(answer)
   const { messages } = conversation
-  return new Asking(answer.id, requestFor(messages.slice(0, messages.indexOf(answer))).body)
+  return new RequestTask(answer.id, requestFor(messages.slice(0, messages.indexOf(answer))).body)
 }
 
-/** How many messages the model has not read for the last question. */
-function leftOut (messages) {
-  const asked = messages.slice(0, messages.findLastIndex(({ role }) => role === 'user') + 1)
-  return requestFor(asked)?.from ?? 0
+/** How many of the first messages the request for the last answer omitted. */
+function countOmitted (messages) {
+  const sent = messages.slice(0, messages.findLastIndex(({ role }) => role === 'user') + 1)
+  return requestFor(sent)?.from ?? 0
 }
 
 function showComposer (busy) {
   const focused = document.activeElement === stopButton
   sendButton.hidden = busy
   stopButton.hidden = !busy
-  // The button is gone from under who has pressed it.
+  // The focused button is hidden now.
   if (focused && !busy) messageField.focus()
 }
 
 function showStatus () {
-  const [state, word, sentence = ''] = statusOf(tasks.values().next().value)
+  const [state, name, sentence = ''] = statusOf(tasks.values().next().value)
   const status = part('status')
   status.dataset.state = state
-  showText(status.querySelector('.state'), word)
-  showText(status.querySelector('.says'), sentence)
+  setText(status.querySelector('.state'), name)
+  setText(status.querySelector('.says'), sentence)
   const usage = conversation.messages.at(-1)?.usage
-  showText(part('tokens'), usage ? tokensOf(usage) : '')
+  setText(part('tokens'), usage ? describeUsage(usage) : '')
 }
 
-/** What is the same is not said again. */
-function showText (element, text) {
+/** Does not set an equal text, which screen readers would announce again. */
+function setText (element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
 function statusOf (task) {
-  if (!navigator.onLine) return ['reconnecting', 'Offline', task === undefined ? '' : 'The answer goes on without you, and comes when there is a network again.']
+  if (!navigator.onLine) return ['reconnecting', 'Offline', task === undefined ? '' : 'The answer continues on the server, and arrives when you are online again.']
   if (task === undefined) return ['closed', 'Ready']
-  if (task.state === 'asking') return task.away ? ['reconnecting', 'Reconnecting', 'The server cannot be reached. Your message is sent as soon as it can.'] : ['connecting', 'Waiting', 'Your message is on its way.']
+  if (task.state === 'asking') return task.unreachable ? ['reconnecting', 'Reconnecting', 'The server is unreachable. Your message is sent as soon as possible.'] : ['connecting', 'Waiting', 'Sending your message.']
   const { state, content, reasoning } = task.watch
-  if (state === 'reconnecting') return ['reconnecting', 'Reconnecting', 'The connection is lost. The answer goes on, and what is missed comes after.']
-  if (state === 'connecting') return ['connecting', 'Waiting', 'Asking for the answer.']
-  if (content + reasoning === '') return ['connecting', 'Waiting', 'Connected, and no word yet.']
-  return ['open', 'Connected', 'Words come as they are said.']
+  if (state === 'reconnecting') return ['reconnecting', 'Reconnecting', 'The connection was lost. The answer continues, and missed words are replayed.']
+  if (state === 'connecting') return ['connecting', 'Waiting', 'Connecting to the answer.']
+  if (content + reasoning === '') return ['connecting', 'Waiting', 'Waiting for the first word.']
+  return ['open', 'Connected', 'Words arrive as they are generated.']
 }
 
-function say (text) {
+function showNotice (text) {
   const notice = part('notice')
   notice.hidden = text === ''
   notice.textContent = text
 }
 
-/** Has an answer read to who listens, now that it is whole. */
+/** Announces a complete answer to screen readers. */
 function announce (answer) {
   const text = list.querySelector(`[data-id="${answer.id}"] .markdown`).textContent.trim()
-  const aloud = text.length > ALOUD ? `${text.slice(0, ALOUD)}…` : text
-  part('announcement').textContent = [aloud, outcomeOf(answer)].join(' ').trim()
+  const shortened = text.length > MAX_ANNOUNCED ? `${text.slice(0, MAX_ANNOUNCED)}…` : text
+  part('announcement').textContent = [shortened, describeOutcome(answer)].join(' ').trim()
 }
 
-// What a person does
-
 function send (text) {
-  say('')
+  showNotice('')
   if (text.trim() === '') return
   if (requestFor([{ role: 'user', content: text }]) === undefined) {
-    say('This message is longer than the 64 KiB that the server takes.')
-  } else if (conversation.say(text)) {
+    showNotice('This message exceeds the server’s limit of 64 KiB.')
+  } else if (conversation.addQuestion(text)) {
     messageField.value = ''
     follower.toEnd()
   } else {
-    say('An answer is still being given. Wait for its end, or stop it.')
+    showNotice('An answer is still in progress. Wait until it ends, or stop it.')
   }
 }
 
@@ -195,7 +189,7 @@ part('composer').addEventListener('submit', event => {
 })
 
 messageField.addEventListener('keydown', event => {
-  // While an input method composes, Enter picks a character.
+  // While an input method is active, Enter selects a character.
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
   event.preventDefault()
   send(messageField.value)
@@ -208,11 +202,11 @@ part('suggestions').addEventListener('click', ({ target }) => {
 })
 
 stopButton.addEventListener('click', () => {
-  say('')
+  showNotice('')
   for (const { id, state, url } of conversation.active) {
     if (state === 'asking') conversation.update(id, { state: 'aborted' })
-    // That it has stopped, the stream tells.
-    else stop(url).catch(() => say('The server cannot be reached, so the answer goes on. Try to stop it again.'))
+    // The stream reports that the answer was stopped.
+    else stopAnswer(url).catch(() => showNotice('The server is unreachable, so the answer continues. Try again to stop it.'))
   }
 })
 
@@ -224,7 +218,7 @@ part('clear').addEventListener('close', ({ target }) => {
   if (target.returnValue === 'clear') {
     const { active } = conversation
     conversation.clear()
-    for (const { url } of active) if (url !== undefined) stopUnwatched(url)
+    for (const { url } of active) if (url !== undefined) stopUnwanted(url)
     messageField.focus()
   }
   target.returnValue = ''
@@ -233,7 +227,7 @@ part('clear').addEventListener('close', ({ target }) => {
 list.addEventListener('click', ({ target }) => {
   const { id } = target.closest('.answer')?.dataset ?? {}
   if (target.matches('.retry')) {
-    say('')
+    showNotice('')
     conversation.retry(id)
     follower.toEnd()
     messageField.focus()
@@ -245,25 +239,23 @@ list.addEventListener('click', ({ target }) => {
 })
 
 async function copy (button, text) {
-  const said = await navigator.clipboard.writeText(text).then(() => 'Copied', () => 'Not copied')
-  button.textContent = said
-  part('announcement').textContent = said
-  setTimeout(() => { button.textContent = 'Copy' }, SAID)
+  const result = await navigator.clipboard.writeText(text).then(() => 'Copied', () => 'Copy failed')
+  button.textContent = result
+  part('announcement').textContent = result
+  setTimeout(() => { button.textContent = 'Copy' }, COPY_RESULT_TIME)
 }
-
-// What happens to the page
 
 addEventListener('online', showStatus)
 addEventListener('offline', showStatus)
 
 addEventListener('pagehide', () => {
-  for (const task of tasks.values()) task.keep?.({})
+  for (const task of tasks.values()) task.save?.({})
 })
 
-// A page that comes back from the cache does not know what was said in other tabs, and what it watched is cut.
+// A page restored from the back/forward cache has missed changes from other tabs, and its streams are closed.
 addEventListener('pageshow', ({ persisted }) => { if (persisted) location.reload() })
 
-// Only secure origins may use the clipboard.
+// The clipboard is only available to secure origins.
 document.body.classList.toggle('no-clipboard', navigator.clipboard === undefined)
 show()
 follower.toEnd()

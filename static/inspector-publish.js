@@ -1,5 +1,5 @@
-/* The form that publishes to a channel, and shows what the server answers. */
-/* global make, messageIn, statusOf, submitByEnter */
+/* The form that publishes to a channel and shows the server's response. */
+/* global errorMessage, make, statusLine, submitByEnter */
 
 import './panel.js'
 
@@ -13,14 +13,14 @@ form.addEventListener('submit', async event => {
   event.preventDefault()
   if (sending) return
   sending = true
-  tell('connecting', 'Sent', 'Waiting for the answer.')
+  setState('connecting', 'Sent', 'Waiting for the response.')
   try {
     const response = await publish()
-    const answer = await response.text()
-    if (response.ok) tell('done', statusOf(response), 'The id is ', make('code', '', JSON.parse(answer).id))
-    else tell('failed', statusOf(response), messageIn(answer) ?? answer)
+    const body = await response.text()
+    if (response.ok) setState('done', statusLine(response), 'The ID is ', make('code', '', JSON.parse(body).id))
+    else setState('failed', statusLine(response), errorMessage(body) ?? body)
   } catch (error) {
-    tell('failed', 'No answer', error.message)
+    setState('failed', 'No response', error.message)
   }
   sending = false
 })
@@ -34,9 +34,9 @@ function publish () {
   return fetch(`channels/${encodeURIComponent(channel.value)}`, { method: 'POST', headers, body })
 }
 
-function tell (state, word, ...sentence) {
+function setState (state, name, ...sentence) {
   panel.dataset.state = state
   panel.classList.toggle('bad', state === 'failed')
-  panel.querySelector('.state').textContent = word
+  panel.querySelector('.state').textContent = name
   panel.querySelector('.says').replaceChildren(...sentence)
 }

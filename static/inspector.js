@@ -1,16 +1,16 @@
-/* The inspector: a stream of this server as it comes over the wire, on one connection after the other. */
-/* global WirePanel, isEventStream, location, station, statusOf */
+/* The inspector: shows a stream of this server as it is sent, over one connection after another. */
+/* global WirePanel, isEventStream, location, statusLine, textRow */
 
 import './body-chunks.js'
 import './panel.js'
 import './inspector-publish.js'
 import { EventStreamParser } from './event-stream-parser.js'
 
-/** Milliseconds before the server is asked again, unless it says otherwise by `retry`. */
-const RETRY = 3_000
-/** Milliseconds for which the button cuts the connection: time to publish something. */
-const CUT = 5_000
-/** Types of events that say no more than that the server is there. */
+/** Milliseconds before a reconnect, unless the server sends `retry`. */
+const DEFAULT_RETRY = 3_000
+/** Milliseconds for which the button cuts the connection, so that there is time to publish. */
+const CUT_TIME = 5_000
+/** Event types of heartbeats. */
 const HEARTBEATS = ['heartbeat', 'sse-heartbeat']
 
 const part = id => document.getElementById(id)
@@ -20,7 +20,7 @@ const channelField = part('channel')
 const notice = part('notice')
 const cutButton = part('cut')
 
-/** A stream that is followed as an EventSource does: it is asked for again when it ends, after the last id. */
+/** Follows a stream as an EventSource does: when it ends, the page reconnects and resumes after the last event ID. */
 class StreamPanel extends WirePanel {
   #url
   #controller
@@ -28,98 +28,98 @@ class StreamPanel extends WirePanel {
   #parser
   #connections
   #heartbeats
-  /** Milliseconds before the server is asked again. */
+  /** Milliseconds before a reconnect. */
   #retry
-  /** When the last connection was lost, by `performance.now()`; undefined before there was one. */
-  #lostAt
+  /** When the last connection ended, as `performance.now()`; undefined before the first. */
+  #endedAt
 
   begin (url) {
-    this.cut()
+    this.disconnect()
     this.clear()
     this.#url = url
     this.#parser = new EventStreamParser()
     this.#connections = this.#heartbeats = 0
-    this.#retry = RETRY
-    this.#lostAt = undefined
-    this.figure('retry', '–')
-    this.#count()
-    this.tell('connecting', `Asking for ${url}`)
-    this.#ask()
+    this.#retry = DEFAULT_RETRY
+    this.#endedAt = undefined
+    this.setFigure('retry', '–')
+    this.#showCounts()
+    this.setState('connecting', `Connecting to ${url}`)
+    this.#connect()
   }
 
-  /** Loses the connection on purpose, and comes back. */
-  interrupt () {
+  /** Cuts the connection, and reconnects. */
+  cut () {
     if (this.state !== 'open') return
     this.#controller.abort()
-    this.#lost('cut by you', 'You cut the connection.', CUT)
+    this.#onEnd('cut by you', 'You cut the connection.', CUT_TIME)
   }
 
-  cut (why) {
-    if (this.state === 'open') this.add(station('end', why))
+  disconnect (reason) {
+    if (this.state === 'open') this.add(textRow('end', reason))
     clearTimeout(this.#timer)
     this.#controller?.abort()
   }
 
-  tell (state, sentence, bad) {
-    super.tell(state, sentence, bad)
+  setState (state, sentence, bad) {
+    super.setState(state, sentence, bad)
     cutButton.setAttribute('aria-disabled', String(state !== 'open'))
   }
 
-  received (size, text, items) {
-    super.received(size, text, items)
+  addChunk (size, text, items) {
+    super.addChunk(size, text, items)
     for (const { kind, type, retry } of items) {
       if (kind === 'comment' || HEARTBEATS.includes(type)) this.#heartbeats++
       if (kind !== 'retry') continue
       this.#retry = retry
-      this.figure('retry', `${retry} ms`)
+      this.setFigure('retry', `${retry} ms`)
     }
-    this.#count()
+    this.#showCounts()
   }
 
-  async #ask () {
+  async #connect () {
     const { signal } = this.#controller = new AbortController()
     const { lastEventId } = this.#parser
     const headers = lastEventId === '' ? {} : { 'last-event-id': lastEventId }
     try {
       const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
-      this.figure('answer', statusOf(response))
+      this.setFigure('response', statusLine(response))
       if (!isEventStream(response)) {
-        this.tell('closed', await this.readRefusal(response), true)
+        this.setState('closed', await this.readError(response), true)
         return
       }
-      this.#opened(lastEventId)
+      this.#onOpen(lastEventId)
       const incomplete = await this.readStream(response, this.#parser = new EventStreamParser({ lastEventId }))
-      this.#lost(incomplete ? 'the stream ended within an event' : 'the stream ended', 'The stream ended, which a client takes for an accident.')
+      this.#onEnd(incomplete ? 'the stream ended in the middle of an event' : 'the stream ended', 'The stream ended, which clients treat as a failure.')
     } catch (error) {
-      // What was cut by hand has been told already, and another connection may be on its way.
+      // The user cut this connection, and may have opened another.
       if (signal.aborted) return
-      this.#lost('the connection broke', this.state === 'open' ? `The connection broke: ${error.message}.` : `No answer: ${error.message}.`)
+      this.#onEnd('the connection broke', this.state === 'open' ? `The connection broke: ${error.message}.` : `No response: ${error.message}.`)
     }
   }
 
-  #opened (lastEventId) {
-    const first = this.#lostAt === undefined
-    const after = first ? '' : `, after ${((performance.now() - this.#lostAt) / 1_000).toFixed(1)} s, ${lastEventId === '' ? 'without Last-Event-ID' : `Last-Event-ID: ${lastEventId}`}`
+  #onOpen (lastEventId) {
+    const first = this.#endedAt === undefined
+    const after = first ? '' : `, after ${((performance.now() - this.#endedAt) / 1_000).toFixed(1)} s, ${lastEventId === '' ? 'without Last-Event-ID' : `Last-Event-ID: ${lastEventId}`}`
     this.#connections++
-    this.#count()
-    this.add(station('connection', `Connection ${this.#connections}${after}`))
-    this.tell('open', first ? 'Bytes are shown as they arrive.' : 'There is a connection again.')
+    this.#showCounts()
+    this.add(textRow('connection', `Connection ${this.#connections}${after}`))
+    this.setState('open', first ? 'Bytes are shown as they arrive.' : 'Reconnected.')
   }
 
-  #lost (row, sentence, pause = this.#retry) {
+  #onEnd (row, sentence, delay = this.#retry) {
     if (this.state === 'open') {
-      this.#lostAt = performance.now()
-      this.add(station('end', row))
+      this.#endedAt = performance.now()
+      this.add(textRow('end', row))
     }
     const { lastEventId } = this.#parser
-    this.tell('reconnecting', `${sentence} The page asks again in ${pause / 1_000} s, ${lastEventId === '' ? 'and has no id to name' : `after the id ${lastEventId}`}.`)
-    this.#timer = setTimeout(() => this.#ask(), pause)
+    this.setState('reconnecting', `${sentence} The page reconnects in ${delay / 1_000} s ${lastEventId === '' ? 'without an event ID' : `after the ID ${lastEventId}`}.`)
+    this.#timer = setTimeout(() => this.#connect(), delay)
   }
 
-  #count () {
-    this.figure('connections', this.#connections)
-    this.figure('heartbeats', this.#heartbeats)
-    this.figure('last-id', this.#parser.lastEventId || '–')
+  #showCounts () {
+    this.setFigure('connections', this.#connections)
+    this.setFigure('heartbeats', this.#heartbeats)
+    this.setFigure('last-id', this.#parser.lastEventId || '–')
   }
 }
 
@@ -127,39 +127,39 @@ const panel = new StreamPanel('stream')
 
 follow.addEventListener('submit', event => {
   event.preventDefault()
-  const url = asked()
+  const url = requestedUrl()
   notice.hidden = url !== undefined
-  notice.textContent = url === undefined ? 'This page follows streams of its own server: give a path, such as /channels/news' : ''
+  notice.textContent = url === undefined ? 'This page only follows streams of its own server. Enter a path, such as /channels/news.' : ''
   if (url !== undefined) panel.begin(url)
 })
 
-cutButton.addEventListener('click', () => panel.interrupt())
+cutButton.addEventListener('click', () => panel.cut())
 
-pathField.addEventListener('input', show)
+pathField.addEventListener('input', update)
 
 for (const button of document.querySelectorAll('.examples button')) {
   button.addEventListener('click', () => {
     pathField.value = button.dataset.path
-    show()
+    update()
     follow.requestSubmit()
   })
 }
 
-/** What the path asks for; undefined where that is nothing of this server. */
-function asked () {
+/** The URL of the path; undefined if it is not on this server. */
+function requestedUrl () {
   if (!URL.canParse(pathField.value, location.origin)) return
   const url = new URL(pathField.value, location.origin)
   if (url.origin === location.origin) return url
 }
 
-/** Shows how to do it by hand, and has the channel that is followed be the one to publish to. */
-function show () {
-  const url = asked()
+/** Shows the curl command, and copies the name of the channel into the publish form. */
+function update () {
+  const url = requestedUrl()
   part('command').textContent = url === undefined ? '–' : `curl -N '${url.href.replaceAll("'", '%27')}'`
   const channel = /^\/channels\/([a-z0-9-]{1,64})$/.exec(url?.pathname)?.[1]
   if (channel !== undefined) channelField.value = channel
 }
 
 pathField.value = new URLSearchParams(location.search).get('path') ?? pathField.value
-show()
+update()
 for (const button of document.querySelectorAll('button:disabled')) button.disabled = false

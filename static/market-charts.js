@@ -1,10 +1,10 @@
-/* The charts of the market's page, drawn by Apache ECharts. */
+/* The charts of the market page, drawn by Apache ECharts. */
 /* global getComputedStyle, ResizeObserver */
 
 import * as echarts from './vendor/echarts.js'
 import { price, short, timeOfDay, whole } from './market-text.js'
 
-/** A chart that takes its size from its element, and its colours from the style sheet. */
+/** A chart with the size of its element and the colors of the style sheet. */
 class Chart {
   #chart
   #element
@@ -12,27 +12,27 @@ class Chart {
   constructor (element) {
     this.#element = element
     this.#chart = echarts.init(element)
-    this.dress()
+    this.updateColors()
     new ResizeObserver(() => this.#chart.resize()).observe(element)
   }
 
-  /** Takes the colours anew. */
-  dress () {
-    this.set(this.look(this.#colours))
+  /** Reads the colors of the style sheet again. */
+  updateColors () {
+    this.set(this.options(this.#colors))
   }
 
   set (option) {
     this.#chart.setOption(option)
   }
 
-  get #colours () {
+  get #colors () {
     const style = getComputedStyle(this.#element)
-    const colour = name => style.getPropertyValue(`--${name}`).trim()
-    return { ink: colour('ink'), faint: colour('faint'), rule: colour('rule'), sheet: colour('sheet'), up: colour('green'), down: colour('red'), font: style.fontFamily }
+    const color = name => style.getPropertyValue(`--${name}`).trim()
+    return { ink: color('ink'), faint: color('faint'), rule: color('rule'), sheet: color('sheet'), up: color('green'), down: color('red'), font: style.fontFamily }
   }
 }
 
-/** What all charts have. A tooltip that was HTML would need styles that the policy of the page forbids. */
+/** Options of all charts. An HTML tooltip would need inline styles, which the content security policy forbids. */
 function common ({ ink, rule, sheet, font }, formatter) {
   return {
     animation: false,
@@ -49,16 +49,16 @@ function common ({ ink, rule, sheet, font }, formatter) {
   }
 }
 
-/** Candlesticks, and beneath them how much was traded. A candle that rose is hollow, so that it does not take colours to see it. */
+/** Candlesticks above the traded volume. A rising candle is hollow, so that colors are not needed to tell it apart. */
 export class CandleChart extends Chart {
   #candles = []
 
-  look (colours) {
-    const { ink, faint, rule, sheet, up, down } = colours
+  options (colors) {
+    const { ink, faint, rule, sheet, up, down } = colors
     const label = { color: faint, fontSize: 12 }
     const time = { type: 'category', axisTick: { show: false }, axisLine: { lineStyle: { color: rule } }, axisPointer: { lineStyle: { color: faint }, label: { show: false } } }
     return {
-      ...common(colours, ([{ dataIndex }]) => this.#describe(this.#candles[dataIndex])),
+      ...common(colors, ([{ dataIndex }]) => this.#describe(this.#candles[dataIndex])),
       axisPointer: { link: [{ xAxisIndex: 'all' }] },
       grid: [{ left: 4, right: 68, top: 12, bottom: 112 }, { left: 4, right: 68, height: 56, bottom: 28 }],
       xAxis: [
@@ -85,7 +85,7 @@ export class CandleChart extends Chart {
             label: { color: sheet, backgroundColor: ink, padding: [4, 6], borderRadius: 2, fontSize: 12, formatter: ({ value }) => price(value) }
           }
         },
-        { id: 'volume', type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barWidth: '62%', itemStyle: { opacity: 0.55, color: ({ dataIndex }) => rose(this.#candles[dataIndex]) ? up : down } }
+        { id: 'volume', type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barWidth: '62%', itemStyle: { opacity: 0.55, color: ({ dataIndex }) => isRising(this.#candles[dataIndex]) ? up : down } }
       ]
     }
   }
@@ -107,18 +107,18 @@ export class CandleChart extends Chart {
   }
 }
 
-/** Where it closed as it had opened, ECharts takes it for one that rose, too. */
-function rose ({ open, close }) {
+/** ECharts also draws a candle as rising if it closed where it opened. */
+function isRising ({ open, close }) {
   return close >= open
 }
 
 /** One figure over time. */
 export class Curve extends Chart {
-  look (colours) {
-    const { faint, rule, up } = colours
+  options (colors) {
+    const { faint, rule, up } = colors
     const label = { color: faint, fontSize: 12 }
     return {
-      ...common(colours, ([{ value: [time, figure] }]) => `${timeOfDay(time)}\n${whole(figure)}`),
+      ...common(colors, ([{ value: [time, figure] }]) => `${timeOfDay(time)}\n${whole(figure)}`),
       grid: { left: 4, right: 44, top: 12, bottom: 26 },
       xAxis: { type: 'time', axisTick: { show: false }, axisLine: { lineStyle: { color: rule } }, splitNumber: 3, axisLabel: { ...label, hideOverlap: true, formatter: timeOfDay } },
       yAxis: { position: 'right', min: 0, minInterval: 1, splitNumber: 2, axisLabel: { ...label, formatter: short }, splitLine: { lineStyle: { color: rule, type: [2, 4] } } },

@@ -1,34 +1,34 @@
-/* The heat map of the market's page. */
+/* The heat map of the market page. */
 /* global ResizeObserver */
 
 import { percent } from './market-text.js'
 import { squarify } from './market-treemap.js'
 
-/** The changes, as parts of one, from which on a tile has more colour. */
+/** The changes, as fractions, at which the color of a tile gets stronger. */
 const LEVELS = [0.0025, 0.01, 0.03]
-/** Pixels of a sector's heading. */
+/** The height of a sector's heading in pixels. */
 const HEADING = 20
 
 /**
- * All instruments, by sector, as large as they are worth, coloured by the change since trade began. It is a list to
- * choose from: arrows go from one to the next, Enter chooses.
+ * All instruments by sector. The size of a tile is the instrument's value, its color the change since trading began. It is
+ * a listbox: arrow keys move the focus, Enter selects.
  */
 export class HeatMap {
   #root
-  #onChosen
+  #onSelect
   #sectors = []
-  /** By symbol. */
+  /** Tiles by symbol. */
   #tiles = new Map()
 
-  /** @param onChosen called with a symbol */
-  constructor (root, onChosen) {
+  /** @param onSelect called with a symbol */
+  constructor (root, onSelect) {
     this.#root = root
-    this.#onChosen = onChosen
+    this.#onSelect = onSelect
     new ResizeObserver(() => this.#layOut()).observe(root)
-    root.addEventListener('keydown', event => this.#move(event))
+    root.addEventListener('keydown', event => this.#moveFocus(event))
     root.addEventListener('click', ({ target }) => {
       const element = target.closest('[role=option]')
-      if (element !== null) this.#onChosen(element.dataset.symbol)
+      if (element !== null) this.#onSelect(element.dataset.symbol)
     })
   }
 
@@ -40,14 +40,14 @@ export class HeatMap {
       sectors.get(instrument.sector).add(new Tile(instrument))
     }
     this.#sectors = Array.from(sectors.values()).sort(bySize)
-    this.#tiles = new Map(this.#sectors.flatMap(sector => sector.arrange()).map(tile => [tile.symbol, tile]))
+    this.#tiles = new Map(this.#sectors.flatMap(sector => sector.sortTiles()).map(tile => [tile.symbol, tile]))
     this.#root.replaceChildren(...this.#sectors.map(({ element }) => element))
     this.#layOut()
   }
 
-  /** @param chosen a symbol, @param prices by symbol */
-  draw (chosen, prices) {
-    for (const [symbol, tile] of this.#tiles) tile.draw(prices[symbol], symbol === chosen)
+  /** @param selected a symbol @param prices by symbol */
+  draw (selected, prices) {
+    for (const [symbol, tile] of this.#tiles) tile.draw(prices[symbol], symbol === selected)
   }
 
   #layOut () {
@@ -56,7 +56,7 @@ export class HeatMap {
     for (const [index, sector] of this.#sectors.entries()) sector.layOut(boxes[index])
   }
 
-  #move (event) {
+  #moveFocus (event) {
     const tiles = Array.from(this.#tiles.values(), ({ element }) => element)
     const at = tiles.indexOf(document.activeElement)
     const to = { ArrowLeft: at - 1, ArrowUp: at - 1, ArrowRight: at + 1, ArrowDown: at + 1, Home: 0, End: tiles.length - 1 }[event.key]
@@ -88,8 +88,8 @@ class Sector {
     this.size += tile.size
   }
 
-  /** @returns its tiles, the greatest first */
-  arrange () {
+  /** Sorts the tiles by size, the largest first. */
+  sortTiles () {
     this.#tiles.sort(bySize)
     this.element.append(...this.#tiles.map(({ element }) => element))
     return this.#tiles
@@ -124,24 +124,24 @@ class Tile {
     this.element.append(label, ' ', this.#change)
   }
 
-  draw (price, chosen) {
+  draw (price, selected) {
     const change = price / this.#open - 1
     const level = Math.sign(change) * LEVELS.filter(from => Math.abs(change) >= from).length
     set(this.#change, 'textContent', percent(change))
     set(this.element.dataset, 'level', String(level))
-    set(this.element, 'ariaSelected', String(chosen))
-    // Tab comes to the one that is chosen, arrows to all others.
-    set(this.element, 'tabIndex', chosen ? 0 : -1)
+    set(this.element, 'ariaSelected', String(selected))
+    // Tab moves to the selected tile, arrow keys to all others.
+    set(this.element, 'tabIndex', selected ? 0 : -1)
   }
 
   layOut (box) {
     place(this.element, box)
-    // What does not fit is not shown, but can be heard.
+    // Text that does not fit is hidden, but read by screen readers.
     this.element.dataset.fit = box.width < 40 || box.height < 20 ? 'nothing' : box.width < 60 || box.height < 40 ? 'symbol' : box.width > 110 && box.height > 60 ? 'large' : 'all'
   }
 }
 
-/** Sets a property, where that changes it: to set it costs the browser work all the same. */
+/** Sets a property if its value changes; browsers do the same work for an equal value. */
 function set (target, property, value) {
   if (target[property] !== value) target[property] = value
 }

@@ -1,52 +1,50 @@
-/* What the market's page knows. No DOM in here. */
+/* The data of the market page. Does not use the DOM. */
 
-/** Samples that are kept: ten minutes. */
-const SAMPLES = 600
+/** Maximum samples of statistics: ten minutes. */
+const MAX_SAMPLES = 600
 
-/** The market, as far as the page was told of it. */
 export class MarketModel {
-  /** By symbol, in the order of the server. */
+  /** Instruments by symbol, in the server's order. */
   instruments = new Map()
-  /** Which market it is. */
+  /** The market's id. */
   market
-  /** By symbol. */
+  /** Prices by symbol. */
   #prices
-  /** The instrument whose candles these are. */
   #instrument
+  /** The candles of the instrument, by time. */
   #candles = new Map()
   #samples = new Map()
-  #kept
+  #maxCandles
   #events = 0
-  /** Of the last event, by the server's clock. */
+  /** The time of the last event, on the server's clock. */
   #time
 
-  /** @param market the answer of `/market/symbols`, @param statistics that of `/market/statistics` */
-  begin ({ market, kept, symbols }, { market: other, samples }) {
+  /** @param market the response of `/market/symbols` @param statistics the response of `/market/statistics` */
+  setMarket ({ market, kept, symbols }, { market: other, samples }) {
     this.market = market
-    this.#kept = kept
+    this.#maxCandles = kept
     this.instruments = new Map(symbols.map(instrument => [instrument.symbol, instrument]))
     this.#prices = Object.fromEntries(symbols.map(({ symbol, price }) => [symbol, price]))
-    // What another one counts does not go on in this one.
+    // Two requests may reach two processes, each with a market of its own.
     this.#samples = byTime(market === other ? samples : [])
   }
 
-  /** @param history the answer of `/market/candles/…`, @param time when it was so, by the server's clock */
-  show (symbol, { candles }, time) {
+  /** @param history the response of `/market/candles/…` @param time of the response, on the server's clock */
+  setInstrument (symbol, { candles }, time) {
     this.#time = time
     this.#instrument = this.instruments.get(symbol)
     this.#candles = byTime(candles)
   }
 
-  /** Takes an event. */
-  take (type, data, time) {
+  addEvent (type, data, time) {
     this.#events++
     this.#time = time
-    if (type === 'candle') put(this.#candles, data, this.#kept)
-    else if (type === 'statistics') put(this.#samples, data, SAMPLES)
+    if (type === 'candle') put(this.#candles, data, this.#maxCandles)
+    else if (type === 'statistics') put(this.#samples, data, MAX_SAMPLES)
     else this.#prices = data.prices
   }
 
-  /** All of it as it is now. */
+  /** A copy of the current data. */
   snapshot () {
     return {
       instrument: this.#instrument,
@@ -63,8 +61,8 @@ function byTime (items) {
   return new Map(items.map(item => [item.time, item]))
 }
 
-/** Puts an item in the place of the one of the same time, or after all others, of which so many are kept. */
-function put (items, item, kept) {
+/** Replaces the item of the same time, or adds the item and removes the oldest. */
+function put (items, item, max) {
   items.set(item.time, item)
-  if (items.size > kept) items.delete(items.keys().next().value)
+  if (items.size > max) items.delete(items.keys().next().value)
 }

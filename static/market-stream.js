@@ -1,55 +1,53 @@
-/* The connection of the market's page: it is cut, comes back, and knows what was sent again. No DOM in here. */
+/* The connection of the market page. It can be cut, reconnects, and counts replayed events. Does not use the DOM. */
 /* global EventSource */
 
-/** Types of events that hold what happened on the market. */
-const NEWS = ['candle', 'quotes', 'statistics']
-/** Milliseconds without a sign of the server, which gives one every five seconds, after which a connection is dead. */
-const SILENCE = 16_000
-/** Milliseconds before another try, where the browser makes none by itself. */
+/** Types of events about the market. */
+const MARKET_EVENTS = ['candle', 'quotes', 'statistics']
+/** Milliseconds without data before a reconnect. The server sends a heartbeat every five seconds. */
+const HEARTBEAT_TIMEOUT = 16_000
+/** Milliseconds before a reconnect if the browser has given up. */
 const RETRY = 3_000
 
 /**
  * Follows an instrument. It calls
  *
- * - `on.news(type, data, time)` with all that happens, in its order; the time is the server's
- * - `on.state(state, at)` with `connecting`, `open`, `reconnecting`, or `cut`, and when the last event before a cut was,
- *   by the server's clock, until that was caught up with
- * - `on.back({ at, seconds, replayed })` when it was: how long there was no connection, and how many events were sent
- *   again
- * - `on.lost(reset)` when the server does not have any more what was missed; with a reset, not the market, either
+ * - `on.event(type, data, time)` for each event, in order; the time is the server's
+ * - `on.state(state, at)` with `connecting`, `open`, `reconnecting` or `cut`; after a disconnect and until every missed
+ *   event is replayed, `at` is the time of the last event before it
+ * - `on.caughtUp({ at, seconds, replayed })` when every missed event is replayed
+ * - `on.lost(reset)` if the server no longer has the missed events or, with `reset`, the market itself
  */
 export class MarketStream {
   #on
   #source
   #symbol
   #market
-  /** Of the last event that was seen. */
   #lastEventId
-  /** When the server was last heard of, by `performance.now()`. */
-  #heardAt
-  /** The cut that was not caught up with yet; `since` is by `performance.now()`, `at` and `openedAt` by the server's clock. */
-  #cut
+  /** When data was last received, as `performance.now()`. */
+  #receivedAt
+  /** The current disconnect, until missed events are replayed. `since` is `performance.now()`, `at` and `openedAt` are on the server's clock. */
+  #outage
   #timer
 
   constructor (on) {
     this.#on = on
-    setInterval(() => this.#watch(), 1_000)
+    setInterval(() => this.#checkTimeout(), 1_000)
   }
 
-  /** @param market the one that was loaded, @param lastEventId what came after it is sent */
+  /** @param market the id of the market that was loaded @param lastEventId the event to resume after */
   follow (symbol, market, lastEventId) {
     this.#symbol = symbol
     this.#market = market
     this.#lastEventId = lastEventId
-    this.#cut = undefined
+    this.#outage = undefined
     this.#connect('connecting')
   }
 
-  /** Cuts the connection, and asks again after a while. @param ms milliseconds */
+  /** Cuts the connection, and reconnects after a delay. */
   cut (ms) {
-    this.#lose()
+    this.#beginOutage()
     this.#connectIn(ms)
-    this.#tell('cut')
+    this.#setState('cut')
   }
 
   close () {
@@ -60,20 +58,20 @@ export class MarketStream {
 
   #connect (state) {
     this.close()
-    this.#heardAt = performance.now()
-    this.#tell(state)
+    this.#receivedAt = performance.now()
+    this.#setState(state)
     const query = new URLSearchParams({ symbol: this.#symbol, market: this.#market, lastEventId: this.#lastEventId })
     const source = this.#source = new EventSource(`market/stream?${query}`)
-    for (const type of NEWS) source.addEventListener(type, event => this.#received(event))
-    source.addEventListener('opened', ({ data }) => this.#opened(JSON.parse(data)))
-    source.addEventListener('heartbeat', () => this.#quiet())
-    source.addEventListener('sse-gap', ({ data }) => this.#missed(JSON.parse(data)))
+    for (const type of MARKET_EVENTS) source.addEventListener(type, event => this.#onEvent(event))
+    source.addEventListener('opened', ({ data }) => this.#onOpened(JSON.parse(data)))
+    source.addEventListener('heartbeat', () => this.#onHeartbeat())
+    source.addEventListener('sse-gap', ({ data }) => this.#onGap(JSON.parse(data)))
     for (const type of ['another', 'sse-reset']) source.addEventListener(type, () => this.#on.lost(true))
-    source.addEventListener('error', () => this.#failed())
+    source.addEventListener('error', () => this.#onError())
   }
 
-  #tell (state) {
-    this.#on.state(state, this.#cut?.at)
+  #setState (state) {
+    this.#on.state(state, this.#outage?.at)
   }
 
   #connectIn (ms) {
@@ -81,60 +79,60 @@ export class MarketStream {
     this.#timer = setTimeout(() => this.#connect('reconnecting'), ms)
   }
 
-  #lose () {
-    this.#cut ??= { since: performance.now(), at: timeOf(this.#lastEventId), replayed: 0 }
-    this.#cut.openedAt = undefined
+  #beginOutage () {
+    this.#outage ??= { since: performance.now(), at: timeOf(this.#lastEventId), replayed: 0 }
+    this.#outage.openedAt = undefined
   }
 
-  #failed () {
-    this.#lose()
-    // At any answer but a stream, a browser gives up.
+  #onError () {
+    this.#beginOutage()
+    // A browser gives up at any response that is not an event stream.
     if (this.#source.readyState === EventSource.CLOSED) this.#connectIn(RETRY)
-    this.#tell('reconnecting')
+    this.#setState('reconnecting')
   }
 
-  /** A connection may die without a word. */
-  #watch () {
-    if (this.#source === undefined || performance.now() - this.#heardAt < SILENCE) return
-    this.#lose()
+  /** Reconnects if the connection is dead. */
+  #checkTimeout () {
+    if (this.#source === undefined || performance.now() - this.#receivedAt < HEARTBEAT_TIMEOUT) return
+    this.#beginOutage()
     this.#connect('reconnecting')
   }
 
-  #opened ({ time }) {
-    this.#heardAt = performance.now()
-    if (this.#cut !== undefined) this.#cut.openedAt = time
-    this.#tell('open')
+  #onOpened ({ time }) {
+    this.#receivedAt = performance.now()
+    if (this.#outage !== undefined) this.#outage.openedAt = time
+    this.#setState('open')
   }
 
-  #received ({ type, data, lastEventId }) {
-    this.#heardAt = performance.now()
+  #onEvent ({ type, data, lastEventId }) {
+    this.#receivedAt = performance.now()
     this.#lastEventId = lastEventId
-    if (this.#cut !== undefined) {
-      if (timeOf(lastEventId) < this.#cut.openedAt) this.#cut.replayed++
-      else this.#caughtUp()
+    if (this.#outage !== undefined) {
+      if (timeOf(lastEventId) < this.#outage.openedAt) this.#outage.replayed++
+      else this.#endOutage()
     }
-    this.#on.news(type, JSON.parse(data), timeOf(lastEventId))
+    this.#on.event(type, JSON.parse(data), timeOf(lastEventId))
   }
 
-  /** Nothing has happened for a while, so that nothing is on its way, either. */
-  #quiet () {
-    this.#heardAt = performance.now()
-    if (this.#cut !== undefined) this.#caughtUp()
+  /** A heartbeat is sent after a silence, so no missed event can still be on its way. */
+  #onHeartbeat () {
+    this.#receivedAt = performance.now()
+    if (this.#outage !== undefined) this.#endOutage()
   }
 
-  #caughtUp () {
-    const { since, at, replayed } = this.#cut
-    this.#cut = undefined
-    this.#on.back({ at, seconds: (performance.now() - since) / 1_000, replayed })
+  #endOutage () {
+    const { since, at, replayed } = this.#outage
+    this.#outage = undefined
+    this.#on.caughtUp({ at, seconds: (performance.now() - since) / 1_000, replayed })
   }
 
-  #missed ({ gaps }) {
-    // All prices and statistics are in every event of theirs; of candles, none may be missing.
+  #onGap ({ gaps }) {
+    // Every other event repeats all prices or all statistics.
     if (gaps.some(({ channel }) => channel.includes(':candles:'))) this.#on.lost(false)
   }
 }
 
-/** When an event was published, in milliseconds since 1970: its id has the form `<epoch>.<milliseconds>-<number>`. */
+/** When an event was published, in milliseconds since 1970; ids have the form `<epoch>.<milliseconds>-<number>`. */
 export function timeOf (id) {
   return Number(/\.(\d+)-/.exec(id)[1])
 }

@@ -1,12 +1,12 @@
-/* The candles of the market's page as a table, for who cannot see the chart, or wants the figures. */
+/* The candles of the market page as a table, for screen readers and for exact figures. */
 
 import { price, timeOfDay, whole } from './market-text.js'
 
-/** A row for each candle, the newest first. It is kept while its details are open, which costs nothing else. */
+/** A row for each candle, the newest first. The table is only updated while it is open. */
 export class CandleTable {
   #details
   #body
-  /** By the time of their candle. */
+  /** Rows by the time of their candle. */
   #rows = new Map()
   #candles = []
 

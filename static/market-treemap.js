@@ -1,11 +1,11 @@
-/* A rectangle cut into parts. No DOM in here. */
+/* The layout of a treemap. Does not use the DOM. */
 
 /**
- * Cuts a rectangle into one for each weight, as square as they get: Bruls, Huizing, van Wijk, "Squarified Treemaps",
- * 2000.
+ * Divides a rectangle in proportion to weights, into rectangles that are as square as possible: Bruls, Huizing, van Wijk,
+ * "Squarified Treemaps", 2000.
  *
- * @param weights above 0, the greatest first
- * @returns for each its `{ x, y, width, height }`
+ * @param weights positive, the largest first
+ * @returns an object `{ x, y, width, height }` for each weight
  */
 export function squarify (weights, { x, y, width, height }) {
   const boxes = []
@@ -35,19 +35,19 @@ export function squarify (weights, { x, y, width, height }) {
   return boxes
 }
 
-/** As many of the weights as one row along a side can take without getting less square. @param scale area for a weight */
+/** The weights that form the next row along a side, as square as possible. @param scale area per weight */
 function rowOf (weights, side, scale) {
   let row = weights.slice(0, 1)
   while (row.length < weights.length) {
     const longer = weights.slice(0, row.length + 1)
-    if (stretch(longer, side, scale) > stretch(row, side, scale)) break
+    if (worstRatio(longer, side, scale) > worstRatio(row, side, scale)) break
     row = longer
   }
   return row
 }
 
-/** How far from a square the worst of a row is: the greater of its sides by the smaller. */
-function stretch (row, side, scale) {
+/** The worst aspect ratio in a row. */
+function worstRatio (row, side, scale) {
   const total = sum(row)
   return Math.max(...row.map(weight => {
     const [length, depth] = [side * weight / total, scale * total / side]

@@ -1,4 +1,4 @@
-/* The page of the market: what comes by one stream is drawn once a frame, however much it is. */
+/* The market page. Events from one stream are drawn at most once per frame. */
 /* global location, history, matchMedia, Option, requestAnimationFrame */
 
 import { assertOk } from './answer.js'
@@ -10,11 +10,11 @@ import { CandleTable } from './market-table.js'
 import { percent, price, short, timeOfDay, whole } from './market-text.js'
 
 /** Milliseconds for which the button cuts the connection. */
-const CUT = 5_000
-/** Milliseconds before the server is asked again for what it did not give. */
+const CUT_TIME = 5_000
+/** Milliseconds before a failed request is repeated. */
 const RETRY = 2_000
 
-const WORDS = { connecting: 'Connecting', open: 'Live', paused: 'Paused', reconnecting: 'Reconnecting', cut: 'Cut' }
+const STATE_NAMES = { connecting: 'Connecting', open: 'Live', paused: 'Paused', reconnecting: 'Reconnecting', cut: 'Cut' }
 
 const part = id => document.getElementById(id)
 const notice = part('notice')
@@ -23,7 +23,7 @@ const rangeField = part('range')
 const pauseButton = part('pause')
 const cutButton = part('cut')
 
-/** What is drawn anew for each type of event. */
+/** The functions that draw the views of each type of event. */
 const VIEWS = {
   candle: [drawCandles, drawTable],
   quotes: [drawMap],
@@ -35,66 +35,64 @@ const chart = new CandleChart(part('candles'))
 const table = new CandleTable(part('details'), part('rows'))
 const map = new HeatMap(part('map'), load)
 const curves = { clients: new Curve(part('clients')), delivered: new Curve(part('delivered')), bytes: new Curve(part('bytes')) }
-const stream = new MarketStream({ news, state, back, lost })
+const stream = new MarketStream({ event: onEvent, state: onState, caughtUp: onCaughtUp, lost: reload })
 
-/** What is drawn while it is paused; otherwise undefined, and the market is drawn as it is. */
+/** The data shown while the page is paused; otherwise undefined. */
 let paused
 let connection = 'connecting'
-/** What is to be drawn. */
-const due = new Set()
+/** The functions to call in the next frames. */
+const pendingViews = new Set()
 let frame
-/** Whether the server has to be asked what there is. */
-let unknown = true
-/** Ends what is being loaded. */
+/** Whether the list of instruments has to be loaded. */
+let mustLoadMarket = true
+/** Aborts the current load. */
 let loading = new AbortController()
 let retry
-/** What there is to say when there is a connection again. */
+/** A sentence to show after the next connect. */
 let remark = ''
 
-// What is loaded
-
-/** Shows an instrument, or the first one where there is none of that symbol. */
+/** Shows an instrument, or the first one if the symbol is unknown. */
 async function load (symbol) {
   loading.abort()
   clearTimeout(retry)
   const { signal } = loading = new AbortController()
   try {
-    if (unknown) {
-      // One after the other, by one connection: another may lead to another process, which has another market.
-      const market = await ask('symbols', signal)
-      begin(market, await ask('statistics', signal))
+    if (mustLoadMarket) {
+      // One request after another uses one connection. Another connection may reach another process with another market.
+      const market = await fetchJson('symbols', signal)
+      setMarket(market, await fetchJson('statistics', signal))
     }
     const [first] = model.instruments.keys()
     const shown = model.instruments.has(symbol) ? symbol : first
-    const answer = await ask(`candles/${shown}`, signal)
-    if (answer.market !== model.market) {
-      lost(true, symbol)
+    const candles = await fetchJson(`candles/${shown}`, signal)
+    if (candles.market !== model.market) {
+      reload(true, symbol)
       return
     }
-    say(symbol === null || symbol === shown ? '' : `There is no ${symbol} on this market. This is ${shown}.`)
-    show(shown, answer)
+    showNotice(symbol === null || symbol === shown ? '' : `Unknown symbol ${symbol}; showing ${shown} instead.`)
+    show(shown, candles)
   } catch (error) {
-    // Something else is wanted now.
+    // Another load has begun.
     if (signal.aborted) return
-    say(`The server did not give the market, and is asked again: ${error.message}`)
+    showNotice(`The market could not be loaded; retrying: ${error.message}`)
     retry = setTimeout(() => load(symbol), RETRY)
   }
 }
 
-async function ask (path, signal) {
+async function fetchJson (path, signal) {
   const response = await fetch(`market/${path}`, { cache: 'no-store', signal })
   assertOk(response)
   return await response.json()
 }
 
-function begin (market, statistics) {
-  unknown = false
-  model.begin(market, statistics)
+function setMarket (market, statistics) {
+  mustLoadMarket = false
+  model.setMarket(market, statistics)
   map.begin(model.instruments)
   symbolField.replaceChildren(...Array.from(model.instruments.values(), ({ symbol, name }) => new Option(`${symbol} · ${name}`, symbol)))
 }
 
-function show (symbol, answer) {
+function show (symbol, candles) {
   const { name, sector } = model.instruments.get(symbol)
   const url = new URL(location)
   url.searchParams.set('symbol', symbol)
@@ -102,63 +100,59 @@ function show (symbol, answer) {
   symbolField.value = symbol
   part('candles-title').textContent = symbol
   part('name').textContent = `${name}, ${sector}`
-  part('candles').ariaLabel = `Candles of ${symbol}. The table says the same.`
+  part('candles').ariaLabel = `Candles of ${symbol}. The table shows the same data.`
   part('command').textContent = `curl -N '${new URL(`market/stream?symbol=${symbol}`, location)}'`
   pauseButton.disabled = cutButton.disabled = false
-  model.show(symbol, answer, timeOf(answer.id))
-  stream.follow(symbol, answer.market, answer.id)
+  model.setInstrument(symbol, candles, timeOf(candles.id))
+  stream.follow(symbol, candles.market, candles.id)
   resume()
 }
 
-function say (text) {
+function showNotice (text) {
   notice.hidden = text === ''
   notice.textContent = text
 }
 
-// What comes
-
-function news (type, data, time) {
-  model.take(type, data, time)
+function onEvent (type, data, time) {
+  model.addEvent(type, data, time)
   drawSoon(...paused === undefined ? VIEWS[type] : [])
 }
 
-function state (state, at) {
+function onState (state, at) {
   connection = state
-  tell({
-    connecting: 'Asking for what happens.',
-    open: at === undefined ? remark || 'Prices come as they change.' : 'There is a connection again.',
-    reconnecting: `No connection since ${timeOfDay(at)}. The browser is asking again.`,
-    cut: `You cut the connection at ${timeOfDay(at)}. The page asks again in ${CUT / 1_000} seconds.`
+  setStatus({
+    connecting: 'Connecting to the stream.',
+    open: at === undefined ? remark || 'Prices arrive as they change.' : 'Reconnected.',
+    reconnecting: `Disconnected since ${timeOfDay(at)}. The browser is reconnecting.`,
+    cut: `You cut the connection at ${timeOfDay(at)}. The page reconnects in ${CUT_TIME / 1_000} seconds.`
   }[state])
 }
 
-function back ({ at, seconds, replayed }) {
+function onCaughtUp ({ at, seconds, replayed }) {
   part('replayed').textContent = whole(replayed)
-  tell(`The connection was cut at ${timeOfDay(at)}, for ${seconds.toFixed(1)} s. ${whole(replayed)} events were sent again, and nothing is missing.`)
+  setStatus(`Disconnected at ${timeOfDay(at)} for ${seconds.toFixed(1)} s. ${whole(replayed)} events were replayed, and none is missing.`)
 }
 
-function lost (reset, symbol = symbolField.value) {
+/** Loads again what the server could not replay. */
+function reload (reset, symbol = symbolField.value) {
   stream.close()
-  unknown = reset
+  mustLoadMarket = reset
   remark = reset
-    ? 'The server was started anew, or another one has answered, so everything was loaded again.'
-    : 'The connection was cut for longer than the server remembers, so the candles were loaded again.'
-  state('connecting')
-  // Not at once: what is lost by being slow would be lost again.
+    ? 'The server restarted, or another one responded, so the page loaded everything again.'
+    : 'The disconnect was longer than the server\'s history, so the page loaded the candles again.'
+  onState('connecting')
+  // If the page was too slow, an immediate reload would fail the same way.
   retry = setTimeout(() => load(symbol), RETRY)
 }
 
-/** Says in words how things are; the mark repeats it. */
-function tell (sentence) {
+function setStatus (sentence) {
   const shown = paused !== undefined && connection === 'open' ? 'paused' : connection
   const panel = part('connection')
   panel.dataset.state = shown
-  panel.querySelector('.state').textContent = WORDS[shown]
+  panel.querySelector('.state').textContent = STATE_NAMES[shown]
   panel.querySelector('.says').textContent = sentence
   drawFigures()
 }
-
-// What a person does
 
 symbolField.addEventListener('change', () => load(symbolField.value))
 
@@ -169,37 +163,35 @@ pauseButton.addEventListener('click', () => {
   else resume()
 })
 
-cutButton.addEventListener('click', () => stream.cut(CUT))
+cutButton.addEventListener('click', () => stream.cut(CUT_TIME))
 
 function pause () {
   paused = model.snapshot()
   pauseButton.textContent = 'Resume'
-  tell(`Paused at ${timeOfDay(paused.time)}. What comes is kept, and drawn when you resume.`)
+  setStatus(`Paused at ${timeOfDay(paused.time)}. New events are kept and drawn when you resume.`)
 }
 
 function resume () {
   if (paused !== undefined) {
     paused = undefined
     pauseButton.textContent = 'Pause'
-    tell('Everything that came meanwhile is drawn.')
+    setStatus('Resumed. Every event received in the meantime is drawn.')
   }
   drawSoon(...Object.values(VIEWS).flat())
 }
 
-// What is drawn
-
-/** Has parts of the page drawn: one in a frame, so that none takes long, and each once, however much has come. */
-function drawSoon (...parts) {
-  for (const part of parts) due.add(part)
+/** Schedules views: each once, however many events arrive, and one per frame, so that no frame takes long. */
+function drawSoon (...views) {
+  for (const view of views) pendingViews.add(view)
   frame ??= requestAnimationFrame(drawNext)
 }
 
 function drawNext () {
-  const [part] = due
-  due.delete(part)
-  part?.()
+  const [view] = pendingViews
+  pendingViews.delete(view)
+  view?.()
   drawFigures()
-  frame = due.size === 0 ? undefined : requestAnimationFrame(drawNext)
+  frame = pendingViews.size === 0 ? undefined : requestAnimationFrame(drawNext)
 }
 
 function drawFigures () {
@@ -207,7 +199,7 @@ function drawFigures () {
   part('events').textContent = whole(events)
   part('behind').textContent = paused !== undefined
     ? `${((time - paused.time) / 1_000).toFixed(1)} s, ${whole(events - paused.events)} events`
-    : connection === 'open' ? 'nothing' : 'not known'
+    : connection === 'open' ? '–' : 'unknown'
 }
 
 function drawCandles () {
@@ -235,7 +227,7 @@ function drawClients () {
   part('clients-now').textContent = whole(samples.at(-1)?.clients ?? 0)
 }
 
-/** Draws how fast a number rises. */
+/** Draws the growth of a number per second. */
 function drawRate (name) {
   const { samples } = paused ?? model.snapshot()
   const rates = samples.slice(1).map((sample, index) => {
@@ -243,11 +235,11 @@ function drawRate (name) {
     return [sample.time, (sample[name] - before[name]) / (sample.time - before.time) * 1_000]
   })
   curves[name].draw(rates)
-  part(`${name}-now`).textContent = `${short(rates.at(-1)?.[1] ?? 0)} a second, ${short(samples.at(-1)?.[name] ?? 0)} in all`
+  part(`${name}-now`).textContent = `${short(rates.at(-1)?.[1] ?? 0)} per second, ${short(samples.at(-1)?.[name] ?? 0)} in total`
 }
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-  for (const each of [chart, ...Object.values(curves)]) each.dress()
+  for (const each of [chart, ...Object.values(curves)]) each.updateColors()
 })
 
 load(new URLSearchParams(location.search).get('symbol'))

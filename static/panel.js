@@ -1,21 +1,19 @@
-/* What the page of the chat and the inspector have in common: a panel that says how a stream is, and shows what comes.
-   A classic script, since a page that is opened from the disk gets no modules. Texts reach the page as text, never as
-   HTML. */
+/* Shared by the chat page and the inspector: a panel that shows the state and the content of a stream. It is a classic
+   script, because a page opened from disk can't load modules. Content is inserted as text, never as HTML. */
 /* global bodyChunks */
 
-/** Rows that a list keeps: a page that is left open over night shall not grow. */
-const KEEP = 300
-/** Characters of an answer that is no stream, kept to look for its message in. */
-const MAX_ANSWER = 10_000
+/** Maximum rows of a list, so that a page that stays open overnight does not grow. */
+const MAX_ROWS = 300
+/** Maximum characters kept of a response that is not an event stream. */
+const MAX_ERROR_BODY = 10_000
+/** Kinds of parsed items that have a row. */
+const SHOWN_KINDS = ['event', 'comment', 'retry']
 
-/** Kinds of items that have a row. */
-const SHOWN = ['event', 'comment', 'retry']
-
-const WORDS = { connecting: 'Connecting', open: 'Open', reconnecting: 'Reconnecting', closed: 'Closed' }
+const STATE_NAMES = { connecting: 'Connecting', open: 'Open', reconnecting: 'Reconnecting', closed: 'Closed' }
 
 const MARKS = { '\r\n': 'CRLF', '\n': 'LF', '\r': 'CR', '\t': 'TAB', '\0': 'NUL', '\uFEFF': 'BOM' }
-/** Line ends, and characters that cannot be seen or turn what follows around. */
-const UNSEEN = /(\r\n|[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\uFEFF])/u
+/** Line ends, and characters that are invisible or change the direction of text. */
+const INVISIBLE = /(\r\n|[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\uFEFF])/u
 
 function make (tag, className, ...content) {
   const element = document.createElement(tag)
@@ -32,14 +30,14 @@ function now () {
   return time
 }
 
-/** A row that is a sentence. The text comes first, for those who listen to it. */
-function station (kind, text) {
+/** A row with a sentence. The text precedes the time, for screen readers. */
+function textRow (kind, text) {
   return make('li', kind, make('span', 'text', text), now())
 }
 
-/** A text with what cannot be seen made visible. The marks are the style sheet's: to copy the text gives what was sent. */
-function marked (text) {
-  return text.split(UNSEEN).map((part, index) => {
+/** Marks invisible characters. The style sheet draws the marks, so that the copied text is what was sent. */
+function markInvisible (text) {
+  return text.split(INVISIBLE).map((part, index) => {
     if (index % 2 === 0) return part
     const mark = make('span', 'mark', part)
     mark.dataset.mark = MARKS[part] ?? `U+${part.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
@@ -47,43 +45,42 @@ function marked (text) {
   })
 }
 
-/** One thing that a chunk completed. */
-function shown ({ kind, type, data, lastEventId, text, retry }) {
+/** The row of a parsed item. */
+function itemRow ({ kind, type, data, lastEventId, text, retry }) {
   if (kind === 'comment') return make('li', 'aside', make('span', 'kind', 'comment'), ' ', make('span', 'text', text))
   if (kind === 'retry') return make('li', 'aside', make('span', 'kind', 'retry'), ' ', make('span', 'text', `${retry} ms`))
   const id = lastEventId === '' ? [] : [make('span', 'kind', `id ${lastEventId}`), ' ']
   return make('li', 'event', make('span', 'kind', type), ' ', ...id, make('span', 'text', data))
 }
 
-/** A status, as a person reads it. */
-function statusOf ({ status, statusText }) {
+function statusLine ({ status, statusText }) {
   return `${status} ${statusText}`.trim()
 }
 
-/** What an error of the server says for people, if it is one. */
-function messageIn (answer) {
+/** The message in an error response; undefined if there is none. */
+function errorMessage (body) {
   try {
-    const { message, code } = JSON.parse(answer)
+    const { message, code } = JSON.parse(body)
     return typeof message !== 'string' ? undefined : typeof code === 'string' ? `${message} (${code})` : message
   } catch {}
 }
 
-/** Whether an EventSource would read it. */
+/** Whether an EventSource would accept the response. */
 function isEventStream ({ status, headers }) {
   return status === 200 && /^text\/event-stream\s*(;|$)/i.test(headers.get('content-type') ?? '')
 }
 
-/** Has Enter press a button of the form, in a field whose lines Shift and Enter break. */
+/** Makes Enter submit the form with a button, and Shift+Enter start a new line. */
 function submitByEnter (field, button) {
   field.addEventListener('keydown', event => {
-    // While an input method composes, Enter picks a character.
+    // While an input method is active, Enter selects a character.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
     event.preventDefault()
     field.form.requestSubmit(button)
   })
 }
 
-/** What a panel of any kind has: a state in words, figures, a list of rows, and a way to stop. */
+/** A panel with a state, figures, a list of rows and a button that stops the stream. */
 class Panel {
   state = 'closed'
   #root
@@ -97,8 +94,8 @@ class Panel {
     this.#list = this.#find('ol')
     this.#find('.stop').addEventListener('click', () => {
       if (this.state === 'closed') return
-      this.cut('stopped by you')
-      this.tell('closed', 'You stopped it.')
+      this.disconnect('stopped by you')
+      this.setState('closed', 'You stopped the stream.')
     })
   }
 
@@ -106,29 +103,29 @@ class Panel {
     return this.#root.querySelector(selector)
   }
 
-  tell (state, sentence, bad = false) {
+  setState (state, sentence, bad = false) {
     this.state = state
     this.#root.dataset.state = state
     this.#root.classList.toggle('bad', bad)
-    this.#find('.state').textContent = WORDS[state]
+    this.#find('.state').textContent = STATE_NAMES[state]
     this.#find('.says').textContent = sentence
-    // Not `disabled`, which would take the focus from who has just pressed it.
+    // A disabled button would lose the focus right after it was pressed.
     this.#find('.stop').setAttribute('aria-disabled', String(state === 'closed'))
   }
 
-  figure (name, value) {
+  setFigure (name, value) {
     this.#find(`[data-figure=${name}]`).textContent = value
   }
 
   add (row) {
-    // Who has scrolled up wants to read there.
-    const follows = this.#scroll.scrollHeight - this.#scroll.scrollTop - this.#scroll.clientHeight < 20
+    // Don't scroll while the user reads earlier rows.
+    const atEnd = this.#scroll.scrollHeight - this.#scroll.scrollTop - this.#scroll.clientHeight < 20
     this.#list.append(row)
-    if (this.#list.childElementCount > KEEP) {
+    if (this.#list.childElementCount > MAX_ROWS) {
       this.#list.firstElementChild.remove()
       this.#trim(this.#trimmed + 1)
     }
-    if (follows) this.#scroll.scrollTop = this.#scroll.scrollHeight
+    if (atEnd) this.#scroll.scrollTop = this.#scroll.scrollHeight
   }
 
   clear () {
@@ -137,14 +134,14 @@ class Panel {
   }
 
   #trim (count) {
-    const says = this.#find('.trimmed')
+    const note = this.#find('.trimmed')
     this.#trimmed = count
-    says.hidden = count === 0
-    says.textContent = `Only the last ${KEEP} rows are kept; earlier ones not shown: ${count}`
+    note.hidden = count === 0
+    note.textContent = `Showing the last ${MAX_ROWS} rows; earlier rows removed: ${count}`
   }
 }
 
-/** A panel that shows answers as they come over the wire, chunk by chunk, and what a decoder makes of them. */
+/** A panel that shows a response chunk by chunk as it is received, and the events decoded from it. */
 class WirePanel extends Panel {
   #chunks = 0
   #bytes = 0
@@ -153,52 +150,52 @@ class WirePanel extends Panel {
   clear () {
     super.clear()
     this.#chunks = this.#bytes = this.#events = 0
-    this.#count()
-    this.figure('answer', '–')
+    this.#showCounts()
+    this.setFigure('response', '–')
   }
 
-  /** Reads an event stream to its end. @returns whether that was within an event */
+  /** Reads an event stream to its end. @returns whether it ended in the middle of an event */
   async readStream ({ body }, parser) {
-    // The byte order mark is kept, so that it can be seen.
+    // The byte order mark is shown, too.
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     for await (const bytes of bodyChunks(body)) {
-      this.received(bytes.length, decoder.decode(bytes, { stream: true }), [...parser.push(bytes)])
+      this.addChunk(bytes.length, decoder.decode(bytes, { stream: true }), [...parser.push(bytes)])
     }
     const text = decoder.decode()
-    if (text !== '') this.received(0, text, [])
+    if (text !== '') this.addChunk(0, text, [])
     return parser.incomplete || text !== ''
   }
 
-  /** Reads an answer that an EventSource would say nothing about. @returns what there is to say of it */
-  async readRefusal (response) {
+  /** Reads a response that an EventSource would not accept. @returns a description */
+  async readError (response) {
     const decoder = new TextDecoder()
-    let answer = ''
+    let text = ''
     for await (const bytes of bodyChunks(response.body)) {
-      const text = decoder.decode(bytes, { stream: true })
-      answer = (answer + text).slice(0, MAX_ANSWER)
-      this.received(bytes.length, text, [])
+      const chunk = decoder.decode(bytes, { stream: true })
+      text = (text + chunk).slice(0, MAX_ERROR_BODY)
+      this.addChunk(bytes.length, chunk, [])
     }
-    const what = response.ok ? 'This is not an event stream' : `The server refused with ${statusOf(response)}`
-    return `${what}: ${messageIn(answer) ?? response.headers.get('content-type') ?? 'without a content type'}`
+    const what = response.ok ? 'This is not an event stream' : `The server responded with ${statusLine(response)}`
+    return `${what}: ${errorMessage(text) ?? response.headers.get('content-type') ?? 'no content type'}`
   }
 
-  /** Shows a chunk. @param size bytes, @param items what it completed */
-  received (size, text, items) {
+  /** @param size bytes @param items what the parser returned for the chunk */
+  addChunk (size, text, items) {
     this.#chunks++
     this.#bytes += size
     this.#events += items.filter(({ kind }) => kind === 'event').length
-    this.#count()
+    this.#showCounts()
     this.add(make('li', 'chunk',
       make('p', 'when', now(), ` ${size} bytes`),
-      make('pre', 'raw', ...marked(text)),
-      make('ul', 'items', ...items.filter(({ kind }) => SHOWN.includes(kind)).map(shown))))
+      make('pre', 'raw', ...markInvisible(text)),
+      make('ul', 'items', ...items.filter(({ kind }) => SHOWN_KINDS.includes(kind)).map(itemRow))))
   }
 
-  #count () {
-    this.figure('chunks', this.#chunks)
-    this.figure('bytes', this.#bytes)
-    this.figure('events', this.#events)
+  #showCounts () {
+    this.setFigure('chunks', this.#chunks)
+    this.setFigure('bytes', this.#bytes)
+    this.setFigure('events', this.#events)
   }
 }
 
-Object.assign(globalThis, { make, station, statusOf, messageIn, isEventStream, submitByEnter, Panel, WirePanel })
+Object.assign(globalThis, { make, textRow, statusLine, errorMessage, isEventStream, submitByEnter, Panel, WirePanel })

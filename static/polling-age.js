@@ -1,47 +1,42 @@
-/* How old what is known is. No DOM in here. */
+/* The age of the latest price. Does not use the DOM. */
 
-/** Milliseconds that are looked back at. */
+/** Milliseconds covered by the curve and the average. */
 export const WINDOW = 60_000
-/** What was learned in them, at most: thirty times a second. */
-const KEPT = 2_000
+/** Maximum prices in that time: about thirty per second. */
+const MAX_PRICES = 2_000
 
 /**
- * The age of the newest price that is known: it grows as time does, and falls when a newer one is learned. All times are
- * in milliseconds since 1970, by the server's clock. It is not sampled, which would hit the same moment between two prices
- * again and again, but known for all moments.
+ * The age of the latest price: it grows with time, and drops when a newer price arrives. All times are milliseconds since
+ * 1970 on the server's clock. The age is computed for every moment. Samples could always hit the same point between two
+ * prices.
  */
 export class Age {
-  /** The oldest first. */
-  #learned = []
+  /** Prices as `{ at, time }`, the oldest first. */
+  #prices = []
 
-  /** @param at the moment, @param time that of the price */
-  learn (at, time) {
-    if (time <= this.#learned.at(-1)?.time) return
-    this.#learned.push({ at, time })
-    while (this.#learned.length > KEPT || this.#learned[1]?.at < at - WINDOW) this.#learned.shift()
+  /** @param at when the price arrived @param time the time of the price */
+  add (at, time) {
+    if (time <= this.#prices.at(-1)?.time) return
+    this.#prices.push({ at, time })
+    while (this.#prices.length > MAX_PRICES || this.#prices[1]?.at < at - WINDOW) this.#prices.shift()
   }
 
-  forget () {
-    this.#learned = []
+  clear () {
+    this.#prices = []
   }
 
-  /**
-   * The last minute.
-   *
-   * @returns its curve, as pairs of a moment and an age; the age on average over all its moments, and the greatest;
-   *   undefined where nothing was known
-   */
-  lately (now) {
+  /** @returns the curve of the last minute, as pairs of a time and an age, and the mean and maximum age, if there was a price */
+  lastMinute (now) {
     const curve = []
-    let [whole, sum, most] = [0, 0, 0]
-    for (const [index, { at, time }] of this.#learned.entries()) {
+    let [duration, sum, max] = [0, 0, 0]
+    for (const [index, { at, time }] of this.#prices.entries()) {
       const from = Math.max(at, now - WINDOW)
-      const to = Math.max(this.#learned[index + 1]?.at ?? now, from)
+      const to = Math.max(this.#prices[index + 1]?.at ?? now, from)
       curve.push([from, from - time], [to, to - time])
-      whole += to - from
+      duration += to - from
       sum += (to - from) * ((from + to) / 2 - time)
-      most = Math.max(most, to - time)
+      max = Math.max(max, to - time)
     }
-    return whole === 0 ? { curve } : { curve, mean: sum / whole, most }
+    return duration === 0 ? { curve } : { curve, mean: sum / duration, max }
   }
 }

@@ -1,51 +1,51 @@
-/* What became of each change of a price. No DOM in here. */
+/* Counts the changes of prices that each side received. Does not use the DOM. */
 
-/** What waits for the other side to come, at most. */
-const KEPT = 1_000
+/** Maximum pending entries while one side waits for the other. */
+const MAX_PENDING = 1_000
 
 /**
- * Counts changes of prices: those that were pushed, which are all there were; of these, those that somebody who polls has
- * seen, which is what differs from one answer to the next; and those in between, which are missed for good.
+ * Counts changes of prices: all of them, as they were pushed; those that a poll shows, because two consecutive responses
+ * differ; and those between two polls, which polling misses.
  */
 export class Changes {
   pushed = 0
   polled = 0
   missed = 0
-  /** Whose prices are pushed. Another process may answer who polls, and has others: these are not compared. */
+  /** The id of the market whose prices are pushed. A poll may reach another process, whose prices can't be compared. */
   #market
-  /** What was told last: `{ time, prices }`. */
+  /** The last prices pushed, as `{ time, prices }`. */
   #lastPushed
   #lastPolled
-  /** Changes after the last answer that was compared, as `{ time, count }`, the oldest first. */
-  #since = []
-  /** Answers that are newer than what was pushed, as `{ time, seen }`. */
-  #ahead = []
+  /** Changes pushed since the last poll that was compared, as `{ time, count }`, the oldest first. */
+  #pushedSince = []
+  /** Polls that are newer than the last push, as `{ time, seen }`. */
+  #pendingPolls = []
 
-  /** Compares what comes from here on with nothing before. @param market whose prices they are; undefined for the first that come */
-  begin (market) {
+  /** Starts a new comparison. @param market undefined to use the first market that arrives */
+  restart (market) {
     this.#market = market
     this.#lastPushed = this.#lastPolled = undefined
-    this.#since = []
-    this.#ahead = []
+    this.#pushedSince = []
+    this.#pendingPolls = []
   }
 
-  /** Takes whose prices are pushed. */
-  follow (market) {
+  /** Sets the market whose prices are pushed. */
+  setMarket (market) {
     this.#market ??= market
-    if (market !== this.#market) this.begin(market)
+    if (market !== this.#market) this.restart(market)
   }
 
-  /** Takes what was pushed. */
+  /** Adds prices that were pushed. */
   push ({ time, prices }) {
     const count = differences(this.#lastPushed?.prices, prices)
     this.#lastPushed = { time, prices }
     this.pushed += count
-    this.#since.push({ time, count })
-    if (this.#since.length > KEPT) this.#since[1].count += this.#since.shift().count
-    while (this.#ahead[0]?.time <= time) this.#compare(this.#ahead.shift())
+    this.#pushedSince.push({ time, count })
+    if (this.#pushedSince.length > MAX_PENDING) this.#pushedSince[1].count += this.#pushedSince.shift().count
+    while (this.#pendingPolls[0]?.time <= time) this.#compare(this.#pendingPolls.shift())
   }
 
-  /** Takes an answer. */
+  /** Adds the response to a poll. */
   poll ({ market, time, prices }) {
     this.#market ??= market
     if (market !== this.#market) return
@@ -53,16 +53,16 @@ export class Changes {
     const seen = differences(this.#lastPolled?.prices, prices)
     this.#lastPolled = { time, prices }
     this.polled += seen
-    // What was before the first answer is not for it to tell.
-    const answer = { time, seen: first ? Infinity : seen }
-    if (time <= this.#lastPushed?.time) this.#compare(answer)
-    else this.#ahead.push(answer)
-    if (this.#ahead.length > KEPT) this.#ahead.shift()
+    // Changes before the first poll are not missed.
+    const poll = { time, seen: first ? Infinity : seen }
+    if (time <= this.#lastPushed?.time) this.#compare(poll)
+    else this.#pendingPolls.push(poll)
+    if (this.#pendingPolls.length > MAX_PENDING) this.#pendingPolls.shift()
   }
 
   #compare ({ time, seen }) {
     let count = 0
-    while (this.#since[0]?.time <= time) count += this.#since.shift().count
+    while (this.#pushedSince[0]?.time <= time) count += this.#pushedSince.shift().count
     this.missed += Math.max(count - seen, 0)
   }
 }

@@ -1,37 +1,36 @@
-/* The server's clock, estimated as NTP does. No DOM in here. */
+/* Estimates the server's clock as NTP does. Does not use the DOM. */
 
-/** Milliseconds after which an estimate is made anew: clocks drift apart. */
-const KEPT = 60_000
+/** Milliseconds after which an estimate is replaced, because clocks drift. */
+const MAX_AGE = 60_000
 
 export class ServerClock {
-  /** What there is to add to `performance.now()`; undefined until the server has told its time. */
+  /** The server's time minus `performance.now()`; undefined before the first sample. */
   #offset
-  #took = Infinity
-  #at = 0
+  #roundTrip = Infinity
+  #sampledAt = 0
 
   /**
-   * Takes an exchange into account. The quickest of a minute counts: what was not spent on the way cannot have been spent
-   * more on one way than on the other.
+   * Adds a request. The one with the shortest round trip in a minute is used, because it limits the error.
    *
-   * @param sentAt when the server was asked, by `performance.now()`
-   * @param receivedAt when its answer was there
-   * @param time what its clock said, in milliseconds since 1970
+   * @param sentAt when the request was sent, as `performance.now()`
+   * @param receivedAt when the response arrived
+   * @param time the server's time in the response, in milliseconds since 1970
    */
   sample (sentAt, receivedAt, time) {
-    const took = receivedAt - sentAt
-    if (took > this.#took && receivedAt < this.#at + KEPT) return
-    this.#took = took
-    this.#at = receivedAt
+    const roundTrip = receivedAt - sentAt
+    if (roundTrip > this.#roundTrip && receivedAt < this.#sampledAt + MAX_AGE) return
+    this.#roundTrip = roundTrip
+    this.#sampledAt = receivedAt
     this.#offset = time - (sentAt + receivedAt) / 2
   }
 
-  /** In milliseconds since 1970; undefined where it is not known. */
+  /** The server's time in milliseconds since 1970; undefined before the first sample. */
   get now () {
     return this.#offset === undefined ? undefined : performance.now() + this.#offset
   }
 
-  /** By how many milliseconds it may be wrong. */
+  /** The maximum error in milliseconds. */
   get error () {
-    return this.#took / 2
+    return this.#roundTrip / 2
   }
 }

@@ -1,19 +1,19 @@
-/* Who asks again and again. No DOM in here. */
+/* Polls the server. Does not use the DOM. */
 /* global PerformanceObserver */
 
 import { assertOk } from './answer.js'
 
-/** Milliseconds after which there is no answer any more. */
-const PATIENCE = 10_000
+/** Milliseconds before a request times out. */
+const TIMEOUT = 10_000
 
 /**
- * Asks at an interval, and never twice at a time. It calls
+ * Polls at an interval, with one request at a time. It calls
  *
- * - `on.answer(answer, { sentAt, receivedAt, time })` with the JSON, when it was asked for and its head was there, by
- *   `performance.now()`, and what the server's clock said
- * - `on.failed(error)` where there was no answer
+ * - `on.response(body, { sentAt, receivedAt, time })` with the JSON, when the request was sent and the headers arrived, as
+ *   `performance.now()`, and the server's time
+ * - `on.error(error)` if a request fails
  *
- * What it costs is as the browser has measured it, and comes a little later.
+ * The browser measures the cost, and reports it a little later.
  */
 export class Poller {
   requests = 0
@@ -23,11 +23,11 @@ export class Poller {
   #on
   #interval
   #controller
-  #askedAt
-  /** Of the next request; undefined while one is on its way. */
+  #sentAt
+  /** The timer of the next request; undefined during a request. */
   #timer
 
-  /** @param url an absolute one, @param interval in milliseconds, from request to request */
+  /** @param url absolute @param interval milliseconds from one request to the next */
   constructor (url, interval, on) {
     this.#url = url
     this.#interval = interval
@@ -39,7 +39,7 @@ export class Poller {
 
   start () {
     this.#controller = new AbortController()
-    this.#ask(this.#controller.signal)
+    this.#request(this.#controller.signal)
   }
 
   stop () {
@@ -48,38 +48,37 @@ export class Poller {
     this.#timer = undefined
   }
 
-  /** Changes the interval, also for the request that is waited for. @param ms milliseconds */
-  every (ms) {
+  /** Changes the interval, including the current one. */
+  setInterval (ms) {
     this.#interval = ms
-    if (this.#timer !== undefined) this.#askLater(this.#controller.signal)
+    if (this.#timer !== undefined) this.#schedule(this.#controller.signal)
   }
 
-  #askLater (signal) {
+  #schedule (signal) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(signal), Math.max(this.#askedAt + this.#interval - performance.now(), 0))
+    this.#timer = setTimeout(() => this.#request(signal), Math.max(this.#sentAt + this.#interval - performance.now(), 0))
   }
 
-  async #ask (signal) {
-    const sentAt = this.#askedAt = performance.now()
+  async #request (signal) {
+    const sentAt = this.#sentAt = performance.now()
     this.#timer = undefined
     this.requests++
     try {
-      // The browser sends the ETag of what it has, and takes that again at a 304.
-      const response = await fetch(this.#url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) })
+      // The browser sends the ETag of its cached response, and uses that response after a 304.
+      const response = await fetch(this.#url, { cache: 'no-cache', signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]) })
       const receivedAt = performance.now()
       assertOk(response)
-      this.#on.answer(await response.json(), { sentAt, receivedAt, time: Number(response.headers.get('x-time')) })
+      this.#on.response(await response.json(), { sentAt, receivedAt, time: Number(response.headers.get('x-time')) })
     } catch (error) {
-      // It was stopped.
       if (signal.aborted) return
-      this.#on.failed(error)
+      this.#on.error(error)
     }
-    this.#askLater(signal)
+    this.#schedule(signal)
   }
 
   #count ({ transferSize, fetchStart, connectEnd }) {
     this.bytes += transferSize
-    // On a connection that was there, all of this is at one moment.
+    // On a connection that is reused, both times are equal.
     if (connectEnd > fetchStart) this.connections++
   }
 }

@@ -1,20 +1,20 @@
-/* How fast a number rises. No DOM in here. */
+/* Measures how fast a number grows. Does not use the DOM. */
 
-/** Milliseconds over which it is taken. */
-const OVER = 10_000
+/** Milliseconds over which the rate is averaged. */
+const PERIOD = 10_000
 
 export class Rate {
-  #seen = []
+  #samples = []
 
-  /** @param now in milliseconds, @returns by how much the number has risen in a second, lately */
-  of (number, now) {
-    this.#seen.push({ number, now })
-    while (this.#seen[1]?.now <= now - OVER) this.#seen.shift()
-    const [first] = this.#seen
+  /** Adds a sample. @param now milliseconds @returns the recent growth per second */
+  sample (number, now) {
+    this.#samples.push({ number, now })
+    while (this.#samples[1]?.now <= now - PERIOD) this.#samples.shift()
+    const [first] = this.#samples
     return now === first.now ? 0 : (number - first.number) / (now - first.now) * 1_000
   }
 
-  forget () {
-    this.#seen = []
+  clear () {
+    this.#samples = []
   }
 }

@@ -1,22 +1,22 @@
-/* Who is told. It reads by fetch, which can count bytes, and does what an EventSource does beyond that. No DOM in here. */
+/* Reads an event stream as EventSource does, but with fetch, to count bytes. Does not use the DOM. */
 /* global bodyChunks */
 
 import { assertOk } from './answer.js'
 import './body-chunks.js'
 import { EventStreamParser } from './event-stream-parser.js'
 
-/** Bytes that browsers count for the head of an answer, whatever it is (https://www.w3.org/TR/resource-timing/). */
-const HEAD = 300
-/** Milliseconds before the server is asked again, unless it says otherwise. */
-const RETRY = 3_000
-/** Milliseconds without a byte, of which the server sends some every five seconds, after which a connection is dead. */
-const SILENCE = 16_000
+/** Bytes that browsers count for the headers of a response, whatever their size (https://www.w3.org/TR/resource-timing/). */
+const HEADER_BYTES = 300
+/** Milliseconds before a reconnect, unless the server sends `retry`. */
+const DEFAULT_RETRY = 3_000
+/** Milliseconds without data before a reconnect. The server sends a heartbeat every five seconds. */
+const HEARTBEAT_TIMEOUT = 16_000
 
 /**
- * Follows a stream, and comes back after the last event when it is lost. It calls
+ * Follows a stream, and reconnects when it ends. It calls
  *
- * - `on.event(type, data)` with each event
- * - `on.lost(error)` when there is no stream any more, or none yet
+ * - `on.event(type, data)` for each event
+ * - `on.error(error)` if a request fails or its stream ends
  */
 export class Stream {
   requests = 0
@@ -37,7 +37,7 @@ export class Stream {
   start () {
     this.#controller = new AbortController()
     this.#parser = new EventStreamParser()
-    this.#retry = RETRY
+    this.#retry = DEFAULT_RETRY
     this.#follow(this.#controller.signal)
   }
 
@@ -47,46 +47,45 @@ export class Stream {
   }
 
   async #follow (stopped) {
-    const silent = new AbortController()
-    const signal = AbortSignal.any([stopped, silent.signal])
+    const timeout = new AbortController()
+    const signal = AbortSignal.any([stopped, timeout.signal])
     let timer
-    const heard = () => {
+    const restartTimer = () => {
       clearTimeout(timer)
-      timer = setTimeout(() => silent.abort(new Error('nothing is heard of the server')), SILENCE)
+      timer = setTimeout(() => timeout.abort(new Error('No data received')), HEARTBEAT_TIMEOUT)
     }
-    heard()
+    restartTimer()
     try {
-      await this.#read(signal, heard)
+      await this.#read(signal, restartTimer)
     } catch (error) {
-      // It is none of the stream's that it was stopped.
-      if (!stopped.aborted) this.#lost(stopped, error)
+      if (!stopped.aborted) this.#reconnect(stopped, error)
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async #read (signal, heard) {
+  async #read (signal, onData) {
     const { lastEventId } = this.#parser
     const headers = lastEventId === '' ? {} : { 'last-event-id': lastEventId }
     this.requests++
     const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
     this.connections++
-    this.bytes += HEAD
+    this.bytes += HEADER_BYTES
     assertOk(response)
     this.#parser = new EventStreamParser({ lastEventId })
     for await (const bytes of bodyChunks(response.body)) {
-      heard()
+      onData()
       this.bytes += bytes.length
       for (const { kind, type, data, retry } of this.#parser.push(bytes)) {
         if (kind === 'retry') this.#retry = retry
         else if (kind === 'event') this.#on.event(type, data)
       }
     }
-    throw new Error('the stream ended')
+    throw new Error('The stream ended')
   }
 
-  #lost (stopped, error) {
-    this.#on.lost(error)
+  #reconnect (stopped, error) {
+    this.#on.error(error)
     this.#timer = setTimeout(() => this.#follow(stopped), this.#retry)
   }
 }

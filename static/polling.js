@@ -1,4 +1,4 @@
-/* The page about polling: the same prices, asked for again and again and pushed, and what each costs. */
+/* The polling page: the same prices, polled and pushed, and what each costs. */
 /* global location, matchMedia */
 
 import { assertOk } from './answer.js'
@@ -11,12 +11,12 @@ import { Poller } from './polling-poller.js'
 import { Rate } from './polling-rate.js'
 import { Stream } from './polling-stream.js'
 
-/** Milliseconds between two drawings: as often as figures can be read. */
-const DRAW = 200
-/** Milliseconds before the server is asked again for what it did not give. */
+/** Milliseconds between two updates of the page. */
+const DRAW_INTERVAL = 200
+/** Milliseconds before the list of instruments is requested again. */
 const RETRY = 2_000
 
-const WORDS = { closed: 'Stopped', connecting: 'Asking', open: 'Live', reconnecting: 'No answer' }
+const STATE_NAMES = { closed: 'Stopped', connecting: 'Connecting', open: 'Live', reconnecting: 'No response' }
 
 const part = id => document.getElementById(id)
 const notice = part('notice')
@@ -26,11 +26,11 @@ const intervalField = part('interval')
 const clock = new ServerClock()
 const changes = new Changes()
 const chart = new AgeChart(part('ages'))
-/** What the stream has missed for good; undefined where the server did not have it any more when it came back. */
-let lost = 0
+/** Changes that the stream missed; undefined if the server could not replay all of them. */
+let streamMissed = 0
 let drawing
 
-/** One half of the page: what it says of one way to know prices. */
+/** One half of the page, polled or pushed. */
 class Side {
   age = new Age()
   #root
@@ -41,56 +41,53 @@ class Side {
   }
 
   begin ({ symbol, name }, path) {
-    this.figure('of', `${symbol}, ${name}`)
-    this.figure('path', `GET /${path}`)
+    this.setFigure('of', `${symbol}, ${name}`)
+    this.setFigure('path', `GET /${path}`)
   }
 
-  /** Begins anew to look back. */
-  forget () {
-    this.age.forget()
-    for (const rate of Object.values(this.#rates)) rate.forget()
+  /** Clears what was measured in the last minute. */
+  clear () {
+    this.age.clear()
+    for (const rate of Object.values(this.#rates)) rate.clear()
   }
 
-  /** Says in words how things are; the mark repeats it. */
-  tell (state, sentence) {
-    const says = this.#root.querySelector('.says')
+  setState (state, sentence) {
+    const status = this.#root.querySelector('.says')
     this.#root.dataset.state = state
-    this.#root.querySelector('.state').textContent = WORDS[state]
-    // What is the same is not to be read out again.
-    if (says.textContent !== sentence) says.textContent = sentence
+    this.#root.querySelector('.state').textContent = STATE_NAMES[state]
+    // An equal text would be announced by screen readers again.
+    if (status.textContent !== sentence) status.textContent = sentence
   }
 
-  figure (name, text) {
+  setFigure (name, text) {
     this.#root.querySelector(`[data-figure=${name}]`).textContent = text
   }
 
-  /** @param time of the price, by the server's clock */
-  know (time, value) {
-    this.figure('price', price(value))
-    // The server's clock is not known before the first poll.
-    if (clock.now !== undefined) this.age.learn(clock.now, time)
+  /** @param time of the price, on the server's clock */
+  setPrice (time, value) {
+    this.setFigure('price', price(value))
+    // The server's clock is unknown before the first poll.
+    if (clock.now !== undefined) this.age.add(clock.now, time)
   }
 
-  /** @param cost what it took so far, @param seen changes, @param missed those that were never seen, undefined where that is not known */
-  draw ({ requests, bytes, connections }, { mean, most }, seen, missed) {
+  /** @param seen changes @param missed changes, undefined if unknown */
+  draw ({ requests, bytes, connections }, { mean, max }, seen, missed) {
     const now = performance.now()
-    this.figure('requests', whole(requests))
-    this.figure('requests-rate', this.#rates.requests.of(requests, now).toFixed(1))
-    this.figure('bytes', whole(bytes))
-    this.figure('bytes-rate', short(this.#rates.bytes.of(bytes, now)))
-    this.figure('connections', whole(connections))
-    this.figure('mean', milliseconds(mean))
-    this.figure('most', milliseconds(most))
-    this.figure('seen', whole(seen))
-    this.figure('missed', missed === undefined ? 'not known' : missed === 0 ? '0' : `${whole(missed)}, ${percentOf(missed, seen + missed)}`)
-    this.figure('cost', seen === 0 ? '–' : short(bytes / seen))
+    this.setFigure('requests', whole(requests))
+    this.setFigure('requests-rate', this.#rates.requests.sample(requests, now).toFixed(1))
+    this.setFigure('bytes', whole(bytes))
+    this.setFigure('bytes-rate', short(this.#rates.bytes.sample(bytes, now)))
+    this.setFigure('connections', whole(connections))
+    this.setFigure('mean', milliseconds(mean))
+    this.setFigure('max', milliseconds(max))
+    this.setFigure('seen', whole(seen))
+    this.setFigure('missed', missed === undefined ? 'unknown' : missed === 0 ? '0' : `${whole(missed)} (${percentOf(missed, seen + missed)})`)
+    this.setFigure('cost', seen === 0 ? '–' : short(bytes / seen))
   }
 }
 
 const polled = new Side('polled')
 const pushed = new Side('pushed')
-
-// What is loaded
 
 async function load () {
   try {
@@ -98,7 +95,7 @@ async function load () {
     assertOk(response)
     begin(await response.json())
   } catch (error) {
-    say(`The server did not give the market, and is asked again: ${error.message}`)
+    showNotice(`The list of instruments could not be loaded; retrying: ${error.message}`)
     setTimeout(load, RETRY)
   }
 }
@@ -107,35 +104,35 @@ function begin ({ interval, symbols: [instrument] }) {
   const { symbol } = instrument
   const [pollPath, streamPath] = [`market/quotes?symbol=${symbol}`, `market/stream?symbol=${symbol}`]
   const poller = new Poller(String(new URL(pollPath, location)), Number(intervalField.value), {
-    answer: (latest, exchange) => {
+    response: (latest, exchange) => {
       clock.sample(exchange.sentAt, exchange.receivedAt, exchange.time)
       changes.poll(latest)
-      polled.know(latest.time, latest.prices[symbol])
-      polled.tell('open', 'Prices are as they were when it asked.')
+      polled.setPrice(latest.time, latest.prices[symbol])
+      polled.setState('open', 'Prices are from the last poll.')
     },
-    failed: error => polled.tell('reconnecting', `${error.message}. It asks again when it is time to.`)
+    error: error => polled.setState('reconnecting', `${error.message}. The page keeps polling.`)
   })
   const stream = new Stream(streamPath, {
     event: (type, data) => {
       if (type === 'opened') {
-        changes.follow(JSON.parse(data).market)
-        pushed.tell('open', 'Prices come as they change.')
+        changes.setMarket(JSON.parse(data).market)
+        pushed.setState('open', 'Prices arrive as they change.')
       } else if (type === 'quotes') {
         const quotes = JSON.parse(data)
         changes.push(quotes)
-        pushed.know(quotes.time, quotes.prices[symbol])
+        pushed.setPrice(quotes.time, quotes.prices[symbol])
       } else if (type === 'sse-gap' || type === 'sse-reset') {
-        lost = undefined
+        streamMissed = undefined
       }
     },
-    lost: error => pushed.tell('reconnecting', `${error.message}. It comes back, after the last event it has.`)
+    error: error => pushed.setState('reconnecting', `${error.message}. The page reconnects and resumes after the last event.`)
   })
 
-  say('')
+  showNotice('')
   polled.begin(instrument, pollPath)
   pushed.begin(instrument, streamPath)
   part('tick').textContent = whole(interval)
-  intervalField.addEventListener('change', () => poller.every(Number(intervalField.value)))
+  intervalField.addEventListener('change', () => poller.setInterval(Number(intervalField.value)))
   startButton.addEventListener('click', () => {
     if (drawing === undefined) start(poller, stream)
     else pause(poller, stream)
@@ -143,23 +140,21 @@ function begin ({ interval, symbols: [instrument] }) {
   startButton.disabled = false
 }
 
-function say (text) {
+function showNotice (text) {
   notice.hidden = text === ''
   notice.textContent = text
 }
 
-// What a person does
-
 function start (poller, stream) {
   startButton.textContent = 'Pause'
-  changes.begin()
+  changes.restart()
   for (const side of [polled, pushed]) {
-    side.forget()
-    side.tell('connecting', 'Asking for prices.')
+    side.clear()
+    side.setState('connecting', 'Requesting prices.')
   }
   poller.start()
   stream.start()
-  drawing = setInterval(draw, DRAW, poller, stream)
+  drawing = setInterval(draw, DRAW_INTERVAL, poller, stream)
 }
 
 function pause (poller, stream) {
@@ -169,30 +164,28 @@ function pause (poller, stream) {
   clearInterval(drawing)
   drawing = undefined
   draw(poller, stream)
-  for (const side of [polled, pushed]) side.tell('closed', 'It goes on when you start.')
+  for (const side of [polled, pushed]) side.setState('closed', 'Paused.')
 }
-
-// What is drawn
 
 function draw (poller, stream) {
   const { now } = clock
-  const [polledAge, pushedAge] = [polled.age.lately(now), pushed.age.lately(now)]
+  const [polledAge, pushedAge] = [polled.age.lastMinute(now), pushed.age.lastMinute(now)]
   polled.draw(poller, polledAge, changes.polled, changes.missed)
-  pushed.draw(stream, pushedAge, changes.pushed, lost)
+  pushed.draw(stream, pushedAge, changes.pushed, streamMissed)
   chart.draw(polledAge.curve, pushedAge.curve, now)
-  if (now !== undefined) part('error').textContent = `right to ${clock.error.toFixed(1)} ms`
+  if (now !== undefined) part('error').textContent = `accurate to ${clock.error.toFixed(1)} ms`
   if (polledAge.mean === undefined || pushedAge.mean === undefined) return
-  part('verdict').textContent = `Polled, for ${whole(poller.bytes)} bytes, prices are ${milliseconds(polledAge.mean)} old on average, and ${percentOf(changes.missed, changes.polled + changes.missed)} of their changes are never seen. Pushed, for ${whole(stream.bytes)} bytes, they are ${milliseconds(pushedAge.mean)} old.`
+  part('verdict').textContent = `Polling received ${whole(poller.bytes)} bytes; prices are ${milliseconds(polledAge.mean)} old on average, and ${percentOf(changes.missed, changes.polled + changes.missed)} of the changes were missed. The stream received ${whole(stream.bytes)} bytes; prices are ${milliseconds(pushedAge.mean)} old on average.`
 }
 
 function milliseconds (ms) {
   return ms === undefined ? '–' : `${whole(ms)} ms`
 }
 
-function percentOf (some, all) {
-  return all === 0 ? '0 %' : `${Math.round(some / all * 100)} %`
+function percentOf (count, total) {
+  return total === 0 ? '0%' : `${Math.round(count / total * 100)}%`
 }
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart.dress())
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart.updateColors())
 
 load()

@@ -46,7 +46,7 @@ function parts (page: Page) {
   const fetch = page.getByRole('region', { name: 'fetch', exact: true })
   return {
     name: page.getByRole('textbox', { name: 'Name' }),
-    free: page.getByRole('switch', { name: 'Let the browser do as it likes' }),
+    free: page.getByRole('switch', { name: 'Let the browser reconnect' }),
     start: eventSource.getByRole('button', { name: 'Start' }),
     stop: eventSource.getByRole('button', { name: 'Stop' }),
     status: eventSource.getByRole('status'),
@@ -55,7 +55,7 @@ function parts (page: Page) {
     fetch: fetch.getByRole('button', { name: 'Fetch' }),
     abort: fetch.getByRole('button', { name: 'Abort' }),
     fetchStatus: fetch.getByRole('status'),
-    answer: figure(fetch, 'Answer'),
+    answer: figure(fetch, 'Response'),
     bytes: figure(fetch, 'Bytes'),
     chunks: fetch.getByRole('region', { name: 'Chunks' })
   }
@@ -104,7 +104,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       t.equal(await stop.getAttribute('aria-disabled'), 'true', 'there is nothing to stop yet')
       await name.fill('Ada')
       await start.click()
-      await says(status, 'The tenth line is there, so the page closed the stream.')
+      await says(status, 'The tenth line arrived, so the page closed the stream.')
       await says(status, 'Closed')
       t.strictSame(await texts(lines), ['Connection 1', ...run('Ada'), 'closed by the page'])
       for (const line of await lines.all()) t.match(await line.locator('time').textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/)
@@ -123,14 +123,14 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await lines.filter({ hasText: 'the next index:2' }).waitFor()
       t.equal(app.sse.size, 1)
       await stop.click()
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
       const rows = (await texts(lines)).slice(1)
       t.strictSame(rows, [...run('Thread-2').slice(0, rows.length - 1), 'stopped by you'])
       t.ok(rows.length < 12, 'before the tenth line')
       await until(() => app.sse.size === 0, 'the server has noticed')
       t.ok(await matches(stop, ':focus'), 'the focus is where it was')
       await stop.press('Enter')
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
     })
   })
 
@@ -164,7 +164,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       t.strictSame(await texts(lines), ['Connection 1', ...run('Thread-2'), 'the stream ended'])
       await lines.filter({ hasText: /^Connection 2, after \d\.\d s/ }).waitFor()
       await free.uncheck()
-      await says(status, 'The tenth line is there')
+      await says(status, 'The tenth line arrived')
       t.strictSame(await linesOf(2, lines), run('Thread-2'))
       t.equal(await connections.textContent(), '2')
       await until(() => app.sse.size === 0, 'the server has no stream left')
@@ -182,7 +182,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await says(status, 'Refused.')
       t.equal(await connections.textContent(), '0')
       await fetch.click()
-      await says(fetchStatus, 'The server refused with 400 Bad Request: querystring/name must NOT have more than 200 characters (FST_ERR_VALIDATION)')
+      await says(fetchStatus, 'The server responded with 400 Bad Request: querystring/name must NOT have more than 200 characters (FST_ERR_VALIDATION)')
       t.equal(await answer.textContent(), '400 Bad Request')
       const { raw, decoded } = await wire(page)
       t.match(JSON.parse(raw), { statusCode: 400, code: 'FST_ERR_VALIDATION', error: 'Bad Request' }, 'the answer as it came')
@@ -197,7 +197,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await name.fill('')
       await start.click()
       await fetch.click()
-      await says(status, 'Nothing was asked for yet.')
+      await says(status, 'Not connected.')
     })
     t.strictSame(asked, [])
   })
@@ -211,7 +211,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await until(async () => await field.inputValue() === name, 'the address has filled the name in')
       await start.click()
       await fetch.click()
-      await says(status, 'The tenth line is there')
+      await says(status, 'The tenth line arrived')
       await says(fetchStatus, 'The server ended the stream.')
       t.strictSame(await texts(lines), ['Connection 1', ...run(name), 'closed by the page'])
       const { raw, decoded } = await wire(page)
@@ -228,7 +228,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       const { name, fetch, fetchStatus, answer, bytes, chunks } = parts(page)
       await name.fill('Zoë')
       await fetch.click()
-      await says(fetchStatus, 'The server ended the stream. A fetch is one request: nothing asks again.')
+      await says(fetchStatus, 'The server ended the stream. A fetch is one request, and does not reconnect.')
       const { raw, decoded } = await wire(page)
       t.equal(raw, sent)
       t.strictSame(decoded, run('Zoë').map(text => `message ${text}`))
@@ -252,7 +252,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
     await visit(t, browser, `${chat}?server=${other}`, async page => {
       const { fetch, fetchStatus, chunks } = parts(page)
       await fetch.click()
-      await says(fetchStatus, 'within an event, which is discarded')
+      await says(fetchStatus, 'in the middle of an event, which is discarded')
       const { raw, decoded } = await wire(page)
       t.equal(raw, sent)
       t.strictSame(decoded, ['retry 250 ms', 'comment beat', 'tick id 7 é😀\n', 'message id 7 b\0'])
@@ -270,9 +270,9 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await chunks.getByText('message Thread-2: the next index:1').waitFor()
       await says(fetchStatus, 'Open')
       await abort.click()
-      await says(fetchStatus, 'You stopped it.')
+      await says(fetchStatus, 'You stopped the stream.')
       await until(() => app.sse.size === 0, 'the server has noticed')
-      await says(fetchStatus, 'You stopped it.')
+      await says(fetchStatus, 'You stopped the stream.')
     })
   })
 
@@ -306,7 +306,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
   test('says what to do when it is opened from the disk without a server', async t => {
     await visit(t, browser, FILE, async page => {
       const { start, fetch } = parts(page)
-      await page.getByRole('alert').filter({ hasText: 'it has no server of its own. Start one with “npm start”' }).waitFor()
+      await page.getByRole('alert').filter({ hasText: 'This page was opened from disk and has no server. Start one with “npm start”' }).waitFor()
       t.ok(await start.isDisabled() && await fetch.isDisabled(), 'there is nothing to start')
       await page.getByRole('link', { name: 'use the server at http://127.0.0.1:3000' }).click()
       await page.getByText("curl -N 'http://127.0.0.1:3000/learn/sseChat?name=Thread-2'").waitFor()
@@ -323,10 +323,10 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       const { name, start, fetch, status } = parts(page)
       for (const wrong of wrongs) {
         await page.goto(`${chat}?${new URLSearchParams({ server: wrong })}`)
-        t.equal(await page.getByRole('alert').textContent(), `The address of this page says ?server=${wrong}, which is not an origin such as http://127.0.0.1:3000`)
+        t.equal(await page.getByRole('alert').textContent(), `?server=${wrong} in the address of this page is not an origin, such as http://127.0.0.1:3000`)
         t.ok(await start.isDisabled() && await fetch.isDisabled(), 'there is nothing to start')
         await name.press('Enter')
-        await says(status, 'Nothing was asked for yet.')
+        await says(status, 'Not connected.')
       }
     })
   })
@@ -336,7 +336,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
     await visit(t, browser, `${chat}?server=http://elsewhere.test`, async page => {
       const { start, status } = parts(page)
       await start.click()
-      await page.getByRole('alert').filter({ hasText: 'The policy of this page does not let it ask http://elsewhere.test' }).waitFor()
+      await page.getByRole('alert').filter({ hasText: 'The content security policy of this page does not allow requests to http://elsewhere.test' }).waitFor()
       await says(status, 'Refused.')
     }, { expected: /policy/i })
   })
@@ -349,12 +349,12 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await app.close()
       // A button of a form may lead to another page, which a click would wait for; this one leads to nothing.
       await start.click({ noWaitAfter: true })
-      await says(status, `No answer from ${origin}; the browser keeps asking.`)
+      await says(status, `No response from ${origin}; the browser keeps trying.`)
       await says(status, 'Reconnecting')
       await fetch.click({ noWaitAfter: true })
-      await says(fetchStatus, `No answer from ${origin}`)
+      await says(fetchStatus, `No response from ${origin}`)
       await stop.click()
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
     }, { expected: UNREACHABLE })
   })
 
@@ -367,7 +367,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await lines.filter({ hasText: 'the next index:1' }).waitFor()
       await says(fetchStatus, 'Open')
       await app.close()
-      await says(status, 'The stream ended before its tenth line, and the page closed it.')
+      await says(status, 'The stream ended before the tenth line, so the page closed it.')
       t.equal((await texts(lines)).at(-1), 'the stream ended')
       await says(fetchStatus, 'The server ended the stream.')
       t.match((await wire(page)).decoded.at(-1), /^retry \d+ ms$/, 'the server says when to come back')
@@ -387,7 +387,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       const again = await serve(t, SLOW / 2, Number(new URL(origin).port))
       await lines.filter({ hasText: 'Connection 2' }).waitFor()
       await free.uncheck()
-      await says(status, 'The tenth line is there')
+      await says(status, 'The tenth line arrived')
       t.strictSame(await linesOf(2, lines), run('Thread-2'))
       t.equal(await connections.textContent(), '2')
       await until(() => again.app.sse.size === 0, 'the new server has no stream left')
@@ -411,7 +411,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
       await start.click()
       await lines.filter({ hasText: /^399/ }).waitFor()
       t.equal(await lines.count(), 300)
-      await page.getByText('Only the last 300 rows are kept; earlier ones not shown: 101').waitFor()
+      await page.getByText('Showing the last 300 rows; earlier rows removed: 101').waitFor()
     })
   })
 
@@ -436,7 +436,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
         t.ok(await matches(part, ':focus-visible'), `then ${what}`)
         if (part === stop) {
           await page.keyboard.press('Enter')
-          await says(status, 'You stopped it.')
+          await says(status, 'You stopped the stream.')
         } else if (part === free) {
           await page.keyboard.press('Space')
           t.ok(await free.isChecked())
@@ -445,7 +445,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
           await says(fetchStatus, 'Open')
         } else if (part === abort) {
           await page.keyboard.press('Space')
-          await says(fetchStatus, 'You stopped it.')
+          await says(fetchStatus, 'You stopped the stream.')
         }
       }
       await until(() => app.sse.size === 0, 'the server has no stream left')
@@ -460,7 +460,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
         const { start, status, fetch, fetchStatus, lines } = parts(page)
         await start.click()
         await fetch.click()
-        await says(status, 'The tenth line is there')
+        await says(status, 'The tenth line arrived')
         await says(fetchStatus, 'The server ended the stream.')
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'nothing is wider than the window')
         t.equal(await lines.last().evaluate(row => row.getAnimations().length), 0)
@@ -488,7 +488,7 @@ function watchBoth (t: Test, name: string) {
     const { start, status, lines, fetch, fetchStatus } = parts(page)
     await start.click()
     await fetch.click()
-    await says(status, 'The tenth line is there')
+    await says(status, 'The tenth line arrived')
     await says(fetchStatus, 'The server ended the stream.')
     t.strictSame(await texts(lines), ['Connection 1', ...run(name), 'closed by the page'])
     t.strictSame((await wire(page)).decoded, run(name).map(text => `message ${text}`))

@@ -47,13 +47,13 @@ function parts (page: Page) {
     status: page.getByRole('status'),
     notice: page.getByRole('alert'),
     announced: page.locator('[aria-live=polite]'),
-    dialog: page.getByRole('dialog', { name: 'Begin a new conversation?' }),
+    dialog: page.getByRole('dialog', { name: 'Start a new conversation?' }),
     send: button('Send'),
     stop: button('Stop'),
     retry: button('Retry'),
     copy: button('Copy'),
     anew: button('New conversation'),
-    toEnd: button('To the end')
+    toEnd: button('Scroll to the end')
   }
 }
 
@@ -133,7 +133,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       t.equal(await answer.getByRole('row').count(), 5)
       t.match(await answer.getByRole('group', { name: 'Code: text' }).textContent(), 'event: price\nid: 42')
       await answer.getByRole('listitem').filter({ hasText: 'curl -N is a client.' }).waitFor()
-      await page.getByText(/^8 tokens read, \d{3} said$/).waitFor()
+      await page.getByText(/^8 tokens in, \d{3} out$/).waitFor()
       await status.filter({ hasText: 'Ready' }).waitFor()
       t.equal(await focused(page), 'message', 'the next message can be written')
       t.equal(await message.inputValue(), '')
@@ -252,7 +252,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       const { retry, answers, questions } = parts(page)
       await say(page, '/fail What is SSE?')
       await is(page, 'failed')
-      await shows(page, 'The model failed while it answered. Try again; it may go well the next time.')
+      await shows(page, 'The model failed while it answered. Try again; it may succeed.')
       t.equal(await kept(page), await saidBy(server.app))
       await answers.getByRole('heading', { name: 'Server-Sent Events' }).waitFor()
       await retry.click()
@@ -267,15 +267,15 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
 
   test('advises by what has failed', async t => {
     const failures: Array<[(request: ReceivedRequest) => void, RegExp]> = [
-      [request => request.respond(429, { 'x-should-retry': 'false' }, '{}'), /too many requests.*Try again in a little while\./],
-      [request => request.respond(429, {}, '{"error":{"code":"insufficient_quota"}}'), /quota.*exhausted.*who runs this server has to see to it\./],
-      [request => { request.stream('data: {broken\n\n').end() }, /malformed.*The same would most likely fail again\. Put it in another way\./],
-      [request => request.respond(401, {}, '{}'), /rejected our credentials.*who runs this server has to see to it\./],
-      [request => request.respond(413, {}, '{}'), /too long for the model.*Say it in fewer words, or begin a new conversation\./],
-      [request => request.respond(400, {}, '{}'), /rejected the request.*Begin a new conversation\./],
-      [request => { request.stream(chatChunk({ content: 'Half' })).end() }, /incomplete.*Try again; it may go well/],
-      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'length'), DONE).end() }, /has said as much as it may at once\. Ask it to go on\./],
-      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'content_filter'), DONE).end() }, /A filter of the model has cut this answer off\./]
+      [request => request.respond(429, { 'x-should-retry': 'false' }, '{}'), /too many requests.*Try again later\./],
+      [request => request.respond(429, {}, '{"error":{"code":"insufficient_quota"}}'), /quota.*exhausted.*the server’s operator must fix this\./],
+      [request => { request.stream('data: {broken\n\n').end() }, /malformed.*The same request would probably fail again\. Try to rephrase it\./],
+      [request => request.respond(401, {}, '{}'), /rejected our credentials.*the server’s operator must fix this\./],
+      [request => request.respond(413, {}, '{}'), /too long for the model.*Shorten your message, or start a new conversation\./],
+      [request => request.respond(400, {}, '{}'), /rejected the request.*Start a new conversation\./],
+      [request => { request.stream(chatChunk({ content: 'Half' })).end() }, /incomplete.*Try again; it may succeed/],
+      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'length'), DONE).end() }, /has reached its maximum length\. Ask the model to continue\./],
+      [request => { request.stream(chatChunk({ content: 'Half a' }), chatChunk({}, 'content_filter'), DONE).end() }, /The model’s content filter cut off this answer\./]
     ]
     const { baseURL } = await startUpstream(t, (request, number) => failures[number - 1]![0](request))
     const server = await serve(t, QUICK, { LLM_BASE_URL: baseURL })
@@ -299,12 +299,12 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await is(page, 'done')
       const thought = answer.getByText('What may **this** be?')
       t.notOk(await thought.isVisible())
-      await answer.getByText('Thoughts').click()
+      await answer.getByText('Reasoning').click()
       await thought.waitFor()
       t.equal(await kept(page), 'A table.')
-      await page.getByText('1,234 tokens read, 5 said').waitFor()
+      await page.getByText('1,234 tokens in, 5 out').waitFor()
       await page.reload()
-      await answer.getByText('Thoughts').click()
+      await answer.getByText('Reasoning').click()
       await thought.waitFor()
     })
   })
@@ -359,18 +359,18 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       t.strictSame(await questions.locator('.text').allTextContents(), ['My name is Ada', 'What is my name?'], 'in their order')
       t.equal(await answers.count(), 2)
       await anew.click()
-      await dialog.getByRole('button', { name: 'Keep this one' }).click()
+      await dialog.getByRole('button', { name: 'Cancel' }).click()
       t.equal(await answers.count(), 2)
       await anew.click()
       await page.keyboard.press('Escape')
       t.equal(await answers.count(), 2)
       await anew.click()
-      await dialog.getByRole('button', { name: 'Begin anew' }).click()
-      await page.getByText('To begin with').waitFor()
+      await dialog.getByRole('button', { name: 'Start new' }).click()
+      await page.getByText('Suggestions').waitFor()
       t.equal(await answers.count(), 0)
       t.equal(await focused(page), 'message')
       await page.reload()
-      await page.getByText('To begin with').waitFor()
+      await page.getByText('Suggestions').waitFor()
       await ready(page)
       await message.fill('What is my name?')
       await parts(page).send.click()
@@ -391,7 +391,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       for (const tab of [page, other]) await shows(tab, '1, 2, 3')
       t.equal(viewers(app), 2)
       await say(other, 'And now?')
-      await parts(other).notice.filter({ hasText: 'An answer is still being given. Wait for its end, or stop it.' }).waitFor()
+      await parts(other).notice.filter({ hasText: 'An answer is still in progress. Wait until it ends, or stop it.' }).waitFor()
       t.equal(await parts(other).message.inputValue(), 'And now?', 'nothing that was written is lost')
       await parts(other).stop.click()
       for (const tab of [page, other]) await is(tab, 'aborted')
@@ -399,8 +399,8 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await parts(page).retry.click()
       await is(other, 'running')
       await parts(other).anew.click()
-      await parts(other).dialog.getByRole('button', { name: 'Begin anew' }).click()
-      await page.getByText('To begin with').waitFor()
+      await parts(other).dialog.getByRole('button', { name: 'Start new' }).click()
+      await page.getByText('Suggestions').waitFor()
       await until(() => viewers(app) === 0, 'nothing is watched any more')
       await until(() => app.sse.runs.list().every(({ state }) => state !== 'running'), 'nothing runs any more')
       t.equal(app.sse.runs.size, 3, 'asked once each')
@@ -418,13 +418,13 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       // As if that tab had done more than the one that clears it.
       const text = await page.evaluate<string>("JSON.stringify({ ...JSON.parse(localStorage.getItem('conversation')), revision: 99 })")
       await anew.click()
-      await dialog.getByRole('button', { name: 'Begin anew' }).click()
-      await other.getByText('To begin with').waitFor()
+      await dialog.getByRole('button', { name: 'Start new' }).click()
+      await other.getByText('Suggestions').waitFor()
       const keeps = async (tab: Page) => await tab.evaluate<number>("JSON.parse(localStorage.getItem('conversation')).messages.length")
       await other.evaluate(`localStorage.setItem('conversation', ${JSON.stringify(text)})`)
       for (const tab of [page, other]) {
         await until(async () => await keeps(tab) === 0, 'what is kept is as it was')
-        await tab.getByText('To begin with').waitFor()
+        await tab.getByText('Suggestions').waitFor()
       }
       await other.evaluate('localStorage.clear()')
       await say(page, 'Say goodbye')
@@ -494,7 +494,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       const again = await serve(t, STEADY, { port: Number(new URL(server.page).port) })
       await page.context().setOffline(false)
       await is(page, 'lost')
-      await shows(page, /The server has no more of this answer.*Ask again for the whole/)
+      await shows(page, /The server no longer has this answer.*Retry to get a complete one/)
       t.match(await shown(page), /^1, 2, .* 10,/, 'what there was of it is kept')
       await retry.click()
       await is(page, 'running')
@@ -510,7 +510,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await shows(page, '1, 2, 3')
       await server.app.close()
       await is(page, 'failed')
-      await shows(page, 'The server was shut down. It is being started anew, most likely. Try again in a little while.')
+      await shows(page, 'The server was shut down. It is probably restarting. Try again later.')
     }, { expected: FAILED })
   })
 
@@ -553,7 +553,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
         await route.abort()
       })
       await say(page, 'Count to 20')
-      await status.filter({ hasText: 'Reconnecting The server cannot be reached. Your message is sent as soon as it can.' }).waitFor()
+      await status.filter({ hasText: 'Reconnecting The server is unreachable. Your message is sent as soon as possible.' }).waitFor()
       await is(page, 'done')
       t.equal(asked, 3)
       t.equal(await kept(page), await saidBy(app))
@@ -599,7 +599,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await shows(page, 'The maximum number of runs is reached; try again later. Try again in 60 s.')
       await refuse(502, '<h1>Bad gateway</h1>')
       await retry.click()
-      await shows(page, 'The server refused with 502. Try again; it may go well the next time.')
+      await shows(page, 'The server responded with 502. Try again; it may succeed.')
       await page.unroute('**/chat')
       await retry.click()
       await shows(page, '1, 2, 3.')
@@ -623,12 +623,12 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       const asked: Array<{ content: string }> = JSON.parse(body.toString()).messages
       t.strictSame(asked.map(({ content }) => content), [...messages.slice(101 - asked.length).map(({ content }) => content), 'How many messages have I written?'])
       await is(page, 'done')
-      await page.getByText('The model does not read what is above').waitFor()
+      await page.getByText('The model does not receive the messages above').waitFor()
       t.match(await page.locator('#forgotten + .message').textContent(), asked[0]!.content, 'where it begins to read')
-      await page.getByText('What was said before is not kept.').waitFor()
+      await page.getByText('Earlier messages were removed.').waitFor()
       t.equal(await log.getByRole('article').count(), 100)
       await say(page, 'x'.repeat(65_536))
-      await notice.filter({ hasText: 'This message is longer than the 64 KiB that the server takes.' }).waitFor()
+      await notice.filter({ hasText: 'This message exceeds the server’s limit of 64 KiB.' }).waitFor()
       t.equal((await message.inputValue()).length, 65_536, 'nothing that was written is lost')
     })
   })
@@ -640,12 +640,12 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       for (const stored of ['nonsense', '{"messages":1}', '{"messages":[null,{"id":1}]}', '[]']) {
         await page.evaluate(`localStorage.setItem('conversation', ${JSON.stringify(stored)})`)
         await page.reload()
-        await page.getByText('To begin with').waitFor()
+        await page.getByText('Suggestions').waitFor()
       }
       await page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }")
       await say(page, 'Count to 3')
       await shows(page, '1, 2, 3.')
-      await notice.filter({ hasText: 'This browser does not keep the conversation: it is gone with this page.' }).waitFor()
+      await notice.filter({ hasText: 'This browser can’t store the conversation. It will be lost when the page is closed.' }).waitFor()
       await say(page, 'Count to 4')
       await shows(page, '1, 2, 3, 4.')
     })
@@ -750,7 +750,7 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
           t.strictSame(found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('\n')}`), [], what)
           t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the window')
         }
-        await page.getByText('To begin with').waitFor()
+        await page.getByText('Suggestions').waitFor()
         await page.evaluate(AXE)
         await audit('at the beginning')
         await say(page, ENDLESS)

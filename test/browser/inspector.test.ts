@@ -115,7 +115,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     const { app, url } = await demo(t)
     await open(t, new URL('inspector.html', url), async page => {
       const { status, events, figure } = parts(page)
-      await says(status, 'Nothing was asked for yet.')
+      await says(status, 'Not connected.')
       await follow(page)
       const ids = [
         await publish(page, 'hello'),
@@ -135,7 +135,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       t.equal(await page.locator('main img').count(), 0, 'no element was made')
       t.equal(await page.locator('.mark[data-mark=TAB]').count(), 1, 'what cannot be seen is made visible')
       const { length } = await page.locator('.chunk').all()
-      t.strictSame(await Promise.all(['Answer', 'Connections', 'Chunks', 'Bytes', 'Events', 'Last id'].map(async name => await figure(name).innerText())),
+      t.strictSame(await Promise.all(['Response', 'Connections', 'Chunks', 'Bytes', 'Events', 'Last event ID'].map(async name => await figure(name).innerText())),
         ['200 OK', '1', String(length), String(Buffer.byteLength(raw)), '5', ids[3]])
       for (const text of await page.locator('.when').allTextContents()) t.match(text, /^\d\d:\d\d:\d\d\.\d{3} \d+ bytes$/)
     })
@@ -153,12 +153,12 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       const before = await publish(page, 'before')
       await events.filter({ hasText: 'before' }).waitFor()
       await cut.click()
-      await says(status, `You cut the connection. The page asks again in 5 s, after the id ${before}.`)
+      await says(status, `You cut the connection. The page reconnects in 5 s after the ID ${before}.`)
       t.ok(await matches(cut, ':focus'), 'the focus is where it was')
       await cut.press('Enter')
       await until(() => app.sse.size === 0, 'the server has noticed')
       const ids = [await publish(page, 'one'), await publish(page, 'two')]
-      await says(status, 'There is a connection again.')
+      await says(status, 'Reconnected.')
       await events.filter({ hasText: 'two' }).waitFor()
       t.match(await stations.allTextContents(), ['Connection 1', 'cut by you', new RegExp(`^Connection 2, after \\d+\\.\\d s, Last-Event-ID: ${before.replace('.', '\\.')}$`)])
       const { raw, decoded } = await wire(page)
@@ -177,10 +177,10 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       t.equal(await close.getAttribute('aria-disabled'), 'true', 'there is nothing to close yet')
       await page.clock.install()
       await close.click({ force: true })
-      await says(status, 'Nothing was asked for yet.')
+      await says(status, 'Not connected.')
       await follow(page)
       await close.click()
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
       t.strictSame(await stations.allTextContents(), ['Connection 1', 'stopped by you'])
       await until(() => app.sse.size === 0, 'the server has noticed')
       await follow(page)
@@ -188,7 +188,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await cut.click()
       await says(status, 'You cut the connection.')
       await close.click()
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
       await page.clock.fastForward(60_000)
       await connect.click()
       await until(() => app.sse.size === 1, 'it comes back when it is told to')
@@ -223,7 +223,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       const { path, connect, status, stations, close, figure } = parts(page)
       await page.clock.install()
       await connect.click()
-      await says(status, 'The stream ended, which a client takes for an accident. The page asks again in 3 s, and has no id to name.')
+      await says(status, 'The stream ended, which clients treat as a failure. The page reconnects in 3 s without an event ID.')
       t.equal(await path.inputValue(), '/learn/sseChat?name=Ada', 'the address fills the path in')
       await page.clock.fastForward(3_000)
       await stations.filter({ hasText: /^Connection 2, after \d+\.\d s, without Last-Event-ID$/ }).waitFor()
@@ -243,7 +243,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       t.equal(await figure('Retry').innerText(), '700 ms')
       await chunks.locator('.aside').filter({ hasText: 'comment' }).nth(1).waitFor()
       await until(async () => Number(await figure('Heartbeats').innerText()) >= 2, 'heartbeats are counted')
-      const id = await figure('Last id').innerText()
+      const id = await figure('Last event ID').innerText()
       app.sse.close()
       await stations.filter({ hasText: 'Connection 2' }).waitFor()
       await says(status, 'Open')
@@ -259,9 +259,9 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       const { status, stations, answer, data, events } = parts(page)
       await follow(page)
       await app.close()
-      await says(status, 'No answer: ')
+      await says(status, 'No response: ')
       await data.press('Enter')
-      await says(answer, 'No answer')
+      await says(answer, 'No response')
       const again = await serve(t, {}, Number(new URL(page.url()).port))
       await stations.filter({ hasText: 'Connection 2' }).waitFor()
       await events.filter({ hasText: 'sse-reset' }).waitFor()
@@ -274,15 +274,15 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     await open(t, new URL('inspector.html', url), async page => {
       const { path, status, chunks, figure } = parts(page)
       for (const [what, sentence, answer] of [
-        ['/market/stream?symbol=NONE', 'The server refused with 404 Not Found: Unknown symbol NONE; /market/symbols lists all symbols (UNKNOWN_SYMBOL)', '404 Not Found'],
-        ['/channels/News', 'The server refused with 400 Bad Request: params/name must match pattern', '400 Bad Request'],
+        ['/market/stream?symbol=NONE', 'The server responded with 404 Not Found: Unknown symbol NONE; /market/symbols lists all symbols (UNKNOWN_SYMBOL)', '404 Not Found'],
+        ['/channels/News', 'The server responded with 400 Bad Request: params/name must match pattern', '400 Bad Request'],
         ['icon.svg', 'This is not an event stream: image/svg+xml', '200 OK']
       ] as const) {
         await path.fill(what)
         await path.press('Enter')
         await says(status, sentence)
         await says(status, 'Closed')
-        t.equal(await figure('Answer').innerText(), answer)
+        t.equal(await figure('Response').innerText(), answer)
         t.equal((await chunks.locator('pre').allTextContents()).join(''), await (await fetch(new URL(what, url))).text(), 'the answer as it came')
       }
     }, { expected: FAILED })
@@ -297,8 +297,8 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       for (const wrong of ['//elsewhere.test/x', '/\\elsewhere.test/x', 'http://127.0.0.1:1/', 'javascript:alert(1)', 'http://']) {
         await path.fill(wrong)
         await path.press('Enter')
-        await page.getByRole('alert').filter({ hasText: 'This page follows streams of its own server' }).waitFor()
-        await says(status, 'Nothing was asked for yet.')
+        await page.getByRole('alert').filter({ hasText: 'This page only follows streams of its own server' }).waitFor()
+        await says(status, 'Not connected.')
         t.equal(await page.locator('#command').innerText(), '–')
         await path.fill('/channels/news')
       }
@@ -333,7 +333,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     await open(t, new URL('inspector.html', url), async page => {
       const { chunks } = parts(page)
       await follow(page)
-      const trimmed = page.getByText(/^Only the last 300 rows are kept; earlier ones not shown: [1-9]/)
+      const trimmed = page.getByText(/^Showing the last 300 rows; earlier rows removed: [1-9]/)
       for (let number = 0; !await trimmed.isVisible();) {
         // A turn for each, so that they come in many chunks.
         for (const end = number + 50; number < end; number++) {
@@ -372,7 +372,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       }
       await close.focus()
       await page.keyboard.press('Space')
-      await says(status, 'You stopped it.')
+      await says(status, 'You stopped the stream.')
     })
   })
 
@@ -386,7 +386,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
           t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
         }
         await page.clock.install()
-        await says(status, 'Nothing was asked for yet.')
+        await says(status, 'Not connected.')
         await audit('at the beginning')
         await follow(page)
         await publish(page, 'W'.repeat(200), 'W'.repeat(100))
@@ -404,7 +404,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
         await path.fill('/channels/News')
         await path.press('Enter')
         await says(status, 'Closed')
-        await says(status, 'refused')
+        await says(status, 'responded with')
         await audit('after errors')
       }, { colorScheme, viewport: { width: 390, height: 844 }, reducedMotion: 'reduce', expected: FAILED, fresh: true })
     })

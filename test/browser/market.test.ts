@@ -40,8 +40,8 @@ async function says (page: Page, text: string | RegExp): Promise<string> {
 }
 
 async function open (page: Page): Promise<void> {
-  await says(page, 'Prices come as they change.')
-  await page.getByText('The candles as a table').click()
+  await says(page, 'Prices arrive as they change.')
+  await page.getByText('Candles as a table').click()
   await parts(page).rows.first().waitFor()
 }
 
@@ -91,7 +91,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       for (const id of ['candles', 'clients', 'delivered', 'bytes']) await until(async () => await coloursOf(page, id) > 2, `${id} is drawn`)
       await agrees(t, page, origin, await symbolOf(page))
       await page.locator('#clients-now').filter({ hasText: /^[1-9]/ }).waitFor()
-      await page.locator('#delivered-now').filter({ hasText: /\d a second/ }).waitFor()
+      await page.locator('#delivered-now').filter({ hasText: /\d per second/ }).waitFor()
     })
   })
 
@@ -128,7 +128,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       t.strictSame(await told(page), before)
       t.match(await page.locator('#behind').innerText(), /^\d+\.\d s, \d+ events$/)
       await resume.click()
-      await says(page, 'Everything that came meanwhile is drawn.')
+      await says(page, 'Every event received in the meantime is drawn.')
       await agrees(t, page, origin, await symbolOf(page))
     })
   })
@@ -138,8 +138,8 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       await open(page)
       await parts(page).cut.click()
       await says(page, /You cut the connection at \d\d:\d\d:\d\d/)
-      const text = await says(page, 'and nothing is missing')
-      const [, seconds, events] = /for (\d+\.\d) s\. ([\d,]+) events were sent again/.exec(text)!
+      const text = await says(page, 'and none is missing')
+      const [, seconds, events] = /for (\d+\.\d) s\. ([\d,]+) events were replayed/.exec(text)!
       t.ok(Number(seconds) >= 5)
       t.ok(Number(events!.replace(',', '')) >= 50, `${events} events`)
       await agrees(t, page, origin, await symbolOf(page))
@@ -151,7 +151,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
     await visit(t, browser, `${origin}/market.html`, async page => {
       await open(page)
       app.sse.close()
-      await says(page, 'and nothing is missing')
+      await says(page, 'and none is missing')
       await agrees(t, page, origin, await symbolOf(page))
     })
   })
@@ -161,7 +161,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
     await visit(t, browser, `${origin}/market.html`, async page => {
       await open(page)
       await parts(page).cut.click()
-      await says(page, 'longer than the server remembers')
+      await says(page, 'longer than the server\'s history')
       await agrees(t, page, origin, await symbolOf(page))
     })
   })
@@ -173,7 +173,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       await open(page)
       await first.app.close()
       await serveMarket(t, { ...MARKET, seed: 2 }, Number(port))
-      await says(page, 'The server was started anew')
+      await says(page, 'The server restarted')
       await agrees(t, page, first.origin, await symbolOf(page))
     }, { expected: FAILED })
   })
@@ -189,7 +189,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
       await agrees(t, page, first.origin, await symbolOf(page))
       relay.target = portOf(second)
       relay.cut()
-      await says(page, 'another one has answered')
+      await says(page, 'another one responded')
       await agrees(t, page, second.origin, await symbolOf(page))
     }, { expected: FAILED })
   })
@@ -197,7 +197,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
   test('says that there is no such instrument, and shows another', async t => {
     await visit(t, browser, `${page}?symbol=NONE`, async page => {
       await open(page)
-      t.match(await parts(page).notice.innerText(), /^There is no NONE on this market/)
+      t.match(await parts(page).notice.innerText(), /^Unknown symbol NONE/)
     }, { expected: FAILED })
   })
 

@@ -41,7 +41,7 @@ function parts (page: Page) {
 
 type SideParts = ReturnType<typeof parts>['polled']
 
-/** What a figure says, as a number: of `12,345, 90 %` it is 12345. */
+/** What a figure says, as a number: of `12,345 (90%)` it is 12345. */
 async function number ({ figure }: SideParts, label: string): Promise<number> {
   return parseFloat((await figure(label)).replace(/(?<=\d),(?=\d)/g, ''))
 }
@@ -100,7 +100,7 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
     await open(t, async (page, app) => {
       const { polled, pushed, verdict } = parts(page)
       const asked = heard(app)
-      t.equal(await verdict.innerText(), 'Nothing was asked for yet.')
+      t.equal(await verdict.innerText(), 'Not connected.')
       t.strictSame(asked, { polls: [], streams: [] })
       await start(page)
       for (const side of [polled, pushed]) {
@@ -113,11 +113,11 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
       t.equal(await number(pushed, 'Requests'), 1)
       t.equal(await number(pushed, 'Connections opened'), 1)
       t.ok(await number(polled, 'Connections opened') <= 1, 'polls share a connection')
-      await until(async () => await number(polled, 'Never seen') > 0, 'polling has missed something')
-      t.equal(await pushed.figure('Never seen'), '0')
-      t.match(await verdict.innerText(), /^Polled, for [\d,]+ bytes, prices are [\d,]+ ms old on average, and \d+ % of their changes are never seen\. Pushed, for [\d,]+ bytes, they are [\d,]+ ms old\.$/)
-      t.match(await page.locator('#error').innerText(), /^right to \d+\.\d ms$/)
-      for (const side of [polled, pushed]) t.match(await side.figure('Bytes for a change'), /^\d/)
+      await until(async () => await number(polled, 'Changes missed') > 0, 'polling has missed something')
+      t.equal(await pushed.figure('Changes missed'), '0')
+      t.match(await verdict.innerText(), /^Polling received [\d,]+ bytes; prices are [\d,]+ ms old on average, and \d+% of the changes were missed\. The stream received [\d,]+ bytes; prices are [\d,]+ ms old on average\.$/)
+      t.match(await page.locator('#error').innerText(), /^accurate to \d+\.\d ms$/)
+      for (const side of [polled, pushed]) t.match(await side.figure('Bytes per change'), /^\d/)
       await pause(page)
       t.strictSame([asked.polls.length, asked.streams.length], [await number(polled, 'Requests'), 1])
     })
@@ -128,9 +128,9 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
       const { polled, pushed, interval } = parts(page)
       await interval.selectOption('5 seconds')
       await start(page)
-      await until(async () => await number(polled, 'Age at most') > 2_500, 'what was polled has grown old')
-      const age = await number(polled, 'Age on average')
-      t.ok(await number(pushed, 'Age on average') < age / 2, `${await pushed.figure('Age on average')} and ${age} ms`)
+      await until(async () => await number(polled, 'Maximum age') > 2_500, 'what was polled has grown old')
+      const age = await number(polled, 'Average age')
+      t.ok(await number(pushed, 'Average age') < age / 2, `${await pushed.figure('Average age')} and ${age} ms`)
       await page.locator('#ages canvas').first().waitFor()
       const colours = `{
         const canvas = document.querySelector('#ages canvas')
@@ -215,8 +215,8 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
       const before = await number(polled, 'Connections opened')
       relay.target = await deadPort()
       relay.cut()
-      await says(polled.status, 'No answer')
-      await says(pushed.status, 'No answer')
+      await says(polled.status, 'No response')
+      await says(pushed.status, 'No response')
       const cutAt = Date.now()
       await until(() => Date.now() > cutAt + 1_500, 'it is missed for a while')
       relay.target = port
@@ -225,10 +225,10 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
       t.ok(String(streams.at(-1)!.lastEventId).length > 5)
       await until(async () => await number(polled, 'Connections opened') > before, 'a poll had to open another connection, which is counted when it is over')
       t.ok(await number(pushed, 'Connections opened') >= 2)
-      const missed = await number(polled, 'Never seen')
-      await until(async () => await number(polled, 'Never seen') > missed, 'it is counted on')
+      const missed = await number(polled, 'Changes missed')
+      await until(async () => await number(polled, 'Changes missed') > missed, 'it is counted on')
       // A minute is looked back at, and for more than a second of it nothing was known.
-      t.ok(await number(pushed, 'Age at most') >= 1_000)
+      t.ok(await number(pushed, 'Maximum age') >= 1_000)
     }, { expected: FAILED })
   })
 
@@ -241,10 +241,10 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
       await parts(page).start.and(page.locator(':enabled')).waitFor()
       await start(page)
       await until(async () => await number(pushed, 'Changes seen') > 0, 'something has come')
-      t.equal(await pushed.figure('Never seen'), '0')
+      t.equal(await pushed.figure('Changes missed'), '0')
       // It comes back after a second, in which more has happened than is kept.
       relay.cut()
-      await until(async () => await pushed.figure('Never seen') === 'not known', 'it says so')
+      await until(async () => await pushed.figure('Changes missed') === 'unknown', 'it says so')
     }, { expected: FAILED })
   })
 
@@ -256,7 +256,7 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
     })
     await visit(t, browser, `${origin}/polling.html`, async page => {
       const { notice } = parts(page)
-      await notice.filter({ hasText: 'The server did not give the market, and is asked again: 404 Not Found' }).waitFor()
+      await notice.filter({ hasText: 'The list of instruments could not be loaded; retrying: 404 Not Found' }).waitFor()
       await parts(page).start.and(page.locator(':enabled')).waitFor()
       t.notOk(await notice.isVisible())
       await start(page)
@@ -285,16 +285,16 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
   test('an age is the mean over all moments, and the curve has a tooth for each price', async t => {
     await open(t, async page => {
       const ages = async (look: string): Promise<unknown> => await page.evaluate(`import('/polling-age.js').then(({ Age }) => { const age = new Age(); ${look} })`)
-      t.strictSame(await ages('return age.lately(5)'), { curve: [] })
-      t.strictSame(await ages('age.learn(1000, 900); return age.lately(1000)'), { curve: [[1000, 100], [1000, 100]] })
+      t.strictSame(await ages('return age.lastMinute(5)'), { curve: [] })
+      t.strictSame(await ages('age.add(1000, 900); return age.lastMinute(1000)'), { curve: [[1000, 100], [1000, 100]] })
       // From 100 to 200, then from 50 to 150: a price that is older than what is known says nothing new.
-      t.strictSame(await ages('age.learn(1000, 900); age.learn(1050, 800); age.learn(1100, 1050); return age.lately(1200)'),
-        { curve: [[1000, 100], [1100, 200], [1100, 50], [1200, 150]], mean: 125, most: 200 })
+      t.strictSame(await ages('age.add(1000, 900); age.add(1050, 800); age.add(1100, 1050); return age.lastMinute(1200)'),
+        { curve: [[1000, 100], [1100, 200], [1100, 50], [1200, 150]], mean: 125, max: 200 })
       // The last minute alone.
-      t.strictSame(await ages('age.learn(0, 0); age.learn(30_000, 30_000); return age.lately(70_000)'),
-        { curve: [[10_000, 10_000], [30_000, 30_000], [30_000, 0], [70_000, 40_000]], mean: 20_000, most: 40_000 })
-      t.equal(await ages('for (let at = 0; at < 10_000; at++) age.learn(at, at); return age.lately(10_000).curve.length'), 4_000, 'and no more than can be kept')
-      t.strictSame(await ages('age.learn(1, 1); age.forget(); return age.lately(2)'), { curve: [] })
+      t.strictSame(await ages('age.add(0, 0); age.add(30_000, 30_000); return age.lastMinute(70_000)'),
+        { curve: [[10_000, 10_000], [30_000, 30_000], [30_000, 0], [70_000, 40_000]], mean: 20_000, max: 40_000 })
+      t.equal(await ages('for (let at = 0; at < 10_000; at++) age.add(at, at); return age.lastMinute(10_000).curve.length'), 4_000, 'and no more than can be kept')
+      t.strictSame(await ages('age.add(1, 1); age.clear(); return age.lastMinute(2)'), { curve: [] })
     })
   })
 
@@ -307,15 +307,15 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
         ${take}
         return [changes.pushed, changes.polled, changes.missed]
       })`)
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); push(2, 2); push(3, 3, 2)"), [3, 0, 0], 'nobody has polled')
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); poll(1, 1); push(2, 2); push(3, 3); poll(3, 3)"), [2, 1, 1])
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); poll(1, 1); push(2, 2); push(3, 1); poll(3, 1)"), [2, 0, 2], 'there and back')
-      t.strictSame(await changes("poll(1, 1); changes.follow('m'); push(1, 1); push(2, 2); poll(4, 4); push(3, 3); push(4, 4); push(5, 5)"), [4, 1, 2], 'who polls may be ahead')
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); push(2, 2); push(3, 3); poll(3, 3)"), [2, 0, 0], 'what was before it came, nobody misses')
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); poll(1, 1); push(2, 2); poll(2, 7, 7, 'other'); poll(2, 2)"), [1, 1, 0], 'another market is not compared')
-      t.strictSame(await changes("changes.follow('m'); push(1, 1); poll(1, 1); push(2, 2); changes.follow('other'); push(1, 9); push(2, 8)"), [2, 0, 0], 'after another, it begins anew')
-      t.strictSame(await changes("changes.follow('m'); push(0, 0); poll(0, 0); for (let at = 1; at <= 5_000; at++) push(at, at); poll(5_000, 5_000)"), [5_000, 1, 4_999], 'many at a time')
-      t.strictSame(await changes("changes.follow('m'); push(0, 0); for (let at = 1; at <= 5_000; at++) poll(at, at); push(5_000, 5_000)"), [1, 4_999, 0], 'and who is told of nothing for long')
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); push(2, 2); push(3, 3, 2)"), [3, 0, 0], 'nobody has polled')
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); poll(1, 1); push(2, 2); push(3, 3); poll(3, 3)"), [2, 1, 1])
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); poll(1, 1); push(2, 2); push(3, 1); poll(3, 1)"), [2, 0, 2], 'there and back')
+      t.strictSame(await changes("poll(1, 1); changes.setMarket('m'); push(1, 1); push(2, 2); poll(4, 4); push(3, 3); push(4, 4); push(5, 5)"), [4, 1, 2], 'who polls may be ahead')
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); push(2, 2); push(3, 3); poll(3, 3)"), [2, 0, 0], 'what was before it came, nobody misses')
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); poll(1, 1); push(2, 2); poll(2, 7, 7, 'other'); poll(2, 2)"), [1, 1, 0], 'another market is not compared')
+      t.strictSame(await changes("changes.setMarket('m'); push(1, 1); poll(1, 1); push(2, 2); changes.setMarket('other'); push(1, 9); push(2, 8)"), [2, 0, 0], 'after another, it begins anew')
+      t.strictSame(await changes("changes.setMarket('m'); push(0, 0); poll(0, 0); for (let at = 1; at <= 5_000; at++) push(at, at); poll(5_000, 5_000)"), [5_000, 1, 4_999], 'many at a time')
+      t.strictSame(await changes("changes.setMarket('m'); push(0, 0); for (let at = 1; at <= 5_000; at++) poll(at, at); push(5_000, 5_000)"), [1, 4_999, 0], 'and who is told of nothing for long')
     })
   })
 
