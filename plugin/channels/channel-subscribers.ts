@@ -24,7 +24,7 @@ export class ChannelSubscribers implements SseBrokerListener {
   readonly name: string
   readonly #owner: ChannelSubscribersOwner
   readonly #subscriptions = new LinkedList<Subscription>()
-  /** Subscriptions that ended during a delivery, which would lose its place in the list if they were removed. */
+  /** Subscriptions that ended during a delivery. They stay in the list until it is over, because it iterates over the list. */
   readonly #ended: Subscription[] = []
   readonly #subscribing: Promise<SseBrokerSubscription>
   #brokerSubscription: SseBrokerSubscription | undefined

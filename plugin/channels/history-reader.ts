@@ -30,8 +30,8 @@ export async function readPages (subscriptions: readonly Subscription[], after: 
 /** Reads the next part of the common history of all channels. */
 export async function readHistory (subscriptions: readonly Subscription[], after: string | undefined): Promise<HistorySlice> {
   const pages = await readPages(subscriptions, after)
-  // Entries after the end of the shortest page are left for the next slice: a client whose last id is beyond an entry that
-  // it has not received would never receive it.
+  // A slice ends where the shortest page ends. If it went on, the client's last id could pass an entry that was not read
+  // yet, and the client would never receive that entry.
   const completeUpTo = pages.map(({ page: { more, entries, clock } }) => more ? entries.at(-1)!.id : clock).reduce(earlierId)
   const all = pages.flatMap(({ subscription, page }) => page.entries.map(entry => ({ entry, subscription })))
   const entries = all.filter(({ entry }) => compareIds(entry.id, completeUpTo) <= 0)
@@ -40,8 +40,8 @@ export async function readHistory (subscriptions: readonly Subscription[], after
 }
 
 /**
- * Reads the common history of all channels to its end, or to the entry that ends the stream. Of the wanted entries it
- * returns the latest one of each channel and key.
+ * Reads the common history of all channels to its end, or to the entry that ends the stream. Returns only the latest wanted
+ * entry of each channel and key.
  *
  * @throws the error of a filter or of `until`
  */

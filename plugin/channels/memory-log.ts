@@ -80,7 +80,7 @@ export class MemoryLog extends WheelTimer {
   #unsubscribe (subscription: BrokerSubscription): void {
     // A subscription may end after its log was closed or removed, which must not set the timer again.
     if (!this.#subscriptions.delete(subscription)) return
-    // No client can have missed anything on a channel that never had an entry.
+    // A channel that never had an entry has no past to remember.
     if (this.#empty && !this.#everHadEntries) this.#owner.removeLog(this)
     else this.#setTimer(performance.now())
   }

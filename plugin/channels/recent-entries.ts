@@ -12,10 +12,10 @@ const MAX_BYTES = 1024 * 1024
 export class RecentEntries {
   #entries: SseEntry[] = []
   #bytes = 0
-  /** No entry after this id is missing; undefined until that is known of any id. */
+  /** Every entry after this id is here; undefined until `startAfter` is called. */
   #start: string | undefined
 
-  /** Declares that every entry after an id is added. Has no effect if it is already known where the entries start. */
+  /** Declares that every entry after an id will be added. Only the first call has an effect. */
   startAfter (id: string): void {
     this.#start ??= id
   }
