@@ -345,7 +345,7 @@ browserSuite(t, 'the page of the chat', async (t, browser) => {
     const { app, origin, chat } = await serve(t, QUICK)
     await visit(t, browser, chat, async page => {
       const { start, stop, status, fetch, fetchStatus } = parts(page)
-      await start.waitFor()
+      await start.and(page.locator(':enabled')).waitFor()
       await app.close()
       // A button of a form may lead to another page, which a click would wait for; this one leads to nothing.
       await start.click({ noWaitAfter: true })

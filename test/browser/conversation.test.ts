@@ -104,7 +104,7 @@ const eventsOf = (app: FastifyInstance): number => app.sse.runs.list()[0]?.event
 const focused = async (page: Page): Promise<string> => await page.evaluate<string>('document.activeElement.id')
 
 browserSuite(t, 'the page of the conversation', async (t, browser) => {
-  t.jobs = 4
+  t.jobs = 2
   const test = (sentence: string, body: (t: Test) => Promise<void>) => t.test(sentence, { buffered: true }, body)
   const open = async (t: Test, server: Server, look: (page: Page) => Promise<void>, options?: VisitOptions) => {
     await visit(t, browser, server.page, async page => {

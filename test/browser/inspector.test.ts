@@ -200,19 +200,21 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     const { app, url } = await demo(t)
     const asked = heard(app)
     await app.sse.channel('demo:news').publish('old')
+    const expected = [
+      ['/channels/news', 'sse-ready'], ['/channels/news?from=start', 'old'], ['/learn/sseChat?name=Thread-2', 'Thread-2: the next index:10'],
+      ['/learn/llmChat?q=What+is+SSE%3F', 'done'], ['/market/stream?symbol=ALVX', 'candle']
+    ] as const
     await open(t, new URL('inspector.html', url), async page => {
       const { examples, events, path } = parts(page)
-      for (const [index, [what, event]] of ([
-        ['/channels/news', 'sse-ready'], ['/channels/news?from=start', 'old'], ['/learn/sseChat?name=Thread-2', 'Thread-2: the next index:10'],
-        ['/learn/llmChat?q=What+is+SSE%3F', 'done'], ['/market/stream?symbol=ALVX', 'candle']
-      ] as const).entries()) {
+      for (const [index, [what, event]] of expected.entries()) {
         await examples.nth(index).click()
         t.equal(await path.inputValue(), what)
         await events.filter({ hasText: event }).first().waitFor()
         await page.getByText(`curl -N '${url.origin}${what}'`).waitFor()
-        t.equal(asked[index]!.url, what)
       }
-      t.equal(await examples.count(), asked.length)
+      t.equal(await examples.count(), expected.length)
+      // The page reconnects to a stream that ends.
+      t.strictSame([...new Set(asked.map(({ url }) => url))], expected.map(([what]) => what))
     })
   })
 
