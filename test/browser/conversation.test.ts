@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { FastifyInstance } from 'fastify'
 import type { Page, Route } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -7,6 +5,7 @@ import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
 import { PAGES } from '../../server/model/pages.ts'
 import { tokens } from '../../server/model/tokens.ts'
+import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
 import { until } from '../fixtures/until.ts'
 import { chatChunk, DONE, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
@@ -15,7 +14,6 @@ import { chatChunk, DONE, sseEvent, startUpstream, type ReceivedRequest } from '
 const QUICK = 0
 const STEADY = 10
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** What Chromium says, and no page can keep it from saying, of an answer with an error, and of no answer. */
 const FAILED = /^Failed to load resource: /
 /** An answer that is not over before the test is. */
@@ -746,12 +744,10 @@ browserSuite(t, 'the page of the conversation', async (t, browser) => {
       await open(t, server, async page => {
         const { anew, answer, dialog, stop } = parts(page)
         const audit = async (what: string): Promise<void> => {
-          const found = await page.evaluate<Array<{ id: string, nodes: Array<{ html: string }> }>>('axe.run().then(({ violations }) => violations)')
-          t.strictSame(found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('\n')}`), [], what)
+          t.strictSame(await violations(page), [], what)
           t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the window')
         }
         await page.getByText('Suggestions').waitFor()
-        await page.evaluate(AXE)
         await audit('at the beginning')
         await say(page, ENDLESS)
         await shows(page, '1, 2, 3')

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import t from 'tap'
-import { faults } from '../fixtures/axe.ts'
+import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit } from '../fixtures/browser.ts'
 import { demo } from '../fixtures/demo.ts'
 
@@ -57,7 +57,7 @@ browserSuite(t, 'the front page', async (t, browser) => {
     t.test(`has nothing that axe finds fault with, on a telephone, in ${colorScheme}`, async t => {
       await visit(t, browser, url, async page => {
         await page.getByRole('link').last().waitFor()
-        t.strictSame(await faults(page), [])
+        t.strictSame(await violations(page), [])
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
       }, { colorScheme, ...TELEPHONE })
     })

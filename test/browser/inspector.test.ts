@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { eventStreamParser } from '../../server/event-stream-parser.ts'
 import { channels } from '../../server/routes/channels.ts'
 import { build, sleep } from '../fixtures/app.ts'
-import { faults } from '../fixtures/axe.ts'
+import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
 import { until } from '../fixtures/until.ts'
 import { decode } from '../fixtures/client.ts'
@@ -384,7 +384,7 @@ browserSuite(t, 'the inspector', async (t, browser) => {
       await open(t, new URL('inspector.html', url), async page => {
         const { examples, cut, stations, close, path, status, answer, type, data } = parts(page)
         const audit = async (what: string): Promise<void> => {
-          t.strictSame(await faults(page), [], what)
+          t.strictSame(await violations(page), [], what)
           t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
         }
         await page.clock.install()

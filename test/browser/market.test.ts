@@ -1,15 +1,13 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { memoryBroker } from 'fastify-sse-emitter'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Candle } from '../../server/market/candles.ts'
+import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit } from '../fixtures/browser.ts'
 import { until } from '../fixtures/until.ts'
 import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 import { serveMarket } from '../fixtures/market.ts'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** What Chromium says, and no page can keep it from saying, where there is no server. */
 const FAILED = /^Failed to load resource: /
 /** Fewer instruments than the demo has, because the machine has other things to do. */
@@ -205,9 +203,7 @@ browserSuite(t, 'the page of the market', async (t, browser) => {
     test(`has nothing that axe finds fault with, on a telephone, in ${colorScheme}`, async t => {
       await visit(t, browser, page, async page => {
         await open(page)
-        await page.evaluate(AXE)
-        const found = await page.evaluate<Array<{ id: string, nodes: Array<{ html: string }> }>>('axe.run().then(({ violations }) => violations)')
-        t.strictSame(found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [])
+        t.strictSame(await violations(page), [])
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
       }, { colorScheme, viewport: { width: 390, height: 844 } })
     })

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { MarketOptions } from '../../server/routes/market.ts'
-import { faults } from '../fixtures/axe.ts'
+import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit, type VisitOptions } from '../fixtures/browser.ts'
 import { until } from '../fixtures/until.ts'
 import { serveMarket } from '../fixtures/market.ts'
@@ -337,9 +337,9 @@ browserSuite(t, 'the page about polling', async (t, browser) => {
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`has nothing that axe finds fault with, on a telephone, in ${colorScheme}`, async t => {
       await open(t, async page => {
-        t.strictSame(await faults(page), [], 'before it runs')
+        t.strictSame(await violations(page), [], 'before it runs')
         await start(page)
-        t.strictSame(await faults(page), [])
+        t.strictSame(await violations(page), [])
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
       }, {}, { colorScheme, viewport: { width: 390, height: 844 } })
     })
