@@ -13,7 +13,7 @@ export interface SseHub {
   /** Returns a snapshot of all streams. */
   list (): SseStreamInfo[]
   /**
-   * Ends streams with the reason `kicked`, after everything that was sent to them.
+   * Ends streams with the reason `kicked`. Events that are already queued are written first.
    *
    * @param match selects the streams; all of them by default
    * @returns the number of streams that were ended
@@ -27,9 +27,9 @@ export interface SseHub {
    * @throws SSE_ERR_CHANNEL, SSE_ERR_OPTION
    */
   channel<Events = Record<string, unknown>> (name: string, options?: SseChannelOptions): SseChannel<Events>
-  /** Returns the channels that streams of this process follow, with the number of subscribers. */
+  /** Returns the channels that have subscribers in this process, with their number. */
   channels (): Array<{ readonly name: string, readonly subscribers: number }>
-  /** Producers that outlive their viewers. */
+  /** Runs: producers that continue when clients disconnect. */
   readonly runs: SseRuns
 }
 

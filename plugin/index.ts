@@ -72,8 +72,8 @@ declare module 'fastify' {
      * @param options override the plugin's options for this stream
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
-     * @throws SSE_ERR_DUPLICATE at the second call, SSE_ERR_REPLY_SENT if the reply was sent, SSE_ERR_NOT_READY outside
-     *   the handler of a route that was declared after the plugin was loaded
+     * @throws SSE_ERR_DUPLICATE if it was called before for this reply, SSE_ERR_REPLY_SENT if the reply was sent
+     * @throws SSE_ERR_NOT_READY outside a route handler, or if the route was declared before the plugin was loaded
      * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
     sse<Events = Record<string, unknown>> (options?: SseStreamOptions): SseEmitter<Events>

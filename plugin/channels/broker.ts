@@ -62,8 +62,8 @@ export interface SseBrokerListener {
 /** The result of `broker.subscribe()`. */
 export interface SseBrokerSubscription {
   /**
-   * The listener has received every entry of the channel up to this id, and none after it. Never earlier than the last
-   * entry that was delivered.
+   * Entries after this id are delivered to the listener. At first it is the last id of the log at the time of the
+   * subscription; it advances with each entry that is delivered.
    */
   readonly position: string
   /** Stops calling the listener. May be called more than once, and after `close`. */
@@ -77,7 +77,7 @@ export interface SseBrokerSubscription {
  *
  * **Order.** Ids increase across all channels of a broker (of a partition, if it has several), in the order in which the
  * broker accepts publications, even if the system clock is set back. Events that one caller publishes to one channel
- * keep their order, also without awaiting. All subscribers observe the same order.
+ * keep their order, even if it does not await each call. All subscribers observe the same order.
  *
  * **Concurrency.** Every method may be called at any time: while other calls are pending, and from within a listener.
  *
@@ -86,11 +86,11 @@ export interface SseBrokerSubscription {
  * `known` and `onBreak`. A broker that cannot tell whether entries are missing reports that they are.
  *
  * **Failures.** `publish` rejects if the entry was not accepted. If the outcome is unknown, for example because a connection
- * was lost, the error has a code of its own, and the caller may retry with the same idempotency key. `subscribe` and
+ * was lost, it rejects with a code of its own (such as SSE_ERR_BROKER_UNKNOWN), and the caller may retry with the same key. `subscribe` and
  * `replay` wait while the log is unreachable, and reject only if waiting would not help. Live subscriptions survive such
  * outages.
  *
- * **Closing.** After `close`, no listener is called and every method but `close` rejects with SSE_ERR_BROKER_CLOSED.
+ * **Closing.** After `close`, no listener is called and every method except `close` rejects with SSE_ERR_BROKER_CLOSED.
  */
 export interface SseBroker {
   /**
@@ -108,9 +108,9 @@ export interface SseBroker {
   partition? (channel: string): string | number
 
   /**
-   * Appends an entry to a channel's log and delivers it to all subscribers, possibly to some of them before it returns.
+   * Appends an entry to a channel's log and delivers it to all subscribers. Some may receive it before the promise resolves.
    *
-   * @returns once the log has accepted the entry
+   * @returns a promise that resolves once the log has accepted the entry
    * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_BROKER_FULL if the
    *   broker has reached its limit of channels
    */
@@ -119,7 +119,7 @@ export interface SseBroker {
   /**
    * Subscribes a listener to a channel.
    *
-   * @returns once every entry that is published from then on will be delivered
+   * @returns a promise that resolves once every entry that is published from then on will be delivered
    */
   subscribe (channel: string, listener: SseBrokerListener): Promise<SseBrokerSubscription>
 

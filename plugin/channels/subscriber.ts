@@ -28,7 +28,7 @@ export class Subscriber implements BatchListener {
   readonly #requests: SubscribeRequest[] = []
   /** The first channel it subscribed to. All others must be in the same partition. */
   #firstChannel: string | undefined
-  /** Every wanted entry up to this id was sent; undefined at the beginning of the history. */
+  /** The id up to which all wanted entries were sent; undefined at the beginning of the history. */
   #position: string | undefined
   /** The last id that was sent to the client. */
   #sentId: string | undefined
@@ -37,11 +37,11 @@ export class Subscriber implements BatchListener {
   #starting: Deferred<void> | undefined
   /** Whether missed events are reported to the client even if the option `overflow` is `close`. */
   #mustReportGaps = true
-  /** Whether every entry so far was sent, so that channels may deliver. Otherwise `#catchUp` is running. */
+  /** Whether the client has caught up and receives batches from its channels. Otherwise `#catchUp` is running. */
   #live = false
   #catchingUp = false
   #closed = false
-  /** The last delivery in which a filtered batch was sent. */
+  /** The last delivery that `#sendFiltered` handled. It covers all channels, so it runs once per delivery. */
   #lastDelivery: Delivery | undefined
 
   constructor (stream: SubscribedStream, fanOut: FanOut) {
@@ -61,7 +61,7 @@ export class Subscriber implements BatchListener {
   /**
    * Subscribes to more channels. Those it is already subscribed to are ignored.
    *
-   * @returns once the client was sent a marker
+   * @returns a promise that resolves once the client was sent a marker: `sse-ready`, `sse-gap` or `sse-reset`
    * @throws SSE_ERR_PARTITION if the channels are not in the partition of those it has subscribed to so far; then it does
    *   not subscribe to any of them
    */
@@ -199,7 +199,7 @@ export class Subscriber implements BatchListener {
   /** Lets the channels deliver. @returns false if entries were published in the meantime, which must be read first */
   #goLive (): boolean {
     if (this.#requests.length > 0) return false
-    // Pending entries were read from the history already, and must not be delivered again.
+    // Flushed while this subscriber is not live, so that it ignores pending entries: it has read them from the history.
     this.#fanOut.flush()
     if (this.#subscriptions.some(({ channel: { newest } }) => newest !== undefined && compareIds(newest, this.#position!) > 0)) return false
     // With a remote broker, entries may be in the history before they are delivered.

@@ -11,7 +11,7 @@ import { parseGaps, parseServerError } from './server-events.ts'
 import type { SseConnection, SseMessage } from './sse-connection.ts'
 import { Watchdog } from './watchdog.ts'
 
-/** A connection that sends one request after another, with delays in between, until it is closed. */
+/** Reads an event stream, and reconnects after a delay whenever it ends or fails, until the connection is closed. */
 export class Connection implements SseConnection {
   readonly closed: Promise<SseClientError | undefined>
   readonly #settings: ConnectSettings
@@ -45,7 +45,7 @@ export class Connection implements SseConnection {
       this.#watchdog.check()
     })
     settings.signal?.addEventListener('abort', this.close)
-    // The caller has the connection before the first callback is called.
+    // Started in a microtask, so that the caller has the connection before any callback runs.
     queueMicrotask(() => this.#run())
   }
 
@@ -61,7 +61,7 @@ export class Connection implements SseConnection {
 
   async * [Symbol.asyncIterator] (): AsyncGenerator<SseMessage, void> {
     if (this.#iterated || this.#settings.onEvent !== undefined) {
-      throw new SseClientError('SSE_CLIENT_ERR_ITERATED', 'A connection can be iterated only once, and only without the option `onEvent`')
+      throw new SseClientError('SSE_CLIENT_ERR_ITERATED', 'A connection can be iterated only once, and not if the option `onEvent` is set')
     }
     this.#iterated = true
     const queue = this.#iterationQueue
@@ -84,7 +84,7 @@ export class Connection implements SseConnection {
     }
   }
 
-  /** Sends one request and reads the response to its end. @returns why it ended; undefined if the server has no more events */
+  /** Sends one request and reads the response to its end. @returns why it ended; undefined if the server responded with 204: it has no more events */
   async #connectOnce (): Promise<SseClientError | undefined> {
     const controller = this.#requestController = new AbortController()
     const error = await this.#readResponse(controller.signal).catch(error => toClientError(error, controller.signal))
@@ -110,7 +110,7 @@ export class Connection implements SseConnection {
     const parser = new EventStreamParser({
       lastEventId: this.#lastEventId,
       maxLength: this.#settings.maxEventLength,
-      lengthError: max => new SseClientError('SSE_CLIENT_ERR_TOO_LARGE', `An event has more than ${max} characters; see the option \`maxEventLength\``)
+      lengthError: max => new SseClientError('SSE_CLIENT_ERR_TOO_LARGE', `An event has more than ${max} characters; increase the option \`maxEventLength\` to accept it`)
     })
     const reader = body.getReader()
     for (;;) {
@@ -196,7 +196,7 @@ export class Connection implements SseConnection {
     try {
       await callback?.(...args)
     } catch (error) {
-      // Reported as an uncaught exception, as for an event listener that throws.
+      // Thrown as an uncaught exception, as browsers do for an event listener that throws.
       queueMicrotask(() => { throw error })
     }
   }

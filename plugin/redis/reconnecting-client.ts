@@ -15,7 +15,7 @@ const MAX_DELAY = 2_000
 export interface ReconnectingClientOptions {
   /** Creates a connection that isn't open yet. @param address what `findAddress` returned */
   readonly createConnection: (address?: Address) => RedisConnection
-  /** Finds out where to connect, before each attempt. Without it, `createConnection` knows. */
+  /** Resolves the server's address before each attempt to connect. Without it, `createConnection` chooses the address. */
   readonly findAddress?: (() => Promise<Address>) | undefined
   /** Milliseconds to wait for a reply. */
   readonly timeout: number
@@ -76,12 +76,12 @@ export class ReconnectingClient {
     return await this.#await(action(connection))
   }
 
-  /** Sends a command. @throws as `perform` does */
+  /** Sends a command. @throws the same errors as `perform` */
   async call (args: string[]): Promise<unknown> {
     return await this.perform(connection => connection.sendCommand(args))
   }
 
-  /** Calls a script, and sends it if Redis doesn't have it. @throws as `perform` does */
+  /** Runs a Lua script by its hash, and sends its text if Redis hasn't cached it. @throws the same errors as `perform` */
   async callScript (script: LuaScript, ...args: string[]): Promise<unknown> {
     const rest = [`${script.keyCount}`, ...args]
     try {
@@ -92,7 +92,7 @@ export class ReconnectingClient {
     }
   }
 
-  /** Closes the connection, so that a new one is made. */
+  /** Drops the current connection; a new one is then opened. */
   disconnect (error: Error): void {
     this.#connection = undefined
     this.#reason = reasonOf(error)
@@ -112,10 +112,10 @@ export class ReconnectingClient {
     this.#firstAttempt.resolve()
   }
 
-  /** Waits for a reply no longer than the timeout and the current connection last. */
+  /** Waits for a reply until the timeout expires or the connection is lost. */
   async #await<Reply> (replied: Promise<Reply>): Promise<Reply> {
     const { wheel, timeout } = this.#options
-    const disconnect = this.#disconnectCurrent()
+    const disconnect = this.#createDisconnect()
     const command = new PendingCommand(() => { disconnect(new Error(`Redis did not reply within ${timeout} ms`)) })
     this.#pending.add(command)
     wheel.set(command, performance.now() + timeout)
@@ -134,12 +134,12 @@ export class ReconnectingClient {
   }
 
   /** @returns a function that disconnects, unless the connection has been replaced by then */
-  #disconnectCurrent (): (error: Error) => void {
+  #createDisconnect (): (error: Error) => void {
     const lost = this.#lost
     return error => { if (lost === this.#lost) this.disconnect(error) }
   }
 
-  /** Connects again and again until the client is closed. */
+  /** Keeps reconnecting until the client is closed. */
   async #keepConnected (): Promise<void> {
     const { signal } = this.#closing
     let failures = 0
@@ -162,7 +162,7 @@ export class ReconnectingClient {
   /** Opens a connection and waits until it is lost. @returns the reason */
   async #useConnection (onReady: () => void): Promise<Error> {
     const lost = this.#lost = new Deferred()
-    const disconnect = this.#disconnectCurrent()
+    const disconnect = this.#createDisconnect()
     const { createConnection, findAddress } = this.#options
     let address: Address | undefined
     if (findAddress !== undefined) {

@@ -17,12 +17,12 @@ import type { ReplyStreams } from './reply-streams.ts'
 import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders } from './response.ts'
 
 /**
- * Where a Fastify reply becomes a stream.
+ * Turns a Fastify reply into an event stream.
  *
  * Opening is `reply.send(body)`: Fastify runs its `onSend` hooks, merges headers and calls `body.pipe(destination)`, which
- * takes the connection over. Until then Fastify may still answer in another way: to a HEAD request, with status 204, or
- * because a hook throws or replaces the body. In these cases it never calls `pipe`, so the `close` event of the response
- * is the one place where every ending is noticed.
+ * takes the connection over. Until then, Fastify may still send a different response: to a HEAD request, with status
+ * 204, or because a hook throws or replaces the body. In these cases it never calls `pipe`, so only the `close` event of
+ * the response reliably signals the end of the stream.
  */
 export class ReplyStream extends ListNode implements StreamConnection {
   readonly stream: EventStream
@@ -33,9 +33,9 @@ export class ReplyStream extends ListNode implements StreamConnection {
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
   readonly #streams: ReplyStreams
-  /** Whether Fastify was given an answer: the body, or an error instead. */
-  #answered = false
-  /** The status of the response when it was answered. */
+  /** Whether `reply.send()` was called, with the body or with an error. */
+  #replySent = false
+  /** The status of the response at that time. */
   #status = 200
   /** Whether the stream is written to the client, directly or through another stream. */
   #piped = false
@@ -86,12 +86,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
    * @returns what Fastify receives instead
    */
   handlerReturned (value: unknown, async: boolean): unknown {
-    if (value === this.emitter || (value === undefined && (async || this.#answered))) {
-      this.#openOrAnswer()
+    if (value === this.emitter || (value === undefined && (async || this.#replySent))) {
+      this.#openOrRespond()
       return this.#whenSettled()
     }
-    // The handler opens the stream later, or answers in another way.
-    if (!this.#answered) return value
+    // The handler opens the stream later, or sends a different response.
+    if (!this.#replySent) return value
     if (value !== this.#reply) logIgnoredReturn(this.log)
     return this.#whenSettled()
   }
@@ -105,21 +105,21 @@ export class ReplyStream extends ListNode implements StreamConnection {
       return this.#whenSettled()
     }
     this.#handlerFailed = true
-    if (stream.failedWith(error) && this.#answered) return this.#whenSettled()
-    if (stream.state === 'closed' && this.#answered) logLateFailure(this.log, error)
+    if (stream.failedWith(error) && this.#replySent) return this.#whenSettled()
+    if (stream.state === 'closed' && this.#replySent) logLateFailure(this.log, error)
     else stream.completeWithError(error)
-    if (!this.#answered) throw error
+    if (!this.#replySent) throw error
     return this.#whenSettled()
   }
 
   /** The handler called `reply.send(emitter)`. */
   emitterSent (): void {
-    this.#openOrAnswer()
+    this.#openOrRespond()
   }
 
-  #openOrAnswer (): void {
+  #openOrRespond (): void {
     this.stream.open()
-    // The server may have ended the stream before it opened: the request must be answered all the same.
+    // The server may have ended the stream before it opened. The request still needs a response.
     this.open()
   }
 
@@ -140,21 +140,21 @@ export class ReplyStream extends ListNode implements StreamConnection {
 
   open (): void {
     const reply = this.#reply
-    // A reply that was sent or hijacked elsewhere is closed in the end, too.
-    if (this.#answered || reply.sent) return
-    this.#answered = true
+    // A reply that was sent or hijacked elsewhere cannot be opened. The `close` event of its response ends the stream.
+    if (this.#replySent || reply.sent) return
+    this.#replySent = true
     this.#status = reply.statusCode
     setStreamHeaders(reply).headers(this.#settings.headers)
     try {
       reply.send(new Body(this, reply.raw))
     } catch (error) {
       // An invalid header.
-      this.#answer(error)
+      this.#sendError(error)
     }
   }
 
   fail (error: unknown): void {
-    if (!this.#handlerFailed) this.#answer(error)
+    if (!this.#handlerFailed) this.#sendError(error)
   }
 
   decline (): void {
@@ -172,12 +172,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
     cutConnection(this.#reply.raw)
   }
 
-  #answer (error: unknown): void {
-    this.#answered = true
+  #sendError (error: unknown): void {
+    this.#replySent = true
     try {
       this.#reply.send(error instanceof Error ? error : new Error(inspect(error), { cause: error }))
     } catch (refusal) {
-      // Fastify accepts no second error while an `onError` hook handles the first.
+      // `reply.send()` throws while an `onError` hook handles another error.
       logUnansweredFailure(this.log, error, refusal)
     }
   }
@@ -191,8 +191,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
    */
   bodyPiped (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
-    // While a hook ran, the client may have disconnected, or another answer may have been sent. If the handler has timed
-    // out, the body of an error is on its way through the same hooks.
+    // While a hook ran, the client may have disconnected, or a different response may have been sent. If the handler timed
+    // out, Fastify's error response goes through the same hooks.
     const failed = raw.statusCode >= 400 && this.#status < 400
     if (raw.headersSent || raw.destroyed || failed) body.finish()
     else if (destination === raw as unknown) this.#pipeToResponse(body, end)
@@ -234,20 +234,20 @@ export class ReplyStream extends ListNode implements StreamConnection {
     this.stream.attach(transport)
   }
 
-  /** Takes the reply from Fastify: none of its timeouts or the server's apply anymore. */
+  /** Hijacks the reply and clears the timeouts of Fastify and the server. */
   #takeOver (): void {
     const { raw } = this.#reply
     this.#reply.hijack()
     clearTimeouts(raw)
     raw.removeHeader('content-length')
-    // A hook may have set another content type by accident. On purpose, it is set with the option `headers`.
+    // A hook may have overwritten the content type by accident. To change it deliberately, use the option `headers`.
     const contentType = this.#settings.headers['content-type'] ?? CONTENT_TYPE
     if (raw.getHeader('content-type') !== contentType) raw.setHeader('content-type', contentType)
   }
 
   #close (): void {
     const { raw } = this.#reply
-    // No client is left to answer.
+    // The connection is closed, so Fastify must not send a response.
     this.#reply.hijack()
     this.#streams.remove(this)
     this.stream.close(this.#reason, isDelivered(raw))

@@ -108,7 +108,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
           await new Promise(resolve => { setTimeout(resolve, END_RETRY_DELAY).unref() })
           continue
         }
-        this.#owner.log.error({ err: error, run: this.#run.id }, 'publishing the terminal event of a run failed')
+        this.#owner.log.error({ err: error, run: this.#run.id }, 'failed to publish the terminal event of a run')
         this.#startRetention()
         return
       }
@@ -116,7 +116,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> {
-    if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the end of a run; return the data from the producer instead`)
+    if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the event that ends a run; return a value to end it as done, or throw to end it as failed`)
     const payload = this.#owner.toPayload(data, fields)
     this.#lastItemAt = performance.now()
     this.#events++
@@ -143,7 +143,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     // The terminal event may be among the entries that were missed.
     summarizeLog(this.#owner.broker, this.#run.channel).then(log => {
       if (log?.end !== undefined && this.#run.end === undefined) this.onEntry(log.end)
-    }, error => this.#owner.log.error({ err: error, run: this.#run.id }, 'reading the log of a run failed'))
+    }, error => this.#owner.log.error({ err: error, run: this.#run.id }, 'failed to read the log of a run'))
   }
 
   #abortProducer (end: string): void {
@@ -165,7 +165,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   async #failAtLimit (failure: SseFailure): Promise<void> {
-    this.#owner.log.warn({ run: this.#run.id, failure }, 'run reached a limit')
+    this.#owner.log.warn({ run: this.#run.id, failure }, 'run exceeded a limit or timed out')
     await this.end('failed', JSON.stringify(failure))
   }
 

@@ -35,7 +35,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   #opening = false
   /** Whether the headers are sent and the body has not ended. */
   #open = false
-  /** Why nothing can be sent anymore. */
+  /** Why the stream no longer accepts events; undefined while it does. */
   #reason: SseReason | undefined
   /** Whether the connection is closed and `onCompletion` callbacks have run. */
   #completed = false
@@ -65,7 +65,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     return this.#open ? 'open' : 'pending'
   }
 
-  /** The error of anything sent from now on; undefined while the stream accepts events. */
+  /** The error that further sends reject with; undefined while the stream accepts events. */
   get closedError (): SSE_ERR_CLOSED | undefined {
     return this.#reason === undefined ? undefined : this.#closedBecause(this.#reason)
   }
@@ -98,7 +98,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /**
    * Queues encoded events.
    *
-   * @returns what to await when there is no room for more
+   * @returns a promise to await if there is no room for more; undefined if there is
    */
   put (text: string, events: number): Promise<void> | undefined {
     this.open()
@@ -170,7 +170,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     const { retry, spaceAfterColon } = this.settings
     this.#open = true
     this.#openedAt = performance.now()
-    // Sent at every opening, because a client keeps the last value, and a shutdown sends another one.
+    // Sent on every connection, because clients keep the last value, and a shutdown sends another one.
     this.#outbox.attach(transport, retry === undefined ? '' : encode(undefined, { retry }, spaceAfterColon))
     this.#deadlines.begin()
   }
@@ -217,10 +217,10 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.end('shutdown')
   }
 
-  /** Ends the stream after everything that is queued. */
+  /** Ends the stream once everything queued is written. */
   end (reason: SseReason): void {
     if (this.#reason !== undefined) return
-    // A stream that is completed before it opens must still answer the request. If the server ends it, the handler answers.
+    // Completing a pending stream must still send a response. If the server ends the stream, the handler sends it.
     if (reason === 'complete') this.open()
     // Events published before the end are delivered before it. One of them may end the stream itself.
     this.#subscriber?.flush()
@@ -251,7 +251,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /**
    * The connection is closed. Every stream ends here, once.
    *
-   * @param reason why, unless the stream has ended by itself
+   * @param reason the reason to report unless the stream has already ended
    * @param delivered whether everything that was sent has been written
    */
   close (reason: SseReason, delivered: boolean): void {
@@ -259,7 +259,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#completed = true
     this.#open = false
     this.#stop(reason)
-    // A stream that was completed before it opened may have been answered in another way, or not at all.
+    // The request of a stream that was completed before it opened may have received a different response, or none.
     if (this.#reason === 'complete' && this.#openedAt === undefined) this.#reason = reason
     const ended = this.#reason!
     this.#deadlines.clear()

@@ -28,7 +28,7 @@ export type Subscribable = Pick<SseChannel, 'name'>
  * One event stream to one client, from `reply.sse()` until its connection is closed.
  *
  * It opens at its first `send` or `comment`, at `open()`, or when the handler returns it, whichever comes first; the
- * headers are then sent immediately. It stays open until it is completed, also after the handler has returned.
+ * headers are then sent immediately. It stays open until it is completed, even after the handler has returned.
  *
  * @typeParam Events the data of each event type: `reply.sse<{ delta: Delta, done: Usage }>()` makes `send` check it
  */
@@ -45,14 +45,14 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event cannot be encoded; nothing of it is sent, the error is logged, and
    *     the stream continues. `onError` callbacks receive an SSE_ERR_SERIALIZE.
    *
-   *   A rejection that is not handled never crashes the process.
+   *   An unhandled rejection never crashes the process.
    */
   send<Name extends keyof Events & string> (data: Events[Name], fields: SseFields & { readonly event: Name }): Promise<void>
   send (data: Unnamed<Events>, fields?: SseFields & { readonly event?: undefined }): Promise<void>
   send (data: undefined, fields: SseFields & { readonly event?: undefined }): Promise<void>
   send (data: Untyped<Events>, fields?: SseFields): Promise<void>
 
-  /** Sends a comment, which clients ignore. Settles as `send` does. */
+  /** Sends a comment, which clients ignore. Resolves and rejects like `send`. */
   comment (text: string): Promise<void>
 
   /**
@@ -69,17 +69,17 @@ export interface SseEmitter<Events = Record<string, unknown>> {
 
   /**
    * Subscribes the client to channels: it receives the events it missed, then those that are published from now on, in the
-   * order of their ids, each exactly once. Opens the stream. It may be called again for more channels; their events from
-   * before the client's position are then sent without ids.
+   * order of their ids, each exactly once. Opens the stream. Call it again to add channels: their events
+   * from before the client's position are sent without ids.
    *
    * The client first receives one event about its position:
    * - `sse-ready` if nothing is missing
    * - `sse-gap` with `{ gaps: [{ channel, from, to }] }` if the history no longer has the events after `from`, up to `to`
-   * - `sse-reset` if the client's id does not belong to the channels' log
+   * - `sse-reset` if the broker does not know the client's id, for example because its log was lost
    *
-   * All remaining history follows.
+   * The missed events that are still in the history follow, then new ones.
    *
-   * A client that reads too slowly is skipped and catches up from the history. The option `overflow` defines what
+   * Nothing is queued for a client that reads too slowly; once there is room, it catches up from the history. The option `overflow` defines what
    * happens if the history no longer has what the client needs.
    *
    * If the broker has partitions, all channels of one stream must be of one partition, because ids are ordered only within
@@ -88,8 +88,8 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    *
    * From then on, `send` rejects events with an `id`, because the channels set the ids.
    *
-   * @returns a promise that resolves when the client has been sent its position. A rejection that is not handled never
-   *   crashes the process, and ends the stream. It rejects with
+   * @returns a promise that resolves when the client has been sent its position. If it rejects, the stream ends; an
+   *   unhandled rejection never crashes the process. It rejects with
    *   - SSE_ERR_LAST_EVENT_ID (400) if the client's id is longer than 1,024 characters
    *   - SSE_ERR_CHANNEL or SSE_ERR_OPTION for an invalid channel or option
    *   - SSE_ERR_PARTITION for channels of different partitions
@@ -101,22 +101,22 @@ export interface SseEmitter<Events = Record<string, unknown>> {
   /** Opens the stream without sending an event, so that the client knows it is connected. Does nothing if it is open. */
   open (): void
 
-  /** Closes the stream after everything that was sent. A pending stream opens first. Does nothing if it is closed. */
+  /** Closes the stream once all queued events are written. A pending stream is opened first. Does nothing if it is closed. */
   complete (): void
 
   /**
    * Closes the stream because of an error. If it is pending, Fastify answers with an ordinary error response. Otherwise,
-   * the error is logged and the client receives a last event of type `sse-error` with `{ "code": … }` and no other details
+   * the error is logged and the client receives a final event of type `sse-error` with `{ "code": … }` and no other details
    * of the error. Does nothing if the stream is closed.
    */
   completeWithError (error: unknown): void
 
   /**
-   * Adds a callback that runs when the option `timeout` has passed. The callback may send last events. The stream closes
+   * Adds a callback that runs when the option `timeout` has passed. The callback may send final events. The stream closes
    * when all callbacks have returned and their promises have settled, after 5 s at most.
    *
-   * There may be several callbacks of each kind. They run in order. One that throws or rejects is logged and does not keep
-   * the others from running. One that is added too late runs immediately.
+   * There may be several callbacks of each kind, which run in order. If one throws or rejects, the error is logged and the
+   * others still run. A callback that is added too late runs immediately.
    */
   onTimeout (callback: () => unknown): void
 
@@ -129,10 +129,10 @@ export interface SseEmitter<Events = Record<string, unknown>> {
   /** Adds a callback that runs once when the connection is closed, for any reason, even if the stream never opened. */
   onCompletion (callback: (reason: SseReason) => unknown): void
 
-  /** Aborts when the stream accepts no more events; its reason is an SSE_ERR_CLOSED with `.reason`. */
+  /** Aborts when the stream accepts no more events. `signal.reason` is an SSE_ERR_CLOSED, whose `reason` says why. */
   readonly signal: AbortSignal
 
-  /** Resolves with the reason when the connection is closed. Never rejects. */
+  /** Resolves with the reason when the connection is closed, which may be later than `state` is `closed`. Never rejects. */
   readonly closed: Promise<SseReason>
 
   readonly state: SseState

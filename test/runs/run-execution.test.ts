@@ -114,7 +114,7 @@ t.test('limits', async t => {
     t.strictSame(await eventsOf('a'), [[undefined, 1], [undefined, 2]])
     await advance(200)
     t.strictSame((await eventsOf('a'))[2], ['failed', { code: 'timeout', message: 'The operation took too long', retryable: true }])
-    t.match(logLines, [{ level: 'warn', text: 'run reached a limit', fields: { run: 'a', failure: { code: 'timeout' } } }])
+    t.match(logLines, [{ level: 'warn', text: 'run exceeded a limit or timed out', fields: { run: 'a', failure: { code: 'timeout' } } }])
   })
 
   t.test('a run fails if its producer yields nothing for `idleTimeout`', async t => {
@@ -261,7 +261,7 @@ t.test('publishing the terminal event is abandoned if the broker stays unavailab
       }
       await cancelling
       t.equal(state.attempts, attempts)
-      t.match(testRuns.logLines, [{ level: 'error', text: 'publishing the terminal event of a run failed' }])
+      t.match(testRuns.logLines, [{ level: 'error', text: 'failed to publish the terminal event of a run' }])
       advance(1_200)
       t.equal(testRuns.runs.size, 0)
     })
@@ -280,7 +280,7 @@ t.test('after a break in the subscription, the log is searched for the terminal 
   state.error = new Error('unavailable')
   state.listeners[0]!.onBreak()
   await settle()
-  t.match(testRuns.logLines, [{ level: 'error', text: 'reading the log of a run failed', fields: { err: { message: 'unavailable' } } }])
+  t.match(testRuns.logLines, [{ level: 'error', text: 'failed to read the log of a run', fields: { err: { message: 'unavailable' } } }])
   state.error = undefined
   state.listeners[0]!.onBreak()
   state.listeners[0]!.onBreak()
