@@ -3,11 +3,11 @@ import t, { type Test } from 'tap'
 import { chat } from '../../../server/routes/chat.ts'
 import { build } from '../../fixtures/app.ts'
 import { decode } from '../../fixtures/client.ts'
-import { demo, saying } from '../../fixtures/demo.ts'
+import { demo, scriptedModel } from '../../fixtures/demo.ts'
 
 const QUESTION = { messages: [{ role: 'user', content: 'What is SSE?' }] }
 
-async function setup (t: Test, model = saying('Hel', 'lo')): Promise<FastifyInstance> {
+async function setup (t: Test, model = scriptedModel('Hel', 'lo')): Promise<FastifyInstance> {
   const { app } = await build(t)
   await app.register(chat, model)
   return app
@@ -29,7 +29,7 @@ async function watch (app: FastifyInstance, url: string, headers: Record<string,
 const HELLO = [['sse-ready', {}], ['delta', { text: 'Hel' }], ['delta', { text: 'lo' }], ['done', { finishReason: 'stop', usage: null }]]
 
 t.test('an answer is started once and can be watched many times', async t => {
-  const model = saying('Hel', 'lo')
+  const model = scriptedModel('Hel', 'lo')
   const app = await setup(t, model)
   const { status, body: { id, url }, headers } = await start(app)
   t.equal(status, 201)
@@ -39,11 +39,11 @@ t.test('an answer is started once and can be watched many times', async t => {
   t.strictSame(first.events, HELLO)
   t.strictSame((await watch(app, url)).events, HELLO)
   t.equal((await watch(app, url, { 'last-event-id': first.last })).status, 204)
-  t.strictSame(model.asked, [QUESTION.messages], 'the model is called once')
+  t.strictSame(model.conversations, [QUESTION.messages], 'the model is called once')
 })
 
 t.test('a request repeated with its idempotency key starts nothing', async t => {
-  const model = saying('Hello')
+  const model = scriptedModel('Hello')
   const app = await setup(t, model)
   const key = { 'idempotency-key': 'key' }
   const [first, again] = [await start(app, QUESTION, key), await start(app, { messages: [{ content: 'What is SSE?', role: 'user' }] }, key)]
@@ -53,11 +53,11 @@ t.test('a request repeated with its idempotency key starts nothing', async t => 
   t.strictSame([other.status, other.body.code], [422, 'SSE_ERR_IDEMPOTENCY_KEY'])
   t.not((await start(app, QUESTION, { 'idempotency-key': 'other' })).body.id, first.body.id)
   t.not((await start(app)).body.id, (await start(app)).body.id)
-  t.equal(model.asked.length, 4)
+  t.equal(model.conversations.length, 4)
 })
 
 t.test('DELETE stops an answer', async t => {
-  const model = saying('Hel', new Promise(() => {}), 'lo')
+  const model = scriptedModel('Hel', new Promise(() => {}), 'lo')
   const app = await setup(t, model)
   const { body: { url } } = await start(app)
   const watching = watch(app, url)
@@ -69,7 +69,7 @@ t.test('DELETE stops an answer', async t => {
 })
 
 t.test('the failure of a model is reported without internal details', async t => {
-  const app = await setup(t, saying('Hel', new Error('the key is 1234')))
+  const app = await setup(t, scriptedModel('Hel', new Error('the key is 1234')))
   const { body: { url } } = await start(app)
   const { events } = await watch(app, url)
   t.strictSame(events.slice(1), [['delta', { text: 'Hel' }], ['failed', { code: 'producer_failed', message: 'An internal error occurred', retryable: false }]])

@@ -5,13 +5,13 @@ import { readConfig } from '../../../server/config.ts'
 import { llmChat } from '../../../server/routes/llm-chat.ts'
 import { build, WARN } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
-import { demo, saying } from '../../fixtures/demo.ts'
+import { demo, scriptedModel } from '../../fixtures/demo.ts'
 
 const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await new Promise(resolve => { setImmediate(resolve) }) }
 
 t.test('the answer of the model is relayed piece by piece', async t => {
   const { app } = await build(t)
-  await app.register(llmChat, saying('Hel', 'lo'))
+  await app.register(llmChat, scriptedModel('Hel', 'lo'))
   const { body } = await app.inject('/llmChat?q=Hi')
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [
     ['delta', { text: 'Hel' }], ['delta', { text: 'lo' }], ['done', { finishReason: 'stop', usage: null }]
@@ -20,7 +20,7 @@ t.test('the answer of the model is relayed piece by piece', async t => {
 
 t.test('the stream opens before the model answers', async t => {
   const { app, listen } = await build(t)
-  const model = saying(new Promise(() => {}))
+  const model = scriptedModel(new Promise(() => {}))
   await app.register(llmChat, model)
   const { request, response } = call(new URL('/llmChat?q=Hi', await listen()))
   t.equal((await response).statusCode, 200)
@@ -30,7 +30,7 @@ t.test('the stream opens before the model answers', async t => {
 
 t.test('the failure of the model is sent as an event', async t => {
   const { app, logs } = await build(t)
-  await app.register(llmChat, saying('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy', retryable: true })))
+  await app.register(llmChat, scriptedModel('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy', retryable: true })))
   const { statusCode, body } = await app.inject('/llmChat?q=Hi')
   t.equal(statusCode, 200)
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]).at(-1), ['failed', { code: 'busy', message: 'Busy', retryable: true }])
@@ -39,7 +39,7 @@ t.test('the failure of the model is sent as an event', async t => {
 
 t.test('an answer that takes too long fails', async t => {
   const { app, listen } = await build(t)
-  const model = saying('Hel', new Promise(() => {}))
+  const model = scriptedModel('Hel', new Promise(() => {}))
   await app.register(llmChat, { ...model, timeout: 1_000 })
   const { body } = await call(new URL('/llmChat?q=Hi', await listen())).answer()
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [

@@ -2,14 +2,14 @@ import { DefaultChatTransport, readUIMessageStream, type UIMessage, type UIMessa
 import t, { type Test } from 'tap'
 import { build } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
-import { demo, saying } from '../../fixtures/demo.ts'
+import { demo, scriptedModel } from '../../fixtures/demo.ts'
 import { uiChat } from '../../../server/routes/ui-chat.ts'
 
 const message = (text: string): UIMessage => ({ id: 'm1', role: 'user', parts: [{ type: 'text', text }, { type: 'step-start' }] })
 
 interface Setup {
   transport: DefaultChatTransport<UIMessage>
-  model: ReturnType<typeof saying>
+  model: ReturnType<typeof scriptedModel>
   url: URL
   /** Sends a message the way `useChat` does. */
   send: (text?: string, options?: { chatId?: string, signal?: AbortSignal }) => Promise<ReadableStream<UIMessageChunk>>
@@ -17,7 +17,7 @@ interface Setup {
   resume: (chatId?: string) => Promise<ReadableStream<UIMessageChunk> | null>
 }
 
-async function setup (t: Test, model = saying('Hel', 'lo')): Promise<Setup> {
+async function setup (t: Test, model = scriptedModel('Hel', 'lo')): Promise<Setup> {
   const { app, listen } = await build(t)
   await app.register(uiChat, model)
   const url = await listen()
@@ -46,12 +46,12 @@ t.test('the SDK reads an answer', async t => {
   const answer = await read(await send())
   t.equal(textOf(answer), 'Hello')
   t.match(answer, { role: 'assistant', id: String })
-  t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]])
+  t.strictSame(model.conversations, [[{ role: 'user', content: 'Hi' }]])
 })
 
 t.test('the SDK resumes an answer after a reload', async t => {
   let go = (): void => {}
-  const { send, resume } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const { send, resume } = await setup(t, scriptedModel('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
   const page = new AbortController()
   await send('Hi', { signal: page.signal })
   page.abort()
@@ -67,26 +67,26 @@ t.test('the SDK resumes an answer after a reload', async t => {
 
 t.test('a request repeated while it is being answered calls the model once', async t => {
   let go = (): void => {}
-  const { send, model } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const { send, model } = await setup(t, scriptedModel('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
   const streams = [await send(), await send()]
   go()
   t.strictSame(await Promise.all(streams.map(async stream => textOf(await read(stream)))), ['Hello', 'Hello'])
-  t.equal(model.asked.length, 1)
+  t.equal(model.conversations.length, 1)
   t.equal(textOf(await read(await send())), 'Hello', 'after the answer it is a new question')
-  t.equal(model.asked.length, 2)
+  t.equal(model.conversations.length, 2)
 })
 
 t.test('simultaneous identical requests call the model once', async t => {
   let go = (): void => {}
-  const { send, model } = await setup(t, saying('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
+  const { send, model } = await setup(t, scriptedModel('Hel', new Promise<void>(resolve => { go = resolve }), 'lo'))
   const streams = await Promise.all([send(), send()])
   go()
   t.strictSame(await Promise.all(streams.map(async stream => textOf(await read(stream)))), ['Hello', 'Hello'])
-  t.equal(model.asked.length, 1)
+  t.equal(model.conversations.length, 1)
 })
 
 t.test('a new question stops the answer to the previous one', async t => {
-  const { send, model, resume } = await setup(t, saying('Hel', new Promise(() => {})))
+  const { send, model, resume } = await setup(t, scriptedModel('Hel', new Promise(() => {})))
   const first = await send('Hi')
   const second = await send('Hello')
   await read(first)
@@ -96,7 +96,7 @@ t.test('a new question stops the answer to the previous one', async t => {
 })
 
 t.test('DELETE stops an answer', async t => {
-  const { send, url, resume } = await setup(t, saying('Hel', new Promise(() => {})))
+  const { send, url, resume } = await setup(t, scriptedModel('Hel', new Promise(() => {})))
   const stream = await send()
   const stop = async (chatId: string): Promise<number> => (await call(new URL(`/api/chat/${chatId}`, url), { method: 'DELETE' }).answer()).status
   t.strictSame([await stop('c'), await stop('c'), await stop('unknown')], [204, 204, 404])
@@ -105,7 +105,7 @@ t.test('DELETE stops an answer', async t => {
 })
 
 t.test('the failure of the model is an error in the SDK', async t => {
-  const { send } = await setup(t, saying('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy' })))
+  const { send } = await setup(t, scriptedModel('Hel', Object.assign(new Error('Busy'), { expose: true, code: 'busy' })))
   await t.rejects(read(await send()), { message: 'Busy' })
 })
 
@@ -114,7 +114,7 @@ t.test('the bytes follow the protocol of the SDK', async t => {
   const payload = JSON.stringify({ id: 'c', trigger: 'submit-message', messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text' }, { type: 'text', text: 'Hi' }] }] })
   const { status, headers, body } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json' } }, payload).answer()
   t.equal(status, 200)
-  t.strictSame(model.asked, [[{ role: 'user', content: 'Hi' }]], 'a part without text is ignored')
+  t.strictSame(model.conversations, [[{ role: 'user', content: 'Hi' }]], 'a part without text is ignored')
   t.equal(headers['x-vercel-ai-ui-message-stream'], 'v1')
   const { events } = decode(body)
   t.ok(events.every(({ event }) => event === undefined))
