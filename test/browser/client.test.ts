@@ -10,7 +10,7 @@ import { until } from '../fixtures/until.ts'
 
 const SOURCE = new URL('../../plugin/', import.meta.url)
 
-/** Serves a page and the client, compiled as the package has it. */
+/** Serves an empty page and the compiled client. */
 async function serve (t: Test, options: SsePluginOptions = {}): Promise<{ app: FastifyInstance, listen: () => Promise<URL> }> {
   const { app, listen } = await build(t, options)
   app.get('/', async (_request, reply) => await reply.type('text/html').send('<!doctype html><link rel="icon" href="data:,"><title>A page</title>'))
@@ -23,53 +23,53 @@ async function serve (t: Test, options: SsePluginOptions = {}): Promise<{ app: F
   return { app, listen }
 }
 
-/** Has a page connect; `got` is what it was told. */
-async function follow (page: Page, url: string, options = ''): Promise<{ got: () => Promise<string[]>, told: (line: string, times?: number) => Promise<void> }> {
+/** Connects in a page and records every callback as a line. `includes` resolves when the log has the line, or has it several times. */
+async function connectIn (page: Page, url: string, options = ''): Promise<{ log: () => Promise<string[]>, includes: (line: string, times?: number) => Promise<void> }> {
   await page.evaluate(`(async () => {
     const { connect } = await import('/sse/client/index.js')
-    globalThis.got = []
+    globalThis.log = []
     globalThis.connection = connect('${url}', {
       retry: { initial: 50, jitter: 0 },
-      onReady: () => { got.push('ready') },
-      onGap: gaps => { got.push('gap in ' + gaps[0].channel) },
-      onReset: () => { got.push('reset') },
-      onEvent: ({ type, data }) => { got.push(type + ' ' + data) },
-      onError: ({ code, status }, { willRetry }) => { got.push(code + (status ? ' ' + status : '') + (willRetry ? '' : ', for good')) },
-      onState: state => { got.push('is ' + state) },
+      onReady: () => { log.push('ready') },
+      onGap: gaps => { log.push('gap in ' + gaps[0].channel) },
+      onReset: () => { log.push('reset') },
+      onEvent: ({ type, data }) => { log.push(type + ' ' + data) },
+      onError: ({ code, status }, { willRetry }) => { log.push(code + (status ? ' ' + status : '') + (willRetry ? '' : ', final')) },
+      onState: state => { log.push('is ' + state) },
       ${options}
     })
   })()`)
-  const got = async (): Promise<string[]> => await page.evaluate('got')
-  const told = async (line: string, times = 1): Promise<void> => {
-    await until(async () => (await got()).filter(text => text === line).length >= times, `it is told: ${line}`)
+  const log = async (): Promise<string[]> => await page.evaluate('log')
+  const includes = async (line: string, times = 1): Promise<void> => {
+    await until(async () => (await log()).filter(text => text === line).length >= times, `the log has the line “${line}”`)
   }
-  return { got, told }
+  return { log, includes }
 }
 
 browserSuite(t, 'the client in a browser', async (t, browser) => {
-  t.test('comes back after a status that would end an EventSource', async t => {
+  t.test('reconnects after a status at which an EventSource gives up', async t => {
     const { app, listen } = await serve(t)
-    const asked: Array<string | undefined> = []
+    const lastEventIds: Array<string | undefined> = []
     app.get('/stream', async (_request, reply) => {
       const emitter = reply.sse()
-      asked.push(emitter.lastEventId)
-      if (asked.length === 2) return await reply.code(503).header('retry-after', '0').send('busy')
-      if (asked.length === 3) reply.code(204)
+      lastEventIds.push(emitter.lastEventId)
+      if (lastEventIds.length === 2) return await reply.code(503).header('retry-after', '0').send('busy')
+      if (lastEventIds.length === 3) reply.code(204)
       emitter.send('größer 😀', { event: 'tick', id: 'é' })
       emitter.complete()
       return emitter
     })
     await visit(t, browser, await listen(), async page => {
-      const { got, told } = await follow(page, '/stream')
-      await told('is closed')
-      t.strictSame(await got(), [
+      const { log, includes } = await connectIn(page, '/stream')
+      await includes('is closed')
+      t.strictSame(await log(), [
         'is open', 'tick größer 😀', 'is waiting', 'SSE_CLIENT_ERR_ENDED', 'is connecting', 'is waiting', 'SSE_CLIENT_ERR_STATUS 503', 'is connecting', 'is closed'
       ])
-      t.strictSame(asked, [undefined, 'é', 'é'])
+      t.strictSame(lastEventIds, [undefined, 'é', 'é'])
     }, { expected: /503/ })
   })
 
-  t.test('misses nothing, and is told where it had to', async t => {
+  t.test('receives missed events after a reconnect, and a gap if the history is too short', async t => {
     const { app, listen } = await serve(t)
     const channel = app.sse.channel('a', { history: { count: 3 } })
     app.get('/stream', async (_request, reply) => {
@@ -78,21 +78,21 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       return emitter
     })
     await visit(t, browser, await listen(), async page => {
-      const { got, told } = await follow(page, '/stream')
-      await told('ready')
+      const { log, includes } = await connectIn(page, '/stream')
+      await includes('ready')
       await channel.publish('1')
-      await told('message 1')
+      await includes('message 1')
       app.sse.close()
       await channel.publish('2')
-      await told('message 2')
+      await includes('message 2')
       app.sse.close()
       await Promise.all(['3', '4', '5', '6', '7'].map(text => channel.publish(text)))
-      await told('message 7')
-      t.strictSame((await got()).filter(line => !/^is |ENDED/.test(line)), ['ready', 'message 1', 'ready', 'message 2', 'gap in a', 'message 5', 'message 6', 'message 7'])
+      await includes('message 7')
+      t.strictSame((await log()).filter(line => !/^is |ENDED/.test(line)), ['ready', 'message 1', 'ready', 'message 2', 'gap in a', 'message 5', 'message 6', 'message 7'])
     })
   })
 
-  t.test('notices a connection that has died', async t => {
+  t.test('reconnects if the server is silent for too long', async t => {
     const { app, listen } = await serve(t, { heartbeat: 0 })
     app.get('/stream', async (_request, reply) => {
       const emitter = reply.sse()
@@ -101,14 +101,14 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       return emitter
     })
     await visit(t, browser, await listen(), async page => {
-      const { got, told } = await follow(page, '/stream', 'heartbeatTimeout: 1_000')
-      await told('is closed')
-      t.ok((await got()).includes('message a'))
-      t.ok((await got()).includes('SSE_CLIENT_ERR_TIMEOUT'))
+      const { log, includes } = await connectIn(page, '/stream', 'heartbeatTimeout: 1_000')
+      await includes('is closed')
+      t.ok((await log()).includes('message a'))
+      t.ok((await log()).includes('SSE_CLIENT_ERR_TIMEOUT'))
     })
   })
 
-  t.test('does not wait any longer when there is a network again', async t => {
+  t.test('reconnects at once when the browser is online again', async t => {
     const { app, listen } = await serve(t)
     app.get('/stream', async (_request, reply) => {
       const emitter = reply.sse()
@@ -116,17 +116,17 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
       return emitter
     })
     await visit(t, browser, await listen(), async page => {
-      const { told } = await follow(page, '/stream', 'retry: { initial: 600_000, max: 600_000 }')
-      await told('message a')
+      const { includes } = await connectIn(page, '/stream', 'retry: { initial: 600_000, max: 600_000 }')
+      await includes('message a')
       await page.context().setOffline(true)
       app.sse.close()
-      await told('is waiting')
+      await includes('is waiting')
       await page.context().setOffline(false)
-      await told('message a', 2)
+      await includes('message a', 2)
     })
   })
 
-  t.test('can be iterated over, until the loop is left', async t => {
+  t.test('can be iterated over, and disconnects when the loop ends', async t => {
     const { app, listen } = await serve(t)
     const reasons: string[] = []
     app.get('/stream', async (_request, reply) => {
@@ -146,39 +146,39 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
         return seen
       })()`)
       t.strictSame(seen, ['a', 'b'])
-      await until(() => reasons.length === 1, 'the server has noticed')
+      await until(() => reasons.length === 1, 'the server has closed the stream')
       t.strictSame(reasons, ['client'])
     })
   })
 
-  t.test('posts once', async t => {
+  t.test('does not repeat a POST request', async t => {
     const { app, listen } = await serve(t)
-    const asked: unknown[] = []
+    const bodies: unknown[] = []
     app.post('/stream', async (request, reply) => {
-      asked.push(request.body)
+      bodies.push(request.body)
       const emitter = reply.sse()
       emitter.send('a')
       emitter.complete()
       return emitter
     })
     await visit(t, browser, await listen(), async page => {
-      const { told, got } = await follow(page, '/stream', "method: 'POST', body: '{\"text\":\"hi\"}', headers: { 'content-type': 'application/json' }")
-      await told('is closed')
-      t.strictSame(await got(), ['is open', 'message a', 'is closed', 'SSE_CLIENT_ERR_ENDED, for good'])
-      t.strictSame(asked, [{ text: 'hi' }])
+      const { log, includes } = await connectIn(page, '/stream', "method: 'POST', body: '{\"text\":\"hi\"}', headers: { 'content-type': 'application/json' }")
+      await includes('is closed')
+      t.strictSame(await log(), ['is open', 'message a', 'is closed', 'SSE_CLIENT_ERR_ENDED, final'])
+      t.strictSame(bodies, [{ text: 'hi' }])
     })
   })
 
-  t.test('asks another origin without a preflight', async t => {
+  t.test('connects to another origin without a preflight request', async t => {
     const { listen } = await serve(t)
     const other = await build(t)
-    const asked: Array<[parameter: string | undefined, header: unknown]> = []
+    const lastEventIds: Array<[parameter: string | undefined, header: unknown]> = []
     let preflights = 0
     other.app.options('/stream', async (_request, reply) => { preflights++; return await reply.code(403).send() })
     other.app.get<{ Querystring: { lastEventId?: string } }>('/stream', async ({ query, headers }, reply) => {
-      asked.push([query.lastEventId, headers['last-event-id']])
+      lastEventIds.push([query.lastEventId, headers['last-event-id']])
       reply.header('access-control-allow-origin', '*')
-      if (asked.length === 2) reply.code(204)
+      if (lastEventIds.length === 2) reply.code(204)
       const emitter = reply.sse({ retry: 50 })
       emitter.send('a', { id: '1' })
       emitter.complete()
@@ -186,12 +186,12 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
     })
     const url = new URL('/stream', await other.listen())
     await visit(t, browser, await listen(), async page => {
-      const { told } = await follow(page, url.href)
-      await told('is closed')
-      t.strictSame(asked, [[undefined, undefined], ['1', undefined]])
+      const { includes } = await connectIn(page, url.href)
+      await includes('is closed')
+      t.strictSame(lastEventIds, [[undefined, undefined], ['1', undefined]])
       t.equal(preflights, 0)
-      const byHeader = await follow(page, url.href, "lastEventId: '1', lastEventIdParameter: null, retry: { attempts: 0 }")
-      await byHeader.told('SSE_CLIENT_ERR_NETWORK, for good')
+      const byHeader = await connectIn(page, url.href, "lastEventId: '1', lastEventIdParameter: null, retry: { attempts: 0 }")
+      await byHeader.includes('SSE_CLIENT_ERR_NETWORK, final')
       t.equal(preflights, 1)
     }, { expected: /CORS|net::ERR_FAILED/ })
   })
@@ -211,7 +211,7 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
     })
   })
 
-  t.test('shows what a callback throws', async t => {
+  t.test('reports an error thrown by a callback to the page', async t => {
     const { app, listen } = await serve(t)
     app.get('/stream', async (_request, reply) => {
       const emitter = reply.sse()
@@ -220,9 +220,9 @@ browserSuite(t, 'the client in a browser', async (t, browser) => {
     })
     await visit(t, browser, await listen(), async page => {
       const thrown = page.waitForEvent('pageerror')
-      const { told } = await follow(page, '/stream', "onEvent: ({ data }) => { if (data === 'a') throw new Error('by the page'); got.push(data) }")
+      const { includes } = await connectIn(page, '/stream', "onEvent: ({ data }) => { if (data === 'a') throw new Error('by the page'); log.push(data) }")
       t.equal((await thrown).message, 'by the page')
-      await told('b')
+      await includes('b')
     }, { expected: /by the page/ })
   })
 })

@@ -4,8 +4,7 @@ import { violations } from '../fixtures/axe.ts'
 import { browserSuite, visit } from '../fixtures/browser.ts'
 import { demo } from '../fixtures/demo.ts'
 
-/** What a person holds in the hand. */
-const TELEPHONE = { viewport: { width: 390, height: 844 } }
+const PHONE = { viewport: { width: 390, height: 844 } }
 const HOME = { name: 'fastify-sse-emitter' }
 
 const pages = readdirSync(new URL('../../static', import.meta.url)).filter(file => file.endsWith('.html') && file !== 'index.html').sort()
@@ -13,7 +12,7 @@ const pages = readdirSync(new URL('../../static', import.meta.url)).filter(file 
 browserSuite(t, 'the front page', async (t, browser) => {
   const { url } = await demo(t)
 
-  t.test('leads to every page there is, by the name that it has there, and each leads back, all without a script', async t => {
+  t.test('links to every page by its heading, and every page links back, without scripts', async t => {
     await visit(t, browser, url, async page => {
       const links = page.getByRole('main').getByRole('listitem').getByRole('link')
       await links.last().waitFor()
@@ -24,10 +23,10 @@ browserSuite(t, 'the front page', async (t, browser) => {
         await page.getByRole('banner').getByRole('link', HOME).click()
         await page.waitForURL(String(url))
       }
-    }, { javaScriptEnabled: false, ...TELEPHONE })
+    }, { javaScriptEnabled: false, ...PHONE })
   })
 
-  t.test('says of each page what there is to see', async t => {
+  t.test('describes every page', async t => {
     await visit(t, browser, url, async page => {
       const cards = page.getByRole('main').getByRole('listitem')
       await cards.last().waitFor()
@@ -37,7 +36,7 @@ browserSuite(t, 'the front page', async (t, browser) => {
     })
   })
 
-  t.test('can be used by keyboard alone, and where a card is pressed does not matter', async t => {
+  t.test('can be used with the keyboard alone, and a click anywhere on a card opens its page', async t => {
     await visit(t, browser, url, async page => {
       const links = page.getByRole('link')
       await links.last().waitFor()
@@ -54,12 +53,12 @@ browserSuite(t, 'the front page', async (t, browser) => {
   })
 
   for (const colorScheme of ['light', 'dark'] as const) {
-    t.test(`has nothing that axe finds fault with, on a telephone, in ${colorScheme}`, async t => {
+    t.test(`has no accessibility violations on a phone in ${colorScheme} colors`, async t => {
       await visit(t, browser, url, async page => {
         await page.getByRole('link').last().waitFor()
         t.strictSame(await violations(page), [])
-        t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the screen')
-      }, { colorScheme, ...TELEPHONE })
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is wider than the viewport')
+      }, { colorScheme, ...PHONE })
     })
   }
 })
