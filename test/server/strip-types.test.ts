@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import fs, { writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
@@ -19,4 +20,16 @@ t.test('types are replaced by blanks, and an edited file is never served from th
   }
   t.equal(await load('file:///module.js', {}, () => 'next'), 'next', 'other files are left to the next loader')
   t.equal(await load('node:fs', {}, () => 'next'), 'next')
+})
+
+t.test('a module is loaded even if its output cannot be cached', async t => {
+  const { load } = await import(HOOKS) as { load: (url: string, context: object, next: () => unknown) => Promise<Loaded> }
+  const file = join(t.testdir({}), 'module.ts')
+  writeFileSync(file, `export const value: number = ${Math.random().toFixed(12)}`)
+  t.teardown(syncBuiltinESMExports)
+  const writes = t.intercept(fs, 'writeFileSync', { value: () => { throw new Error('EROFS: read-only file system') } })
+  syncBuiltinESMExports()
+  const { source } = await load(pathToFileURL(file).href, {}, () => t.fail('a TypeScript file is passed on'))
+  t.match(String(source), /^export const value {9}= 0\./)
+  t.equal(writes().length, 1, 'it was about to be cached')
 })
