@@ -6,29 +6,30 @@ import { runInProcess } from '../fixtures/run-in-process.ts'
 import { build, sleep } from '../fixtures/app.ts'
 import { decode } from '../fixtures/client.ts'
 
-interface Stalled { reason: string, sent: number, limit: number, queued: number, waiting: number, grown: number }
+interface Report { reason: string, sent: number, limit: number, queued: number, waiting: number, grown: number }
 
-const stalled = async (how: 'awaited' | 'unawaited'): Promise<Stalled> => await runInProcess('stalled-main.ts', how)
+/** Sends to a client that does not read, in another process. */
+const sendToStalledClient = async (mode: 'awaited' | 'unawaited'): Promise<Report> => await runInProcess('stalled-main.ts', mode)
 
-t.test('what a stalled client costs is bounded', async t => {
-  t.test('for who does not await', async t => {
-    const { reason, sent, limit, queued, waiting, grown } = await stalled('unawaited')
+t.test('the memory for a stalled client is limited', async t => {
+  t.test('if sends are not awaited, to maxBuffered', async t => {
+    const { reason, sent, limit, queued, waiting, grown } = await sendToStalledClient('unawaited')
     t.equal(reason, 'slow')
-    t.ok(queued <= limit && queued > limit - 100, `${queued} of ${limit} bytes have waited`)
+    t.ok(queued <= limit && queued > limit - 100, `${queued} of ${limit} bytes were queued`)
     t.ok(sent > 300_000, `${sent} events`)
     t.ok(grown < waiting * 1.1 + 500_000, `${waiting} bytes took ${grown} bytes of memory`)
   })
 
-  t.test('and for who does', async t => {
-    const { reason, sent, waiting, grown } = await stalled('awaited')
+  t.test('if sends are awaited, to one event', async t => {
+    const { reason, sent, waiting, grown } = await sendToStalledClient('awaited')
     t.equal(reason, 'slow')
-    t.equal(sent, 0, 'the first waits until the client is dropped')
+    t.equal(sent, 0, 'the first send waits until the client is dropped')
     t.ok(waiting < 100)
     t.ok(grown < 500_000, `${grown} bytes`)
   })
 })
 
-t.test('a sender that awaits goes as fast as its client reads, and nothing is lost', async t => {
+t.test('awaited sends are as fast as the client reads, and no event is lost', async t => {
   const { app, listen } = await build(t, { maxBuffered: 200_000 })
   const opened = new Promise<SseEmitter>(resolve => {
     app.get('/', async (_request, reply) => {
@@ -43,9 +44,9 @@ t.test('a sender that awaits goes as fast as its client reads, and nothing is lo
   const emitter = await opened
   let text = ''
   socket.setEncoding('utf8').on('data', chunk => { text += chunk })
-  // A client that reads in fits and starts.
-  const fits = setInterval(() => { socket.isPaused() ? socket.resume() : socket.pause() }, 5)
-  t.teardown(() => clearInterval(fits))
+  // A client that keeps stopping and reading again.
+  const interval = setInterval(() => { socket.isPaused() ? socket.resume() : socket.pause() }, 5)
+  t.teardown(() => clearInterval(interval))
 
   let queued = 0
   const COUNT = 400
@@ -55,12 +56,12 @@ t.test('a sender that awaits goes as fast as its client reads, and nothing is lo
   }
   emitter.complete()
   await once(socket, 'end')
-  t.ok(queued < 200_000, `${queued} bytes have waited`)
+  t.ok(queued < 200_000, `${queued} bytes were queued`)
   const body = text.slice(text.indexOf('\r\n\r\n') + 4).replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, '')
   t.strictSame(decode(body).events.map(({ data }) => Number(data.split(' ')[0])), Array.from({ length: COUNT }, (_, index) => index))
 })
 
-t.test('a client that takes nothing is dropped by the clock, though little waits', async t => {
+t.test('a client that does not read is dropped after stallTimeout, even if little is queued', async t => {
   const { app, logs, listen } = await build(t, { stallTimeout: 300, heartbeat: 100 })
   const opened = new Promise<SseEmitter>(resolve => {
     app.get('/', async (_request, reply) => {

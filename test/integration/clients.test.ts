@@ -7,7 +7,7 @@ import type { SseEmitter } from 'fastify-sse-emitter'
 import { build, sleep } from '../fixtures/app.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 
-function chat (app: FastifyInstance): SseEmitter[] {
+function addRoute (app: FastifyInstance): SseEmitter[] {
   const emitters: SseEmitter[] = []
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse({ retry: 20 })
@@ -18,9 +18,9 @@ function chat (app: FastifyInstance): SseEmitter[] {
   return emitters
 }
 
-t.test('an EventSource reads, and comes back with the id it has seen', async t => {
+t.test('an EventSource reconnects with the id of the last event', async t => {
   const { app, listen } = await build(t)
-  const emitters = chat(app)
+  const emitters = addRoute(app)
   const source = new EventSource(await listen())
   t.teardown(() => source.close())
   const deltas: Array<[data: string, id: string]> = []
@@ -35,11 +35,11 @@ t.test('an EventSource reads, and comes back with the id it has seen', async t =
   t.equal(await emitters.at(-1)!.closed, 'client')
 })
 
-t.test('an EventSource goes for good at 204', async t => {
+t.test('an EventSource does not reconnect after 204', async t => {
   const { app, listen } = await build(t)
-  let asked = 0
+  let requests = 0
   app.get('/', async (_request, reply) => {
-    if (++asked > 1) reply.code(204)
+    if (++requests > 1) reply.code(204)
     const emitter = reply.sse({ retry: 10 })
     emitter.complete()
     return emitter
@@ -48,13 +48,13 @@ t.test('an EventSource goes for good at 204', async t => {
   t.teardown(() => source.close())
   while (source.readyState !== EventSource.CLOSED) await sleep(5)
   await sleep(50)
-  t.equal(asked, 2)
+  t.equal(requests, 2)
 })
 
 suiteWith(t, 'curl', 'curl', async (t, curlPath) => {
-  t.test('shows every event as it is sent', async t => {
+  t.test('prints every event as it is sent', async t => {
     const { app, listen } = await build(t)
-    const emitters = chat(app)
+    const emitters = addRoute(app)
     const curl = spawn(curlPath, ['-sN', String(await listen())])
     t.teardown(() => curl.kill())
     let text = ''
@@ -69,7 +69,7 @@ suiteWith(t, 'curl', 'curl', async (t, curlPath) => {
     t.equal(await emitters[0]!.closed, 'client')
   })
 
-  t.test('sees a clean end', async t => {
+  t.test('reports no error at the end of a failed stream', async t => {
     const { app, listen } = await build(t)
     app.get('/', async (_request, reply) => {
       const emitter = reply.sse()

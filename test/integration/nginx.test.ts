@@ -20,7 +20,7 @@ async function freePort (): Promise<number> {
   return port
 }
 
-suiteWith(t, 'nginx', 'behind nginx, as the README sets it up', async (t, nginx) => {
+suiteWith(t, 'nginx', 'behind nginx, configured as in the README', async (t, nginx) => {
   const { app, listen } = await build(t, { heartbeat: 100 })
   const emitters: SseEmitter[] = []
   app.get('/', async (_request, reply) => {
@@ -49,22 +49,22 @@ suiteWith(t, 'nginx', 'behind nginx, as the README sets it up', async (t, nginx)
       }
     }`)
   const proxy = spawn(nginx, ['-c', join(folder, 'nginx.conf'), '-p', folder])
-  let complaints = ''
-  proxy.stderr.setEncoding('utf8').on('data', chunk => { complaints += chunk })
+  let errors = ''
+  proxy.stderr.setEncoding('utf8').on('data', chunk => { errors += chunk })
   t.teardown(async () => {
     const ended = once(proxy, 'exit')
     proxy.kill()
     await ended
   })
   const url = `http://127.0.0.1:${port}/`
-  let answered = call(url)
-  while (await answered.response.then(() => false, () => true)) {
-    if (proxy.exitCode !== null) throw new Error(complaints)
+  let attempt = call(url)
+  while (await attempt.response.then(() => false, () => true)) {
+    if (proxy.exitCode !== null) throw new Error(errors)
     await sleep(20)
-    answered = call(url)
+    attempt = call(url)
   }
 
-  const message = await answered.response
+  const message = await attempt.response
   t.equal(message.headers['content-type'], 'text/event-stream; charset=utf-8')
   let text = ''
   message.setEncoding('utf8').on('data', chunk => { text += chunk })
@@ -72,11 +72,11 @@ suiteWith(t, 'nginx', 'behind nginx, as the README sets it up', async (t, nginx)
   await until(() => text.includes('\n:\n\n'), 'a heartbeat has arrived')
   await emitters[0]!.send('again')
   await until(() => text.includes('data:again\n\n'), 'another event has arrived')
-  answered.request.destroy()
-  t.equal(await emitters[0]!.closed, 'client', 'a client that leaves is noticed')
+  attempt.request.destroy()
+  t.equal(await emitters[0]!.closed, 'client', 'a disconnect of the client closes the stream')
 
-  const whole = call(url)
-  await whole.response
+  const completed = call(url)
+  await completed.response
   emitters[1]!.complete()
-  t.equal((await whole.answer()).body, 'data:hello\n\n', 'the end is the end')
+  t.equal((await completed.answer()).body, 'data:hello\n\n', 'the response ends with the stream')
 })

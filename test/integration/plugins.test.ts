@@ -19,7 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/** Compresses event streams, and holds nothing back for better compression. */
+/** Makes @fastify/compress compress event streams and flush every event. */
 const COMPRESS = {
   customTypes: /event-stream/,
   zlibOptions: { flush: constants.Z_SYNC_FLUSH },
@@ -28,8 +28,8 @@ const COMPRESS = {
 
 const CONTENT_TYPE = 'text/event-stream; charset=utf-8'
 
-/** A route that says something, and something else when it is asked to. */
-function talk (app: FastifyInstance, url = '/'): SseEmitter[] {
+/** Adds a route that sends one event and stays open. @returns its emitters */
+function addRoute (app: FastifyInstance, url = '/'): SseEmitter[] {
   const emitters: SseEmitter[] = []
   app.get(url, async (_request, reply) => {
     const emitter = reply.sse()
@@ -56,7 +56,7 @@ t.test('@fastify/cookie sets its cookies', async t => {
   t.equal(body, 'data:hello\n\n')
 })
 
-t.test('@fastify/session saves the session and sets its cookie, before the first event', async t => {
+t.test('@fastify/session saves the session and sets its cookie before the first event', async t => {
   const { app, logs, listen } = await build(t)
   await app.register(cookie)
   await app.register(session, { secret: 'a secret with at least thirty-two characters', cookie: { secure: false } })
@@ -80,7 +80,7 @@ t.test('@fastify/session saves the session and sets its cookie, before the first
 t.test('@fastify/helmet adds its headers', async t => {
   const { app, listen } = await build(t)
   await app.register(helmet)
-  const [emitters, url] = [talk(app), await listen()]
+  const [emitters, url] = [addRoute(app), await listen()]
   const { response, request } = call(url)
   const { headers } = await response
   t.equal(headers['content-type'], CONTENT_TYPE)
@@ -90,10 +90,10 @@ t.test('@fastify/helmet adds its headers', async t => {
   await emitters[0]!.closed
 })
 
-t.test('@fastify/cors lets pages of other origins read', async t => {
+t.test('@fastify/cors allows pages of another origin to read', async t => {
   const { app, listen } = await build(t)
   await app.register(cors, { origin: ['http://page.example'], credentials: true })
-  const [emitters, url] = [talk(app), await listen()]
+  const [emitters, url] = [addRoute(app), await listen()]
   const { response, request } = call(url, { headers: { origin: 'http://page.example' } })
   const { headers } = await response
   t.equal(headers['access-control-allow-origin'], 'http://page.example')
@@ -103,10 +103,10 @@ t.test('@fastify/cors lets pages of other origins read', async t => {
   await emitters[0]!.closed
 })
 
-t.test('@fastify/rate-limit counts streams, says so, and refuses', async t => {
+t.test('@fastify/rate-limit counts and rejects streams, and adds its headers', async t => {
   const { app, listen } = await build(t)
   await app.register(rateLimit, { max: 1, timeWindow: 60_000 })
-  const emitters = talk(app)
+  const emitters = addRoute(app)
   const url = await listen()
   const { response, request } = call(url)
   const { headers, statusCode } = await response
@@ -120,10 +120,10 @@ t.test('@fastify/rate-limit counts streams, says so, and refuses', async t => {
 })
 
 t.test('@fastify/compress', async t => {
-  t.test('leaves event streams alone by itself', async t => {
+  t.test('does not compress event streams by default', async t => {
     const { app, listen } = await build(t)
     await app.register(compress)
-    const [emitters, url] = [talk(app), await listen()]
+    const [emitters, url] = [addRoute(app), await listen()]
     const { response, request } = call(url, { headers: { 'accept-encoding': 'gzip, br' } })
     const message = await response
     t.equal(message.headers['content-encoding'], undefined)
@@ -134,10 +134,10 @@ t.test('@fastify/compress', async t => {
   })
 
   for (const encoding of ['gzip', 'br'] as const) {
-    t.test(`told to, compresses with ${encoding}, and every event arrives when it is sent`, async t => {
+    t.test(`if configured, compresses with ${encoding}, and events arrive at once`, async t => {
       const { app, logs, listen } = await build(t, { heartbeat: 0 }, { handlerTimeout: 150 })
       await app.register(compress, COMPRESS)
-      const [emitters, url] = [talk(app), await listen()]
+      const [emitters, url] = [addRoute(app), await listen()]
       const { response, request } = call(url, { headers: { 'accept-encoding': encoding } })
       const message = await response
       t.equal(message.headers['content-encoding'], encoding)
@@ -146,20 +146,20 @@ t.test('@fastify/compress', async t => {
       message.pipe(encoding === 'gzip' ? createGunzip() : createBrotliDecompress()).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
       for (const [index, line] of ['hello', 'again', 'and again'].entries()) {
         if (index > 0) await emitters[0]!.send(line)
-        await until(() => decode(text).events.at(-1)?.data === line, `${line} has arrived`)
+        await until(() => decode(text).events.at(-1)?.data === line, `“${line}” has arrived`)
       }
       await sleep(200)
-      t.equal(emitters[0]!.state, 'open', 'Fastify\'s timeout for handlers leaves it alone')
+      t.equal(emitters[0]!.state, 'open', 'Fastify\'s handlerTimeout does not end it')
       request.destroy()
       t.equal(await emitters[0]!.closed, 'client')
       t.strictSame(logs.filter(({ level }) => level >= WARN), [])
     })
   }
 
-  t.test('ends as it should', async t => {
+  t.test('a compressed stream ends completely', async t => {
     const { app, logs, listen } = await build(t)
     await app.register(compress, COMPRESS)
-    const emitters = talk(app)
+    const emitters = addRoute(app)
     const { response } = call(await listen(), { headers: { 'accept-encoding': 'gzip' } })
     const gunzip = (await response).pipe(createGunzip()).setEncoding('utf8')
     emitters[0]!.send('last')
@@ -171,10 +171,10 @@ t.test('@fastify/compress', async t => {
     t.strictSame(logs.filter(({ level }) => level >= WARN), [])
   })
 
-  t.test('and a client that takes nothing is cut off', async t => {
+  t.test('a client of a compressed stream that does not read is dropped', async t => {
     const { app, listen } = await build(t, { maxBuffered: 65_536 })
     await app.register(compress, COMPRESS)
-    const emitters = talk(app)
+    const emitters = addRoute(app)
     const { response } = call(await listen(), { headers: { 'accept-encoding': 'gzip' } })
     ;(await response).pause().on('error', () => {})
     const random = (): string => Array.from({ length: 5_000 }, () => Math.random().toString(36)).join('')
@@ -184,13 +184,13 @@ t.test('@fastify/compress', async t => {
   })
 })
 
-t.test('a hook of one\'s own may pipe the body through a compressor, which is told to hold nothing back', async t => {
+t.test('a compressor that an onSend hook pipes the body to is flushed after each event', async t => {
   const { app, listen } = await build(t)
   app.addHook('onSend', async (_request, reply, payload) => {
     reply.header('content-encoding', 'gzip')
     return (payload as NodeJS.ReadableStream).pipe(createGzip())
   })
-  const emitters = talk(app)
+  const emitters = addRoute(app)
   const { response } = call(await listen())
   let text = ''
   const gunzip = (await response).pipe(createGunzip()).setEncoding('utf8').on('data', chunk => { text += chunk })
@@ -200,7 +200,7 @@ t.test('a hook of one\'s own may pipe the body through a compressor, which is to
   t.equal(await emitters[0]!.closed, 'complete')
 })
 
-t.test('a response whose write somebody has replaced is written to by that', async t => {
+t.test('a replaced response.write is used', async t => {
   const { app, listen } = await build(t)
   app.addHook('onRequest', async (_request, { raw }) => {
     const { write } = raw

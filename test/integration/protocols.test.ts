@@ -17,13 +17,13 @@ const tls = {
 
 process.on('warning', warning => { throw warning })
 
-interface Chat {
+interface Routes {
   emitters: SseEmitter[]
   reasons: SseReason[]
 }
 
-/** A route that sends three events over some time, and one that goes on until somebody ends it. */
-function chat (app: FastifyInstance): Chat {
+/** Adds a route that sends three events one by one, and a route whose streams stay open. */
+function addRoutes (app: FastifyInstance): Routes {
   const emitters: SseEmitter[] = []
   const reasons: SseReason[] = []
   const note = (emitter: SseEmitter): void => {
@@ -52,15 +52,15 @@ function chat (app: FastifyInstance): Chat {
 
 const THREE = 'data:one\n\ndata:zwei, größer\n\ndata:三😀\n\n'
 
-function quiet (t: Test, logs: LogLine[]): void {
-  t.strictSame(logs.filter(({ level }) => level >= WARN), [], 'no warning')
+function noWarnings (t: Test, logs: LogLine[]): void {
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [], 'no warnings are logged')
 }
 
 t.test('HTTP/2', async t => {
   for (const secure of [false, true]) {
-    t.test(secure ? 'with TLS' : 'in the clear', async t => {
+    t.test(secure ? 'with TLS' : 'without TLS', async t => {
       const { app, logs, listen } = await build(t, {}, { http2: true, ...secure && { https: tls } } as object)
-      const { reasons } = chat(app as unknown as FastifyInstance)
+      const { reasons } = addRoutes(app as unknown as FastifyInstance)
       const url = await listen()
       const session = http2.connect(url, { rejectUnauthorized: false })
       t.teardown(() => session.destroy())
@@ -80,7 +80,7 @@ t.test('HTTP/2', async t => {
       const other = session.request({ ':path': '/three' })
       body = ''
       for await (const chunk of other.setEncoding('utf8')) body += chunk
-      t.equal(body, THREE, 'other streams of the connection go on')
+      t.equal(body, THREE, 'other streams of the connection stay open')
       t.strictSame(reasons, ['complete', 'client', 'complete'])
       t.equal(app.sse.size, 0)
 
@@ -90,13 +90,13 @@ t.test('HTTP/2', async t => {
       head.resume()
       await once(head, 'close')
       await until(() => app.sse.size === 0, 'no stream is left')
-      quiet(t, logs)
+      noWarnings(t, logs)
     })
   }
 
-  t.test('a stalled stream is reset, and its connection goes on', async t => {
+  t.test('a stalled stream is reset, and its connection stays open', async t => {
     const { app, logs, listen } = await build(t, { maxBuffered: 65_536, stallTimeout: 200 }, { http2: true } as object)
-    const { reasons, emitters } = chat(app)
+    const { reasons, emitters } = addRoutes(app)
     const session = http2.connect(await listen())
     t.teardown(() => session.destroy())
     for (const how of ['overflow', 'stall']) {
@@ -116,13 +116,13 @@ t.test('HTTP/2', async t => {
     for await (const chunk of stream.setEncoding('utf8')) body += chunk
     t.equal(body, THREE)
     t.strictSame(reasons, ['slow', 'slow', 'complete'])
-    quiet(t, logs)
+    noWarnings(t, logs)
   })
 })
 
 t.test('HTTPS', async t => {
   const { app, logs, listen } = await build(t, {}, { https: tls } as object)
-  const { reasons } = chat(app)
+  const { reasons } = addRoutes(app)
   const url = await listen()
   const request = https.get(new URL('/three', url), { agent: false, ca: tls.cert })
   const [response] = await once(request, 'response')
@@ -131,12 +131,12 @@ t.test('HTTPS', async t => {
   t.equal(body, THREE)
   await until(() => reasons.length > 0, 'the stream is closed')
   t.strictSame(reasons, ['complete'])
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('HTTP/1.0 has no chunks: the end of the connection is the end of the stream', async t => {
+t.test('on HTTP/1.0, the end of the stream is the end of the connection', async t => {
   const { app, logs, listen } = await build(t)
-  const { reasons } = chat(app)
+  const { reasons } = addRoutes(app)
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
   socket.write('GET /three HTTP/1.0\r\nhost: x\r\n\r\n')
@@ -147,12 +147,12 @@ t.test('HTTP/1.0 has no chunks: the end of the connection is the end of the stre
   t.notMatch(head, /transfer-encoding/i)
   t.equal(body.join(), THREE)
   t.strictSame(reasons, ['complete'])
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('pipelined requests are answered one after the other', async t => {
+t.test('pipelined requests receive their responses in order', async t => {
   const { app, logs, listen } = await build(t)
-  const { reasons } = chat(app)
+  const { reasons } = addRoutes(app)
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
   const request = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`
@@ -163,12 +163,12 @@ t.test('pipelined requests are answered one after the other', async t => {
   t.equal(answers.length, 3)
   for (const answer of answers) t.equal(unchunk(answer.slice(answer.indexOf('\r\n\r\n') + 4)), THREE)
   t.strictSame(reasons, ['complete', 'complete', 'complete'])
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('a client that leaves takes its pipelined requests with it', async t => {
+t.test('a disconnect closes the streams of all pipelined requests', async t => {
   const { app, logs, listen } = await build(t)
-  const { reasons, emitters } = chat(app)
+  const { reasons, emitters } = addRoutes(app)
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1')
   socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(3))
@@ -177,12 +177,12 @@ t.test('a client that leaves takes its pipelined requests with it', async t => {
   await Promise.all(emitters.map(({ closed }) => closed))
   t.strictSame(reasons, ['client', 'client', 'client'])
   t.equal(app.sse.size, 0)
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('a stream that waits in a pipeline can be cut off', async t => {
+t.test('a stream that waits for an earlier pipelined response can be dropped', async t => {
   const { app, listen } = await build(t, { maxBuffered: 1_024 })
-  const { emitters } = chat(app)
+  const { emitters } = addRoutes(app)
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1')
   socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2))
@@ -192,9 +192,9 @@ t.test('a stream that waits in a pipeline can be cut off', async t => {
   t.equal(await emitters[1]!.closed, 'slow')
 })
 
-t.test('a connection is used again after a stream', async t => {
+t.test('a connection can be used again after a stream', async t => {
   const { app, listen } = await build(t)
-  chat(app)
+  addRoutes(app)
   app.get('/plain', async () => 'plain')
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
@@ -209,34 +209,34 @@ t.test('a connection is used again after a stream', async t => {
   socket.destroy()
 })
 
-t.test('a POST with a body is a stream until its client leaves', async t => {
+t.test('the stream of a POST request stays open until the client disconnects', async t => {
   const { app, logs, listen } = await build(t)
-  const { reasons, emitters } = chat(app)
+  const { reasons, emitters } = addRoutes(app)
   const url = new URL('/endless', await listen())
   const { request, response } = call(url, { method: 'POST', headers: { 'content-type': 'application/json' } }, '{"q":1}')
   await response
   await sleep(50)
-  t.equal(emitters[0]?.state, 'open', 'the end of the body is not the end of the client')
+  t.equal(emitters[0]?.state, 'open', 'the end of the request body is no disconnect')
   request.destroy()
   t.equal(await emitters[0]?.closed, 'client')
   t.strictSame(reasons, ['client'])
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('inject', async t => {
-  t.test('whole', async t => {
+t.test('an injected request', async t => {
+  t.test('receives the whole stream', async t => {
     const { app, logs } = await build(t)
-    const { reasons } = chat(app)
+    const { reasons } = addRoutes(app)
     const { body, statusCode } = await app.inject('/three')
     t.equal(statusCode, 200)
     t.strictSame(decode(body).events.map(({ data }) => data), ['one', 'zwei, größer', '三😀'])
     t.strictSame(reasons, ['complete'])
-    quiet(t, logs)
+    noWarnings(t, logs)
   })
 
-  t.test('as a stream, from which the client goes away', async t => {
+  t.test('can be aborted', async t => {
     const { app, logs } = await build(t)
-    const { reasons, emitters } = chat(app)
+    const { reasons, emitters } = addRoutes(app)
     const controller = new AbortController()
     const response = await app.inject({ url: '/endless', payloadAsStream: true, signal: controller.signal })
     t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
@@ -247,15 +247,15 @@ t.test('inject', async t => {
     t.equal(await emitters[0]?.closed, 'client')
     t.strictSame(reasons, ['client'])
     t.equal(app.sse.size, 0)
-    // Fastify's own line says that the request was aborted.
+    // Fastify logs that the request was aborted.
     t.strictSame(logs.filter(({ level, msg }) => level >= WARN && msg !== 'request errored'), [])
   })
 })
 
-t.test('an injected client that reads nothing is cut off', async t => {
-  // By the clock: light-my-request takes whatever it is given.
+t.test('an injected request whose response is not read is dropped', async t => {
+  // Only stallTimeout applies, because light-my-request buffers without a limit.
   const { app } = await build(t, { stallTimeout: 300 })
-  const { emitters } = chat(app)
+  const { emitters } = addRoutes(app)
   const response = await app.inject({ url: '/endless', payloadAsStream: true })
   const broken = once(response.stream(), 'error')
   const [emitter] = emitters
@@ -267,10 +267,10 @@ t.test('an injected client that reads nothing is cut off', async t => {
   t.match(await broken, [{ code: 'LIGHT_ECONNRESET' }])
 })
 
-t.test('timeouts of the server and of Fastify leave an open stream alone', async t => {
+t.test('timeouts of the server and of Fastify do not end an open stream', async t => {
   const options = { handlerTimeout: 100, connectionTimeout: 100, requestTimeout: 100, keepAliveTimeout: 100 }
   const { app, logs, listen } = await build(t, { heartbeat: 0 }, { ...options, http: { connectionsCheckingInterval: 50 } } as object)
-  const { emitters } = chat(app)
+  const { emitters } = addRoutes(app)
   const url = new URL('/endless', await listen())
   const { request, response } = call(url)
   let text = ''
@@ -281,10 +281,10 @@ t.test('timeouts of the server and of Fastify leave an open stream alone', async
   await until(() => text === 'data:hello\n\ndata:still here\n\n', 'another event has arrived')
   request.destroy()
   await emitters[0]!.closed
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('a handler that does not get to open its stream in time is answered by Fastify', async t => {
+t.test('if a handler exceeds handlerTimeout before its stream opens, Fastify responds', async t => {
   const { app, listen } = await build(t, {}, { handlerTimeout: 50 })
   const reasons: SseReason[] = []
   app.get('/', async (_request, reply) => {
@@ -299,7 +299,7 @@ t.test('a handler that does not get to open its stream in time is answered by Fa
   t.equal(app.sse.size, 0)
 })
 
-t.test('an onSend hook that does not get done in time is answered by Fastify', async t => {
+t.test('if an onSend hook exceeds handlerTimeout, Fastify responds', async t => {
   const { app, logs, listen } = await build(t, {}, { handlerTimeout: 50 })
   const reasons: SseReason[] = []
   app.get('/', {
@@ -322,7 +322,7 @@ t.test('an onSend hook that does not get done in time is answered by Fastify', a
   t.notOk(logs.some(({ msg }) => /already sent/.test(msg)))
 })
 
-t.test('trailers follow the end of the stream', async t => {
+t.test('trailers are sent after the stream', async t => {
   const { app, logs, listen } = await build(t)
   app.get('/', async (_request, reply) => {
     reply.trailer('x-checksum', async () => 'abc')
@@ -337,10 +337,10 @@ t.test('trailers follow the end of the stream', async t => {
   for await (const chunk of message.setEncoding('utf8')) body += chunk
   t.equal(body, 'data:x\n\n')
   t.equal(message.trailers['x-checksum'], 'abc')
-  quiet(t, logs)
+  noWarnings(t, logs)
 })
 
-t.test('headers are out before the first event', async t => {
+t.test('headers are sent before the first event', async t => {
   const { app, listen } = await build(t)
   const emitters: SseEmitter[] = []
   app.get('/', async (_request, reply) => {

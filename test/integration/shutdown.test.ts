@@ -10,7 +10,7 @@ import { build, sleep } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { until } from '../fixtures/until.ts'
 
-function endless (app: FastifyInstance): { emitters: SseEmitter[], reasons: SseReason[] } {
+function addRoute (app: FastifyInstance): { emitters: SseEmitter[], reasons: SseReason[] } {
   const emitters: SseEmitter[] = []
   const reasons: SseReason[] = []
   app.get('/', async (_request, reply) => {
@@ -23,18 +23,18 @@ function endless (app: FastifyInstance): { emitters: SseEmitter[], reasons: SseR
   return { emitters, reasons }
 }
 
-/** Milliseconds that it takes. */
-async function time (work: () => Promise<unknown>): Promise<number> {
+/** Returns the duration in milliseconds. */
+async function durationOf (work: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await work()
   return performance.now() - start
 }
 
-t.test('every client is told when to come back, and hung up on', async t => {
+t.test('every client receives a retry time, and its connection is closed', async t => {
   const { app, listen } = await build(t, { retry: 2_000, shutdownGrace: 60_000 }, { forceCloseConnections: false })
-  const { reasons, emitters } = endless(app)
+  const { reasons, emitters } = addRoute(app)
   const url = await listen()
-  // A client that would keep the connection.
+  // A client that keeps its connection alive.
   const socket = net.connect(Number(url.port), '127.0.0.1').setEncoding('utf8')
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   await once(socket, 'data')
@@ -42,7 +42,7 @@ t.test('every client is told when to come back, and hung up on', async t => {
   await other.response
   emitters[1]!.send('last words')
   const ended = once(socket, 'close')
-  t.ok(await time(async () => await app.close()) < 30_000, 'no client is waited for')
+  t.ok(await durationOf(async () => await app.close()) < 30_000, 'closing does not wait for shutdownGrace')
   await ended
   t.strictSame(reasons, ['shutdown', 'shutdown'])
   const { events, retries } = decode((await other.answer()).body)
@@ -52,49 +52,49 @@ t.test('every client is told when to come back, and hung up on', async t => {
   t.ok(retries[1]! >= 1_000 && retries[1]! <= 3_000, `${retries[1]} ms`)
 })
 
-t.test('who reconnects meanwhile is refused by the system, not with a status', async t => {
+t.test('while streams are drained, new connections are refused by the system', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 60_000 }, { forceCloseConnections: false })
-  const { emitters } = endless(app)
+  const { emitters } = addRoute(app)
   const url = await listen()
-  // A client that reads nothing, so that draining takes its time.
+  // A client that does not read, so that its stream can't be drained.
   const socket = net.connect(Number(url.port), '127.0.0.1').pause()
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   while (emitters.length === 0) await sleep(5)
   for (let sent = 0; sent < 900; sent++) emitters[0]!.send('x'.repeat(10_000)).catch(() => {})
   const closing = app.close()
   await until(async () => await call(url).response.catch((error: NodeJS.ErrnoException) => error.code) === 'ECONNREFUSED', 'a new connection is refused')
-  t.equal(app.sse.size, 1, 'while a stream is drained')
+  t.equal(app.sse.size, 1, 'the stream is still being drained')
   socket.destroy()
   await closing
 })
 
-t.test('a client that takes nothing is cut off after the grace', async t => {
+t.test('a client that does not read is disconnected after shutdownGrace', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 200, maxBuffered: 100_000_000 }, { forceCloseConnections: false })
-  const { emitters, reasons } = endless(app)
+  const { emitters, reasons } = addRoute(app)
   const url = await listen()
   const socket = net.connect(Number(url.port), '127.0.0.1').pause()
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   while (emitters.length === 0) await sleep(5)
   for (let sent = 0; sent < 2_000; sent++) emitters[0]!.send('x'.repeat(10_000)).catch(() => {})
-  const took = await time(async () => await app.close())
+  const took = await durationOf(async () => await app.close())
   t.ok(took > 190, `${took} ms`)
   t.strictSame(reasons, ['shutdown'])
   socket.destroy()
 })
 
-t.test('without a grace everything is cut at once', async t => {
+t.test('with a shutdownGrace of 0, clients are disconnected at once', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 0 }, { forceCloseConnections: false })
-  const { reasons } = endless(app)
+  const { reasons } = addRoute(app)
   const { response } = call(await listen())
   const message = await response
-  const cut = once(message, 'error')
+  const failed = once(message, 'error')
   message.resume()
   await app.close()
-  t.match(await cut, [{ code: 'ECONNRESET' }])
+  t.match(await failed, [{ code: 'ECONNRESET' }])
   t.strictSame(reasons, ['shutdown'])
 })
 
-t.test('a stream that is asked for while the server closes is sent away, too', async t => {
+t.test('a handler that opens its stream during the shutdown sends a retry time only', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 1_000 }, { forceCloseConnections: false })
   const reasons: SseReason[] = []
   const errors: unknown[] = []
@@ -116,14 +116,14 @@ t.test('a stream that is asked for while the server closes is sent away, too', a
       return emitter
     })
   }
-  endless(app)
+  addRoute(app)
   const url = await listen()
-  const keeps = call(url)
-  await keeps.response
+  const drained = call(url)
+  await drained.response
   const late = ['/returns', '/throws'].map(path => call(new URL(path, url)))
-  await until(() => waiting === 2, 'both handlers run')
+  await until(() => waiting === 2, 'both handlers are running')
   const closing = app.close()
-  await keeps.answer()
+  await drained.answer()
   resume()
   for (const { answer } of late) {
     const { status, body } = await answer()
@@ -136,25 +136,25 @@ t.test('a stream that is asked for while the server closes is sent away, too', a
   t.strictSame(errors, ['shutdown', 'shutdown'])
 })
 
-t.test('on HTTP/2, streams end and the connection is told to go', async t => {
+t.test('on HTTP/2, streams end and the connection is closed', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 60_000 }, { http2: true, forceCloseConnections: false } as object)
-  const { reasons } = endless(app)
+  const { reasons } = addRoute(app)
   const session = http2.connect(await listen())
   const stream = session.request({ ':path': '/' })
   let text = ''
   stream.setEncoding('utf8').on('data', chunk => { text += chunk })
   await once(stream, 'response')
   const ended = Promise.all([once(stream, 'end'), once(session, 'close')])
-  t.ok(await time(async () => await app.close()) < 30_000)
+  t.ok(await durationOf(async () => await app.close()) < 30_000)
   await ended
   t.equal(decode(text).retries.length, 1)
   t.strictSame(reasons, ['shutdown'])
 })
 
-t.test('every address of localhost is closed', async t => {
+t.test('every address of localhost refuses connections', async t => {
   const { app } = await build(t, { shutdownGrace: 60_000 }, { forceCloseConnections: false })
-  const { emitters } = endless(app)
-  // So that localhost has two addresses on every machine.
+  const { emitters } = addRoute(app)
+  // Localhost has a second address only on some machines.
   const { lookup } = dns
   t.intercept(dns, 'lookup', {
     value: (...args: Parameters<typeof dns.lookup>) => {
@@ -175,7 +175,7 @@ t.test('every address of localhost is closed', async t => {
   await closing
 })
 
-t.test('an EventSource survives a restart of the server', async t => {
+t.test('an EventSource reconnects to a restarted server', async t => {
   const serve = async (port: number): Promise<FastifyInstance> => {
     const app = fastify()
     await app.register(sse, { retry: 50 })
@@ -201,5 +201,5 @@ t.test('an EventSource survives a restart of the server', async t => {
   t.teardown(() => after.close())
   while (messages.length < 2) await sleep(20)
   t.strictSame(messages, ['first', '7'])
-  t.ok(states.every(state => state === EventSource.CONNECTING), 'it never gave up')
+  t.ok(states.every(state => state === EventSource.CONNECTING), 'it was never closed')
 })

@@ -5,17 +5,17 @@ import { build } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { until } from '../fixtures/until.ts'
 
-/** What Spring 4.3's own SseEmitter put on the wire, and how ours compares. */
+/** What the SseEmitter of Spring 4.3 sent in each case, and how this package compares. */
 const { cases } = JSON.parse(readFileSync(new URL('../fixtures/vectors/spring-sse-emitter.json', import.meta.url), 'utf8')) as {
   cases: Array<{ name: string, springBody: string, ours: 'equal' | 'same event' | 'differs' }>
 }
 
 interface Ours {
   options?: SseStreamOptions
-  /** The same sends, by ours. */
+  /** Sends the same with this package. */
   run: (emitter: SseEmitter) => unknown
   status?: number
-  /** Where ours differs: the events it delivers. */
+  /** The events that this package sends, if they differ. */
   delivers?: unknown[]
 }
 
@@ -107,6 +107,6 @@ for (const { name, springBody, ours } of cases) {
   })
 }
 
-t.test('every recorded case has its counterpart', async t => {
+t.test('every recorded case is compared', async t => {
   t.strictSame(Object.keys(OURS).sort(), cases.map(({ name }) => name).sort())
 })
