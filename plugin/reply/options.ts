@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { anyFunction, boolean, describe, integer, nonEmptyString, oneOf, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import { anyFunction, boolean, describe, integer, nonEmptyString, oneOf, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { resolveOptions } from '../base/options.ts'
 import { STREAM_CHECKS, STREAM_DEFAULTS, type StreamOptions, type StreamSettings } from '../stream/options.ts'
@@ -74,7 +74,7 @@ export type ConnectionSettings = Resolved<ConnectionOptions, 'connectionKey'>
 
 export const REPLY_DEFAULTS: ReplySettings = { ...STREAM_DEFAULTS, headers: {}, accept: true }
 
-export const REPLY_CHECKS: Checks<ReplySettings> = { ...STREAM_CHECKS, headers: streamHeaders(), accept: boolean }
+export const REPLY_CHECKS: Checks<ReplySettings> = { ...STREAM_CHECKS, headers: streamHeaders, accept: boolean }
 
 export const CONNECTION_DEFAULTS: ConnectionSettings = {
   lastEventIdParameter: 'lastEventId',
@@ -115,16 +115,14 @@ function isSource (value: unknown): boolean {
 const FRAMING = new Set(['content-length', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
 /** Checks response headers of a stream. Their names become lower case. */
-function streamHeaders (): Check {
-  return (value, option) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', describe(value))
-    const headers: Record<string, unknown> = {}
-    for (const [key, header] of Object.entries(value)) {
-      const name = key.toLowerCase()
-      if (FRAMING.has(name)) option.entry(key).invalid('must be left to the server, which frames the message', describe(header))
-      if (name === 'content-type' && !isEventStream(header)) option.entry(key).invalid('must be text/event-stream, optionally with parameters', describe(header))
-      if (header !== undefined) headers[name] = header
-    }
-    return Object.freeze(headers)
+function streamHeaders (value: unknown, option: Option): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of header names and values', describe(value))
+  const headers: Record<string, unknown> = {}
+  for (const [key, header] of Object.entries(value)) {
+    const name = key.toLowerCase()
+    if (FRAMING.has(name)) option.entry(key).invalid('must be left to the server, which frames the message', describe(header))
+    if (name === 'content-type' && !isEventStream(header)) option.entry(key).invalid('must be text/event-stream, optionally with parameters', describe(header))
+    if (header !== undefined) headers[name] = header
   }
+  return Object.freeze(headers)
 }
