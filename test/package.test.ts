@@ -123,7 +123,7 @@ t.test('the package', async t => {
     await until(() => log.includes('Server listening') || server.exitCode !== null, 'the server listens')
     const { port } = new URL(/listening at (http:\/\/127[^"]+)/.exec(log)![1]!)
     const start = performance.now()
-    const { body } = await call(`http://127.0.0.1:${port}/count`).answer()
+    const { body } = await call(`http://127.0.0.1:${port}/count`).readAll()
     t.ok(performance.now() - start > 2_900)
     t.strictSame(decode(body).events.map(({ data }) => data), ['{"number":1}', '{"number":2}', '{"number":3}'])
     const [, shown] = /^```\n(data:[^]*?)^```$/m.exec(README)!

@@ -22,7 +22,7 @@ t.teardown(() => mock.stop())
 async function receivedText (t: Test, addRoute: (app: FastifyInstance) => void): Promise<string> {
   const { app, listen } = await build(t)
   addRoute(app)
-  const { status, body } = await call(await listen()).answer()
+  const { status, body } = await call(await listen()).readAll()
   t.equal(status, 200)
   const { events } = decode(body)
   t.ok(events.length > 3, 'in several events')
@@ -114,7 +114,7 @@ t.test('a route that opens its stream at the first delta responds to an earlier 
     [request => { request.respond(200, { 'content-type': 'text/html' }, 'a secret') }, 502, undefined]
   ]
   for (const [respond, status, retryAfter] of cases) {
-    const response = await call(await openAtFirstDelta(t, respond)).answer()
+    const response = await call(await openAtFirstDelta(t, respond)).readAll()
     t.equal(response.status, status)
     t.equal(response.headers['retry-after'], retryAfter)
     t.notMatch(response.body, /secret/)
@@ -123,7 +123,7 @@ t.test('a route that opens its stream at the first delta responds to an earlier 
 
 t.test('a route that opens its stream at the first delta sends all deltas', async t => {
   const url = await openAtFirstDelta(t, request => { request.stream(chatChunk({ content: 'Hel' }), chatChunk({ content: 'lo' }), chatChunk({}, 'stop'), DONE).end() })
-  const { status, body } = await call(url).answer()
+  const { status, body } = await call(url).readAll()
   t.equal(status, 200)
   t.strictSame(decode(body).events.map(({ data }) => JSON.parse(data).text ?? JSON.parse(data).reason), ['Hel', 'lo', 'stop'])
 })
@@ -137,7 +137,7 @@ t.test('a failure before the first delta makes sendAll() reject before the strea
     emitter.complete()
     return emitter
   })
-  const { status, headers, body } = await call(await listen()).answer()
+  const { status, headers, body } = await call(await listen()).readAll()
   t.equal(status, 429)
   t.equal(headers['retry-after'], '7')
   t.match(JSON.parse(body), { code: 'upstream_rate_limit' })

@@ -78,5 +78,5 @@ suiteWith(t, 'nginx', 'behind nginx, configured as in the README', async (t, ngi
   const completed = call(url)
   await completed.response
   emitters[1]!.complete()
-  t.equal((await completed.answer()).body, 'data:hello\n\n', 'the response ends with the stream')
+  t.equal((await completed.readAll()).body, 'data:hello\n\n', 'the response ends with the stream')
 })

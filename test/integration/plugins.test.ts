@@ -50,7 +50,7 @@ t.test('@fastify/cookie sets its cookies', async t => {
     emitter.complete()
     return emitter
   })
-  const { headers, body } = await call(await listen()).answer()
+  const { headers, body } = await call(await listen()).readAll()
   t.equal(headers['content-type'], CONTENT_TYPE)
   t.strictSame(headers['set-cookie'], ['a=1; Path=/; SameSite=Lax', 'b=2; SameSite=Lax'])
   t.equal(body, 'data:hello\n\n')
@@ -68,11 +68,11 @@ t.test('@fastify/session saves the session and sets its cookie before the first 
     return emitter
   })
   const url = await listen()
-  const first = await call(url).answer()
+  const first = await call(url).readAll()
   t.equal(first.headers['content-type'], CONTENT_TYPE)
   const [setCookie] = first.headers['set-cookie']!
   t.match(setCookie, /^sessionId=/)
-  const second = await call(url, { headers: { cookie: setCookie!.split(';')[0] } }).answer()
+  const second = await call(url, { headers: { cookie: setCookie!.split(';')[0] } }).readAll()
   t.strictSame([first, second].map(({ body }) => decode(body).events[0]?.data), ['{"visits":1}', '{"visits":2}'])
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
@@ -113,7 +113,7 @@ t.test('@fastify/rate-limit counts and rejects streams, and adds its headers', a
   t.equal(statusCode, 200)
   t.equal(headers['x-ratelimit-limit'], '1')
   t.equal(headers['x-ratelimit-remaining'], '0')
-  t.equal((await call(url).answer()).status, 429)
+  t.equal((await call(url).readAll()).status, 429)
   request.destroy()
   await emitters[0]!.closed
   t.equal(app.sse.size, 0)
@@ -212,5 +212,5 @@ t.test('a replaced response.write is used', async t => {
     emitter.complete()
     return emitter
   })
-  t.equal((await call(await listen()).answer()).body, 'DATA:HELLO\n\n')
+  t.equal((await call(await listen()).readAll()).body, 'DATA:HELLO\n\n')
 })

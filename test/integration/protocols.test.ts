@@ -293,7 +293,7 @@ t.test('if a handler exceeds handlerTimeout before its stream opens, Fastify res
     await sleep(100)
     return emitter
   })
-  t.equal((await call(await listen()).answer()).status, 503)
+  t.equal((await call(await listen()).readAll()).status, 503)
   await until(() => reasons.length > 0, 'the stream is closed')
   t.strictSame(reasons, ['error'])
   t.equal(app.sse.size, 0)
@@ -312,7 +312,7 @@ t.test('if an onSend hook exceeds handlerTimeout, Fastify responds', async t => 
     emitter.onCompletion(reason => { reasons.push(reason) })
     return emitter
   })
-  const { status } = await call(await listen()).answer()
+  const { status } = await call(await listen()).readAll()
   t.equal(status, 503)
   // The hook ends after the response.
   await sleep(150)

@@ -45,7 +45,7 @@ t.test('every client receives a retry time, and its connection is closed', async
   t.ok(await durationOf(async () => await app.close()) < 30_000, 'closing does not wait for shutdownGrace')
   await ended
   t.strictSame(reasons, ['shutdown', 'shutdown'])
-  const { events, retries } = decode((await other.answer()).body)
+  const { events, retries } = decode((await other.readAll()).body)
   t.strictSame(events.map(({ data }) => data), ['hello', 'last words'])
   t.equal(retries.length, 2)
   t.equal(retries[0], 2_000)
@@ -123,10 +123,10 @@ t.test('a handler that opens its stream during the shutdown sends a retry time o
   const late = ['/returns', '/throws'].map(path => call(new URL(path, url)))
   await until(() => waiting === 2, 'both handlers are running')
   const closing = app.close()
-  await drained.answer()
+  await drained.readAll()
   resume()
-  for (const { answer } of late) {
-    const { status, body } = await answer()
+  for (const { readAll } of late) {
+    const { status, body } = await readAll()
     t.equal(status, 200)
     t.equal(decode(body).retries.length, 1)
     t.strictSame(decode(body).events, [])

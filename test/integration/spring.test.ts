@@ -96,7 +96,7 @@ for (const { name, springBody, ours } of cases) {
       await run(emitter)
       return emitter
     })
-    const { status: got, body } = await call(await listen()).answer()
+    const { status: got, body } = await call(await listen()).readAll()
     t.equal(got, status)
     if (ours === 'equal') t.equal(body, springBody, 'the same bytes')
     else if (ours === 'same event') t.strictSame(decode(body), decode(springBody))

@@ -49,7 +49,7 @@ for (const [name, handler] of Object.entries(HANDLERS)) {
         t.teardown(() => clearInterval(timer))
         return result
       })
-      const { status, headers, body } = await call(await listen()).answer()
+      const { status, headers, body } = await call(await listen()).readAll()
       t.equal(status, 200)
       t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
       t.equal(decode(body).events.at(-1)!.data, 'last')

@@ -186,13 +186,13 @@ for (const [hookName, hooks] of Object.entries(HOOKS)) {
               return emitter
             }, finish))
           })
-          const { request, answer } = call(await listen(), { method: client === 'HEAD' ? 'HEAD' : 'GET' })
+          const { request, readAll } = call(await listen(), { method: client === 'HEAD' ? 'HEAD' : 'GET' })
           const emitter = await created
           if (disconnects) {
             await sleep(DISCONNECTS)
             request.destroy()
           } else {
-            const { status: got, body } = await answer()
+            const { status: got, body } = await readAll()
             t.equal(got, hookName === 'a hook that throws' ? 500 : status, 'status')
             if (client === 'HEAD') t.equal(body, '', 'no body')
           }

@@ -17,7 +17,7 @@ t.test('a stream over maxConnections is refused with 503 until another one close
   const url = await listen()
   const first = await open(url)
   await open(url)
-  const refused = await call(url).answer()
+  const refused = await call(url).readAll()
   t.equal(refused.status, 503)
   t.match(JSON.parse(refused.body), { code: 'SSE_ERR_FULL' })
   t.ok(Number(refused.headers['retry-after']) >= 1)
@@ -32,7 +32,7 @@ t.test('a stream over maxConnectionsPerKey is refused with 429, and other keys a
   const url = await listen()
   const first = await open(url, 'anna')
   await open(url, 'anna')
-  const refused = await call(url, { headers: { user: 'anna' } }).answer()
+  const refused = await call(url, { headers: { user: 'anna' } }).readAll()
   t.equal(refused.status, 429)
   t.match(JSON.parse(refused.body), { code: 'SSE_ERR_FULL_FOR_KEY' })
   t.ok(Number(refused.headers['retry-after']) >= 1)
@@ -41,7 +41,7 @@ t.test('a stream over maxConnectionsPerKey is refused with 429, and other keys a
   first.request.destroy()
   await emitters[0]!.closed
   await open(url, 'anna')
-  t.equal((await call(url, { headers: { user: 'anna' } }).answer()).status, 429)
+  t.equal((await call(url, { headers: { user: 'anna' } }).readAll()).status, 429)
 })
 
 t.test('a closed stream makes room for another of its key', async t => {
@@ -63,7 +63,7 @@ t.test("with refuse: 'retry', a refused browser is asked to reconnect later", as
   const url = await listen()
   await open(url)
   for (const path of ['/', '/sync']) {
-    const { status, headers, body } = await call(new URL(path, url)).answer()
+    const { status, headers, body } = await call(new URL(path, url)).readAll()
     t.equal(status, 200)
     t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
     t.equal(headers['cache-control'], 'no-cache, no-transform')
@@ -71,7 +71,7 @@ t.test("with refuse: 'retry', a refused browser is asked to reconnect later", as
     t.strictSame(events, [])
     t.ok(retries[0]! >= 2_000 && retries[0]! <= 6_000, `${retries[0]} ms`)
   }
-  t.equal((await call(new URL('/other', url)).answer()).status, 500)
+  t.equal((await call(new URL('/other', url)).readAll()).status, 500)
   t.equal(logs.filter(({ level }) => level >= 40).length, 1)
 })
 

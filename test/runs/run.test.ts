@@ -19,7 +19,7 @@ function addWatchRoute (app: FastifyInstance, options: { markers?: boolean } = {
 }
 
 const read = async (url: URL | string, headers: Record<string, string> = {}): Promise<Decoded & { status: number }> => {
-  const { status, body } = await call(url, { headers }).answer()
+  const { status, body } = await call(url, { headers }).readAll()
   return { status, ...decode(body) }
 }
 
@@ -130,7 +130,7 @@ t.test('a run counts its viewers, and continues when they leave', async t => {
   await until(() => run.viewers === 1)
   t.equal(run.state, 'running')
   producer.return()
-  t.strictSame(eventsAndData(decode((await second.answer()).body)), [['done', '{}']], 'without markers')
+  t.strictSame(eventsAndData(decode((await second.readAll()).body)), [['done', '{}']], 'without markers')
 })
 
 t.test('read() yields the events that clients receive', async t => {

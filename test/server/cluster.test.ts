@@ -55,8 +55,8 @@ function pretend (t: Test, script: string): string {
   return folder
 }
 
-suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
-  t.test('who follows a channel comes back to another node when its own is killed, and has missed nothing', async t => {
+suiteWith(t, 'redis-server', 'several nodes on one port', async (t, program) => {
+  t.test('a client whose node is killed reconnects to another node and misses nothing', async t => {
     const note = pretend(t, `echo "$@" > "$0.args"; exec ${program} "$@"`)
     const cluster = start(t, { PATH: `${note}${delimiter}${process.env.PATH}` })
     await nodes(cluster, 3)
@@ -112,7 +112,7 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     await eventually(() => assert.rejects(once(net.connect(Number(port), '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' }))
   })
 
-  t.test('a Redis that is there is used, and left', async t => {
+  t.test('a running Redis is used and keeps running', async t => {
     const redis = await RedisServer.start(t, program)
     const cluster = start(t, { ...NOWHERE, REDIS_URL: redis.url })
     await nodes(cluster, 1)
@@ -122,7 +122,7 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     t.equal(await redis.command('PING'), 'PONG')
   })
 
-  t.test('a port that is in use is one clear line, and exit code 1', async t => {
+  t.test('a port in use prints one line and exits with code 1', async t => {
     const taken = net.createServer()
     await once(taken.listen(0, '127.0.0.1'), 'listening')
     t.teardown(() => taken.close())
@@ -138,21 +138,21 @@ suiteWith(t, 'redis-server', 'nodes on one port', async (t, program) => {
     const command = ['exec', process.execPath, ...process.execArgv, MAIN].map(argument => `'${argument}'`).join(' ')
     const cluster = start(t, {}, script, ['-qec', command, '/dev/null'])
     await nodes(cluster, 1)
-    t.match(cluster.stdout(), /INFO.* \(\d+\).*: .*Server listening at/, 'the log says which process it is')
+    t.match(cluster.stdout(), /INFO.* \(\d+\).*: .*Server listening at/, 'each line of the log contains the process id')
     cluster.child.stdin!.write('\u0003')
     t.strictSame(await cluster.exit, [0, null])
-    t.match(cluster.stdout(), 'received SIGTERM; streams to close: 0', 'nodes end when they are told to')
-    t.notMatch(cluster.stdout(), 'Redis', 'and have Redis until then')
+    t.match(cluster.stdout(), 'received SIGTERM; streams to close: 0', 'a signal of the terminal ends the nodes in order')
+    t.notMatch(cluster.stdout(), 'Redis', 'Redis runs until the nodes have ended')
   })
 })
 
-t.test('where there is no Redis, it is said how there can be one', async t => {
+t.test('without Redis, the error tells how to get one', async t => {
   const cluster = start(t, NOWHERE)
   t.strictSame(await cluster.exit, [1, null])
   t.equal(cluster.stderr(), 'Cannot start redis-server (spawn redis-server ENOENT): install Redis, or set REDIS_URL to a running one\n')
 })
 
-t.test('when its Redis ends, all ends, with what Redis has said', async t => {
+t.test('all nodes end when Redis ends, and the error contains the output of Redis', async t => {
   const cluster = start(t, { PATH: `${pretend(t, 'echo "No luck today"; exit 3')}${delimiter}${process.env.PATH}` })
   t.strictSame(await cluster.exit, [1, null])
   t.equal(cluster.stderr(), 'redis-server exited (3): No luck today\n')

@@ -37,27 +37,27 @@ async function listening ({ stdout, child, stderr }: Server): Promise<URL> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(`${signal} ends the streams, and the process with 0`, async t => {
+  t.test(`${signal} completes the streams and exits with code 0`, async t => {
     const server = start(t, {})
     const url = await listening(server)
-    const { response, answer } = call(new URL('/learn/sseChat?name=x', url))
+    const { response, readAll } = call(new URL('/learn/sseChat?name=x', url))
     await response
     // What a browser keeps at hand.
     const idle = net.connect(Number(url.port), '127.0.0.1').on('error', () => {})
     await once(idle, 'connect')
     const sent = performance.now()
     server.child.kill(signal)
-    const { body } = await answer()
+    const { body } = await readAll()
     t.equal(decode(body).retries.length, 1)
     t.strictSame(await server.exit, [0, null])
-    t.ok(performance.now() - sent < 30_000, 'the idle connection is not waited for')
+    t.ok(performance.now() - sent < 30_000, 'does not wait for the idle connection')
     const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
-    t.ok(lines.some(({ msg }) => msg === `received ${signal}; streams to close: 1`), 'which the log tells, in JSON where there is no terminal')
+    t.ok(lines.some(({ msg }) => msg === `received ${signal}; streams to close: 1`), 'logs the signal, as JSON without a terminal')
     t.equal(server.stderr(), '')
   })
 }
 
-t.test('`npm start` runs the sources, without a build', async t => {
+t.test('`npm start` runs the sources without a build', async t => {
   const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const [command, ...args] = scripts.start.split(' ')
   t.equal(command, 'node')
@@ -66,7 +66,7 @@ t.test('`npm start` runs the sources, without a build', async t => {
   t.ok(args.includes('server/main.ts'))
 })
 
-t.test('a port that is in use is one clear line, and exit code 1', async t => {
+t.test('a port in use prints one line and exits with code 1', async t => {
   const taken = net.createServer()
   await once(taken.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => taken.close())
@@ -76,13 +76,13 @@ t.test('a port that is in use is one clear line, and exit code 1', async t => {
   t.equal(server.stderr(), `Cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`)
 })
 
-t.test('a wrong value is one clear line, and exit code 1', async t => {
+t.test('an invalid setting prints one line and exits with code 1', async t => {
   const server = start(t, { CHAT_INTERVAL_MS: 'soon' })
   t.strictSame(await server.exit, [1, null])
   t.equal(server.stderr(), 'CHAT_INTERVAL_MS must be integer; received "soon"\n')
 })
 
-t.test('an error that nobody has caught is logged, and ends the process with 1', async t => {
+t.test('an uncaught error is logged and exits with code 1', async t => {
   const server = start(t, { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,process.on(%22SIGUSR2%22,()=>{throw(new(Error)(%22uncaught%22))})` })
   await listening(server)
   server.child.kill('SIGUSR2')
@@ -96,7 +96,7 @@ suiteWith(t, 'script', 'in a terminal', async (t, script) => {
   const command = ['exec', process.execPath, ...process.execArgv, MAIN].map(argument => `'${argument}'`).join(' ')
   const server = start(t, {}, script, ['-qec', command, '/dev/null'])
   await listening(server)
-  t.match(server.stdout(), /^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO.*: .*Server listening at/m, 'the log is for people')
+  t.match(server.stdout(), /^\[\d\d:\d\d:\d\d\.\d{3}\] .*INFO.*: .*Server listening at/m, 'the log is readable')
   server.child.stdin!.write('\u0003')
   t.strictSame(await server.exit, [0, null])
 })

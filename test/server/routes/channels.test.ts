@@ -207,7 +207,7 @@ t.test('at the limit of names, a new name is refused with 503 and names in use a
   const { app, url } = await setupLimited(t)
   const subscriber = await subscribe(t, url, 'subscribed')
   await publish(app, 'published', { data: 'x' })
-  const following = await call(new URL('/channels/more', url)).answer()
+  const following = await call(new URL('/channels/more', url)).readAll()
   const publishing = await publish(app, 'more', { data: 'x' })
   for (const { status, headers, body } of [{ ...following, body: JSON.parse(following.body) }, publishing]) {
     t.equal(status, 503)

@@ -41,7 +41,7 @@ t.test('an answer that takes too long fails', async t => {
   const { app, listen } = await build(t)
   const model = scriptedModel('Hel', new Promise(() => {}))
   await app.register(llmChat, { ...model, timeout: 1_000 })
-  const { body } = await call(new URL('/llmChat?q=Hi', await listen())).answer()
+  const { body } = await call(new URL('/llmChat?q=Hi', await listen())).readAll()
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [
     ['delta', { text: 'Hel' }], ['failed', { code: 'timeout', message: 'The answer took too long', retryable: true }]
   ])

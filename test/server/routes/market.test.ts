@@ -21,7 +21,7 @@ async function setup (t: Test, options: MarketOptions, broker: SseBroker = memor
 
 interface History { market: string, candles: Candle[], id: string }
 
-const getHistory = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).answer()).body)
+const getHistory = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).readAll()).body)
 
 /** Reads the stream over a real socket until `count` candles have arrived, then destroys the socket. */
 async function follow (t: Test, url: URL, query: Record<string, string>, count: number, headers: Record<string, string> = {}): Promise<EventSourceMessage[]> {
@@ -60,7 +60,7 @@ t.test('statistics are the samples that were published', async t => {
   const broker = memoryBroker()
   const { url } = await setup(t, { interval: QUICK }, broker)
   let [market, samples]: [string, unknown[]] = ['', []]
-  while (samples.length === 0) ({ market, samples } = JSON.parse((await call(new URL('/market/statistics', url)).answer()).body))
+  while (samples.length === 0) ({ market, samples } = JSON.parse((await call(new URL('/market/statistics', url)).readAll()).body))
   const { entries } = await broker.replay(`market:${market}:statistics`, undefined, samples.length)
   t.strictSame(samples, entries.map(({ data }) => JSON.parse(data!)))
 })
@@ -97,7 +97,7 @@ t.test('a client that followed another market is told so and receives nothing el
   const { market, id } = await getHistory(one.url, 'LUNV')
   const { market: found } = await getHistory(other.url, 'ALVX')
   // The other market does not have this instrument.
-  const { status, body } = await call(new URL(`/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}`, other.url)).answer()
+  const { status, body } = await call(new URL(`/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}`, other.url)).readAll()
   t.equal(status, 200)
   t.strictSame(decode(body).events, [{ id: undefined, event: 'another', data: JSON.stringify({ market: found }) }])
 })

@@ -3,7 +3,7 @@ import OpenAI, { APIConnectionError, APIError, APIUserAbortError, BadRequestErro
 import t from 'tap'
 import { openAIApi } from '../../../server/routes/openai-api.ts'
 import { build, sleep, WARN, type LogLine } from '../../fixtures/app.ts'
-import { decode, type Answer } from '../../fixtures/client.ts'
+import { decode, type WholeResponse } from '../../fixtures/client.ts'
 import { finishReasonOf, post, SERVER, serveOpenAIApi, textOf, user, type Chunk, type Messages } from '../../fixtures/openai-api.ts'
 
 /** Reads a stream until it ends or fails. */
@@ -60,7 +60,7 @@ t.test('an invalid request is answered with an error in OpenAI\'s format that na
     [{ messages, temperature: 3 }, 'temperature']
   ]
   for (const [payload, param] of rows) {
-    const { status, body } = await post(url, payload).answer()
+    const { status, body } = await post(url, payload).readAll()
     t.equal(status, 400, JSON.stringify(payload))
     const { error } = JSON.parse(body)
     t.match(error, { message: String, type: 'invalid_request_error', code: 'fst_err_validation' }, JSON.stringify(payload))
@@ -70,12 +70,12 @@ t.test('an invalid request is answered with an error in OpenAI\'s format that na
 
 t.test('an unreadable request is answered with an error in OpenAI\'s format', async t => {
   const { url } = await serveOpenAIApi(t)
-  const rows: Array<[status: number, code: string, answer: Answer]> = [
-    [400, 'fst_err_ctp_invalid_json_body', await post(url, '{').answer()],
-    [400, 'fst_err_ctp_empty_json_body', await post(url, '').answer()],
-    [400, 'fst_err_validation', await post(url, 'x', { 'content-type': 'text/plain' }).answer()],
-    [415, 'fst_err_ctp_invalid_media_type', await post(url, 'x', { 'content-type': 'image/png' }).answer()],
-    [413, 'fst_err_ctp_body_too_large', await post(url, { messages: user('x'.repeat(1024 * 1024)) }).answer()]
+  const rows: Array<[status: number, code: string, response: WholeResponse]> = [
+    [400, 'fst_err_ctp_invalid_json_body', await post(url, '{').readAll()],
+    [400, 'fst_err_ctp_empty_json_body', await post(url, '').readAll()],
+    [400, 'fst_err_validation', await post(url, 'x', { 'content-type': 'text/plain' }).readAll()],
+    [415, 'fst_err_ctp_invalid_media_type', await post(url, 'x', { 'content-type': 'image/png' }).readAll()],
+    [413, 'fst_err_ctp_body_too_large', await post(url, { messages: user('x'.repeat(1024 * 1024)) }).readAll()]
   ]
   for (const [expected, code, { status, body }] of rows) {
     t.equal(status, expected, code)
@@ -110,7 +110,7 @@ t.test('/fail causes an error in a stream, and an error response otherwise', asy
   t.equal(textOf(chunks), '1, 2, 3, 4,')
   t.ok(error instanceof APIError)
   t.match(error, { code: 'model_failed', type: 'server_error' })
-  const { events } = decode((await post(url, { messages: user('/fail count to 50'), stream: true }).answer()).body)
+  const { events } = decode((await post(url, { messages: user('/fail count to 50'), stream: true }).readAll()).body)
   t.strictSame(Object.keys(JSON.parse(events.at(-1)!.data)), ['error'], 'the error is the last event')
   t.ok(await rejection(openai.chat.completions.create({ model: 'any', messages: user('/fail count to 50') })) instanceof InternalServerError)
   t.ok(logs.some(({ level, err }) => level === WARN && err?.code === 'MODEL_FAILED'))
@@ -122,7 +122,7 @@ t.test('/truncate ends without a finish reason and [DONE]', async t => {
   t.equal(textOf(chunks), '1, 2, 3, 4,')
   t.equal(finishReasonOf(chunks), null)
   t.equal(error, undefined, 'OpenAI\'s client accepts the answer as complete')
-  const { events } = decode((await post(url, { messages: user('/truncate count to 50'), stream: true }).answer()).body)
+  const { events } = decode((await post(url, { messages: user('/truncate count to 50'), stream: true }).readAll()).body)
   t.equal(JSON.parse(events.at(-1)!.data).choices[0].delta.content, ',')
   const { choices } = await openai.chat.completions.create({ model: 'any', messages: user('/truncate count to 50') })
   t.match(choices[0], { message: { content: '1, 2, 3, 4,' }, finish_reason: null })
@@ -189,7 +189,7 @@ t.test('a client that disconnects before the handler runs aborts the generation'
     await once(reply.raw, 'close')
   })
   app.register(openAIApi, { pace: 60_000 })
-  await t.rejects(post(await listen(), { messages: user('x') }).answer())
+  await t.rejects(post(await listen(), { messages: user('x') }).readAll())
   await until(() => hijacked === 1)
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
@@ -198,7 +198,7 @@ t.test('a stream above maxConnections is refused with an error in OpenAI\'s form
   const { url } = await serveOpenAIApi(t, 0, { maxConnections: 1 })
   const first = post(url, { messages: user('/nothing'), stream: true })
   await first.response
-  const { status, headers, body } = await post(url, { messages: user('x'), stream: true }).answer()
+  const { status, headers, body } = await post(url, { messages: user('x'), stream: true }).readAll()
   first.request.destroy()
   t.equal(status, 503)
   t.ok(Number(headers['retry-after']) > 0)

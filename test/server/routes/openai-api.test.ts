@@ -35,7 +35,7 @@ t.test('OpenAI\'s client gets the list of models', async t => {
 
 t.test('every line on the wire starts with "data: ", and the last event is [DONE]', async t => {
   const { url } = await serveOpenAIApi(t)
-  const { status, headers, body } = await post(url, { messages: user('markdown'), stream: true }).answer()
+  const { status, headers, body } = await post(url, { messages: user('markdown'), stream: true }).readAll()
   t.equal(status, 200)
   t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
   const { events, comments } = decode(body)
@@ -94,7 +94,7 @@ t.test('by default, tokens are delayed', async t => {
   app.register(openAIApi)
   const url = await listen()
   const start = performance.now()
-  await post(url, { messages: user('say one two three') }).answer()
+  await post(url, { messages: user('say one two three') }).readAll()
   const passed = performance.now() - start
   t.ok(passed >= 200 + 3 * 15 - 5, `${passed} ms`)
 })
@@ -102,7 +102,7 @@ t.test('by default, tokens are delayed', async t => {
 t.test('unknown fields are ignored, and null means unset', async t => {
   const { url } = await serveOpenAIApi(t)
   const messages: Messages = [{ role: 'developer', content: 'x' }, { role: 'assistant', content: null }, { role: 'assistant' }, { role: 'tool', content: 'x', tool_call_id: '1' }, { role: 'user', content: 'count to 2', name: 'me' }]
-  const { status, body } = await post(url, { messages, model: null, stream: null, stream_options: null, max_tokens: null, seed: null, temperature: null, top_p: 0.5, tools: [], user: 'me' }).answer()
+  const { status, body } = await post(url, { messages, model: null, stream: null, stream_options: null, max_tokens: null, seed: null, temperature: null, top_p: 0.5, tools: [], user: 'me' }).readAll()
   t.equal(status, 200)
   t.match(JSON.parse(body), { model: 'embedded', choices: [{ message: { content: '1, 2.' } }] })
 })
@@ -116,7 +116,7 @@ t.test('the end of each generation is logged', async t => {
 
 t.test('a client that accepts only JSON receives a stream', async t => {
   const { url } = await serveOpenAIApi(t)
-  const { status, body } = await post(url, { messages: user('x'), stream: true }, { accept: 'application/json' }).answer()
+  const { status, body } = await post(url, { messages: user('x'), stream: true }, { accept: 'application/json' }).readAll()
   t.equal(status, 200)
   t.equal(decode(body).events.at(-1)!.data, '[DONE]')
 })

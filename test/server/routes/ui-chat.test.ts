@@ -98,7 +98,7 @@ t.test('a new question stops the answer to the previous one', async t => {
 t.test('DELETE stops an answer', async t => {
   const { send, url, resume } = await setup(t, scriptedModel('Hel', new Promise(() => {})))
   const stream = await send()
-  const stop = async (chatId: string): Promise<number> => (await call(new URL(`/api/chat/${chatId}`, url), { method: 'DELETE' }).answer()).status
+  const stop = async (chatId: string): Promise<number> => (await call(new URL(`/api/chat/${chatId}`, url), { method: 'DELETE' }).readAll()).status
   t.strictSame([await stop('c'), await stop('c'), await stop('unknown')], [204, 204, 404])
   t.equal(textOf(await read(stream)), 'Hel')
   t.equal(await resume(), null)
@@ -112,7 +112,7 @@ t.test('the failure of the model is an error in the SDK', async t => {
 t.test('the bytes follow the protocol of the SDK', async t => {
   const { url, model } = await setup(t)
   const payload = JSON.stringify({ id: 'c', trigger: 'submit-message', messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text' }, { type: 'text', text: 'Hi' }] }] })
-  const { status, headers, body } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json' } }, payload).answer()
+  const { status, headers, body } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json' } }, payload).readAll()
   t.equal(status, 200)
   t.strictSame(model.conversations, [[{ role: 'user', content: 'Hi' }]], 'a part without text is ignored')
   t.equal(headers['x-vercel-ai-ui-message-stream'], 'v1')
@@ -126,7 +126,7 @@ t.test('the bytes follow the protocol of the SDK', async t => {
 t.test('an invalid request is answered with 400', async t => {
   const { url } = await setup(t)
   for (const payload of [{}, { id: 'c' }, { id: 'c', messages: [] }, { id: '', messages: [message('x')] }, { id: 'c', messages: [{ role: 'user' }] }]) {
-    const { status } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json' } }, JSON.stringify(payload)).answer()
+    const { status } = await call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json' } }, JSON.stringify(payload)).readAll()
     t.equal(status, 400, JSON.stringify(payload))
   }
 })
