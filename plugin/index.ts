@@ -28,13 +28,13 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
     return streams.open(this, streamOptions)
   })
   app.addHook('onRoute', route => {
-    route.handler = wrapHandler(route.handler, streams.answerRefused)
+    route.handler = wrapHandler(route.handler, streams.respondIfRefused)
   })
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
   app.addHook('onClose', () => broker.close())
 }
 
-/** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
+/** Server-Sent Events for Fastify: `reply.sse()` opens a stream; `app.sse` manages all streams, channels and runs. */
 export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
 export { SseEntry, type SsePayload } from './wire/entry.ts'
@@ -65,10 +65,10 @@ declare module 'fastify' {
 
   interface FastifyReply {
     /**
-     * Turns the reply into an event stream. It opens at the first `send`, at `open()`, or when the handler returns the
-     * emitter or the reply.
+     * Turns the reply into an event stream. It opens at the first `send` or `comment`, at `open()`, when it subscribes to a
+     * channel, or when the handler returns the emitter, passes it to `reply.send()` or, if it is async, returns nothing.
      *
-     * @typeParam Events the data of each event type, checked by `send`
+     * @typeParam Events maps each event type to the type of its data, which `send` checks
      * @param options override the plugin's options for this stream
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached

@@ -22,9 +22,9 @@ export class Batch {
   }
 
   /** Returns the text of all entries, which is encoded once for all subscribers. @param space whether a space follows each colon */
-  encode (space: boolean): SharedText {
-    const index = Number(space)
-    this.#encoded[index] ??= new SharedText(this.entries.map(entry => entry.frame(space)).join(''))
+  encode (spaceAfterColon: boolean): SharedText {
+    const index = Number(spaceAfterColon)
+    this.#encoded[index] ??= new SharedText(this.entries.map(entry => entry.frame(spaceAfterColon)).join(''))
     return this.#encoded[index]
   }
 }

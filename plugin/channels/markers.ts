@@ -47,8 +47,8 @@ export function markerId (id: string | undefined, reset: boolean, { pages, entri
 }
 
 /** Encodes a marker. @param space whether a space follows each colon */
-export function encodeMarker ({ reset, gaps }: Losses, id: string, space: boolean): string {
-  if (reset) return encode('{}', { event: 'sse-reset', id }, space)
-  if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, space)
-  return encode('{}', { event: 'sse-ready', id }, space)
+export function encodeMarker ({ reset, gaps }: Losses, id: string, spaceAfterColon: boolean): string {
+  if (reset) return encode('{}', { event: 'sse-reset', id }, spaceAfterColon)
+  if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, spaceAfterColon)
+  return encode('{}', { event: 'sse-ready', id }, spaceAfterColon)
 }

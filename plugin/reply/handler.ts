@@ -18,11 +18,11 @@ interface StreamingReply {
  * done with the reply, because a handler that returns while an `onSend` hook runs would make Fastify answer twice. What
  * the handler throws ends the stream.
  *
- * @param answerRefused answers a request whose handler threw because of a limit; returns whether it did
+ * @param respondIfRefused answers a request whose handler threw because of a limit; returns whether it did
  */
-export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
+export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
-    if (answerRefused(reply, error)) return reply
+    if (respondIfRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
     if (replyStream === undefined) throw error
     return replyStream.handlerThrew(error)

@@ -20,9 +20,9 @@ import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered
  * Turns a Fastify reply into an event stream.
  *
  * Opening is `reply.send(body)`: Fastify runs its `onSend` hooks, merges headers and calls `body.pipe(destination)`, which
- * takes the connection over. Until then, Fastify may still send a different response: to a HEAD request, with status
- * 204, or because a hook throws or replaces the body. In these cases it never calls `pipe`, so only the `close` event of
- * the response reliably signals the end of the stream.
+ * takes the connection over. Until then, Fastify may still send a different response: to a HEAD request of a GET route,
+ * with status 204, or because a hook throws or replaces the body. In these cases it never calls `pipe`, so only the `close`
+ * event of the response reliably signals the end of the stream.
  */
 export class ReplyStream extends ListNode implements StreamConnection {
   readonly stream: EventStream
@@ -35,13 +35,13 @@ export class ReplyStream extends ListNode implements StreamConnection {
   readonly #streams: ReplyStreams
   /** Whether `reply.send()` was called, with the body or with an error. */
   #replySent = false
-  /** The status of the response at that time. */
+  /** The status code when the stream was opened, before `onSend` hooks ran. */
   #status = 200
   /** Whether the stream is written to the client, directly or through another stream. */
   #piped = false
-  /** Ends the body and what it is piped to, unless ending the response is enough. */
+  /** Ends the body, and the stream it is piped to. Undefined if ending the response is enough. */
   #endBody: (() => void) | undefined
-  /** Whether the handler threw, so that Fastify answers with its error. */
+  /** Whether the handler threw. Fastify then sends the error response. */
   #handlerFailed = false
   /** Whether Fastify is done with the reply: it was hijacked, or the connection is closed. */
   #settled = false
@@ -82,7 +82,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
 
   /**
    * @param value what the handler returned
-   * @param async whether it returned a promise: then Fastify sends even `undefined`
+   * @param async whether the handler returned a promise; then Fastify sends what it resolves to, even `undefined`
    * @returns what Fastify receives instead
    */
   handlerReturned (value: unknown, async: boolean): unknown {
@@ -100,7 +100,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   handlerThrew (error: unknown): Promise<void> | undefined {
     const { stream } = this
     if (error instanceof SSE_ERR_CLOSED && stream.state === 'closed') {
-      // The handler awaited a send to a client that has disconnected, which is not a failure.
+      // The handler awaited a send, and the stream closed, for example because the client disconnected. That is no failure.
       this.open()
       return this.#whenSettled()
     }
@@ -191,8 +191,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
    */
   bodyPiped (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
-    // While a hook ran, the client may have disconnected, or a different response may have been sent. If the handler timed
-    // out, Fastify's error response goes through the same hooks.
+    // While a hook ran, the client may have disconnected, or a different response may have been sent. An error status that was
+    // set since the stream was opened means that Fastify sends an error response, for example of a handler that timed out.
     const failed = raw.statusCode >= 400 && this.#status < 400
     if (raw.headersSent || raw.destroyed || failed) body.finish()
     else if (destination === raw as unknown) this.#pipeToResponse(body, end)
@@ -207,7 +207,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
       return
     }
     const transport = sendHeaders(raw)
-    // With trailers, Fastify waits for the end of the body, then ends the response.
+    // If the reply has trailers, `end` is false: Fastify ends the response after the end of the body.
     if (end) body.release()
     else this.#endBody = () => body.finish()
     this.#attach(transport)
@@ -254,7 +254,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
     this.#settle()
   }
 
-  /** Why the connection is closed if the stream has not ended it. */
+  /** The reason to report if the connection closed before the stream ended. */
   get #reason (): SseReason {
     const { raw } = this.#reply
     if (this.#piped || !raw.writableEnded) return 'client'

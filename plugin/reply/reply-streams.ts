@@ -71,7 +71,7 @@ export class ReplyStreams {
   }
 
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
-  readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
+  readonly respondIfRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
     if (!(error instanceof SSE_ERR_FULL) && !(error instanceof SSE_ERR_FULL_FOR_KEY)) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
@@ -86,7 +86,7 @@ export class ReplyStreams {
   }
 
   /** Ends every stream that is requested from now on, right after `reply.sse()`. @param retry as in `shutDown` */
-  refuseNew (retry: () => number): void {
+  endNewStreams (retry: () => number): void {
     this.#shutdownRetry = retry
   }
 
@@ -101,7 +101,7 @@ export class ReplyStreams {
   }
 
   /** Resolves when no stream is left. */
-  async empty (): Promise<void> {
+  async whenEmpty (): Promise<void> {
     if (this.size > 0) await new Promise<void>(resolve => { this.#onEmpty = resolve })
   }
 

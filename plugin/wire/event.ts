@@ -91,16 +91,16 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
  *   parsers remove it
  * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
-export function encode (data: string | undefined, fields: SseFields | undefined, space: boolean): string {
-  const head = fields === undefined ? '' : encodeFields(fields, space)
-  if (data !== undefined) return `${head}${encodeLines('data', data, space)}\n`
+export function encode (data: string | undefined, fields: SseFields | undefined, spaceAfterColon: boolean): string {
+  const head = fields === undefined ? '' : encodeFields(fields, spaceAfterColon)
+  if (data !== undefined) return `${head}${encodeLines('data', data, spaceAfterColon)}\n`
   if (head === '') throw new SSE_ERR_EVENT('An event must have data or at least one field')
   return `${head}\n`
 }
 
 /** Encodes a comment that belongs to no event. Clients ignore it. */
-export function encodeComment (text: string, space: boolean): string {
-  return `${encodeLines('', checkString('comment', text), space)}\n`
+export function encodeComment (text: string, spaceAfterColon: boolean): string {
+  return `${encodeLines('', checkString('comment', text), spaceAfterColon)}\n`
 }
 
 /** Whether a value is a valid event type. An empty string is not: it means the default type, `message`. */
@@ -116,30 +116,30 @@ export function assertUnreserved (fields: SseFields | undefined): void {
 }
 
 // The order of Spring's SseEmitter: comment, id, event, retry, data.
-function encodeFields (fields: SseFields, space: boolean): string {
+function encodeFields (fields: SseFields, spaceAfterColon: boolean): string {
   for (const name in fields) {
     if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
   }
   const { comment, id, event, retry } = fields
   let text = ''
-  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), space)
-  if (id !== undefined) text += encodeLine('id', checkId(id), space)
+  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), spaceAfterColon)
+  if (id !== undefined) text += encodeLine('id', checkId(id), spaceAfterColon)
   // By the standard, an empty type means the default type.
-  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), space)
-  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), space)
+  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), spaceAfterColon)
+  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), spaceAfterColon)
   return text
 }
 
 /** A field with one line for each line of its value. */
-function encodeLines (name: string, value: string, space: boolean): string {
-  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, space)
+function encodeLines (name: string, value: string, spaceAfterColon: boolean): string {
+  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, spaceAfterColon)
   let text = ''
-  for (const line of value.split(LINE_END)) text += encodeLine(name, line, space)
+  for (const line of value.split(LINE_END)) text += encodeLine(name, line, spaceAfterColon)
   return text
 }
 
-function encodeLine (name: string, value: string, space: boolean): string {
-  return space || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
+function encodeLine (name: string, value: string, spaceAfterColon: boolean): string {
+  return spaceAfterColon || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
 }
 
 function checkString (field: string, value: unknown): string {
