@@ -151,8 +151,8 @@ browserSuite(t, 'the polling page', async (t, browser) => {
       await until(() => polls.length >= 12, 'it polls more often')
       // A poll may arrive late, and the next one early after it.
       t.ok(polls[11]!.at - polls[1]!.at > 9 * 240, 'not more often than selected')
-      const { length } = polls
       await interval.selectOption('5 seconds')
+      const { length } = polls
       await until(() => polls.slice(length).some(({ at }, index) => at - polls[length + index - 1]!.at > 4_000), 'it polls less often')
       t.ok(polls.length <= length + 2, 'apart from a poll that was already sent')
       await pause(page)
