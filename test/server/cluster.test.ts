@@ -88,7 +88,13 @@ suiteWith(t, 'redis-server', 'several nodes on one port', async (t, program) => 
       })
       published.push(data)
     }
-    const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await publish() }
+    const until = async (holds: () => boolean): Promise<void> => {
+      while (!holds()) {
+        await publish()
+        // So that the history has room for what is published while the client reconnects.
+        await sleep(10)
+      }
+    }
     await until(() => heard.length >= 20)
     process.kill(serving[0]!, 'SIGKILL')
     await until(() => serving.length > 1)
