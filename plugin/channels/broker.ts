@@ -86,9 +86,9 @@ export interface SseBrokerSubscription {
  * `known` and `onBreak`. A broker that cannot tell whether entries are missing reports that they are.
  *
  * **Failures.** `publish` rejects if the entry was not accepted. If the outcome is unknown, for example because a connection
- * was lost, it rejects with a code of its own (such as SSE_ERR_BROKER_UNKNOWN), and the caller may retry with the same key. `subscribe` and
- * `replay` wait while the log is unreachable, and reject only if waiting would not help. Live subscriptions survive such
- * outages.
+ * was lost, it rejects with a code of its own (such as SSE_ERR_BROKER_UNKNOWN), and the caller may retry with the same key.
+ * `subscribe` and `replay` wait while the log is unreachable, and reject only if waiting would not help. Live subscriptions
+ * survive such outages.
  *
  * **Closing.** After `close`, no listener is called and every method except `close` rejects with SSE_ERR_BROKER_CLOSED.
  */

@@ -84,7 +84,11 @@ export class Connection implements SseConnection {
     }
   }
 
-  /** Sends one request and reads the response to its end. @returns why it ended; undefined if the server responded with 204: it has no more events */
+  /**
+   * Sends one request and reads the response to its end.
+   *
+   * @returns why it ended; undefined if the server responded with 204: it has no more events
+   */
   async #connectOnce (): Promise<SseClientError | undefined> {
     const controller = this.#requestController = new AbortController()
     const error = await this.#readResponse(controller.signal).catch(error => toClientError(error, controller.signal))

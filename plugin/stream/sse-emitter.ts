@@ -79,8 +79,8 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    *
    * The missed events that are still in the history follow, then new ones.
    *
-   * Nothing is queued for a client that reads too slowly; once there is room, it catches up from the history. The option `overflow` defines what
-   * happens if the history no longer has what the client needs.
+   * Nothing is queued for a client that reads too slowly; once there is room, it catches up from the history. The option
+   * `overflow` defines what happens if the history no longer has what the client needs.
    *
    * If the broker has partitions, all channels of one stream must be of one partition, because ids are ordered only within
    * a partition and a client has a single last id. With `redisBroker`, channels whose names contain the same `{tag}` share

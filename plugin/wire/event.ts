@@ -87,7 +87,7 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
  *
  * @param data the event's text; without it, clients apply the id and the retry but dispatch no event
  * @param fields the other fields
- * @param space whether to write a space after each colon; a value that starts with a space always gets one, because
+ * @param spaceAfterColon whether to write a space after each colon; a value that starts with a space always gets one, because
  *   parsers remove it
  * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
