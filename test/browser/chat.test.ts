@@ -4,9 +4,8 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { buildApp } from '../../server/app.ts'
-import { readConfig } from '../../server/config.ts'
 import { browserSuite, FAILED_REQUEST, visit } from '../fixtures/browser.ts'
+import { buildDemo } from '../fixtures/demo.ts'
 import { until } from '../fixtures/until.ts'
 
 /** Milliseconds between two lines. */
@@ -25,8 +24,7 @@ interface Server {
 }
 
 async function serve (t: Test, interval: number, port = 0): Promise<Server> {
-  const app = await buildApp(readConfig({ CHAT_INTERVAL_MS: String(interval) }))
-  t.teardown(() => app.close())
+  const app = await buildDemo(t, { CHAT_INTERVAL_MS: String(interval) })
   const requests: string[] = []
   app.server.on('request', ({ url = '' }) => { if (url.startsWith('/learn/')) requests.push(url) })
   const origin = await app.listen({ port, host: '127.0.0.1' })

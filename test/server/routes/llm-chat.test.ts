@@ -6,8 +6,7 @@ import { llmChat } from '../../../server/routes/llm-chat.ts'
 import { build, WARN } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
 import { demo, scriptedModel } from '../../fixtures/demo.ts'
-
-const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await new Promise(resolve => { setImmediate(resolve) }) }
+import { until } from '../../fixtures/until.ts'
 
 t.test('the answer of the model is relayed piece by piece', async t => {
   const { app } = await build(t)
@@ -25,7 +24,7 @@ t.test('the stream opens before the model answers', async t => {
   const { request, response } = call(new URL('/llmChat?q=Hi', await listen()))
   t.equal((await response).statusCode, 200)
   request.destroy()
-  await until(() => model.signals[0]?.aborted === true)
+  await until(() => model.signals[0]?.aborted === true, 'the request to the model is aborted')
 })
 
 t.test('the failure of the model is sent as an event', async t => {
@@ -93,9 +92,9 @@ t.test('a disconnect aborts the request to the model at any moment', async t => 
     for (let times = 1; times <= 10; times++) {
       const { request, response } = call(url)
       await response
-      await until(() => requests() === times)
+      await until(() => requests() === times, 'the model has received the requests')
       request.destroy()
-      await until(() => closed() === times)
+      await until(() => closed() === times, 'the requests are closed')
     }
     t.equal(app.sse.size, 0)
   }
@@ -117,9 +116,9 @@ t.test('a client that does not read slows the model down', async t => {
   t.ok(before < 64_000_000, `${before} bytes`)
   t.equal(closed(), 0)
   message.resume()
-  await until(() => sent() > before + 5_000_000)
+  await until(() => sent() > before + 5_000_000, 'the model has sent more')
   request.destroy()
-  await until(() => closed() === 1)
+  await until(() => closed() === 1, 'the request is closed')
 })
 
 t.test('a question must have 1 to 8000 characters', async t => {
