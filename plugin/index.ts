@@ -76,6 +76,6 @@ declare module 'fastify' {
      * @throws SSE_ERR_NOT_READY outside a route handler, or if the route was declared before the plugin was loaded
      * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
-    sse<Events = Record<string, unknown>> (options?: SseStreamOptions): SseEmitter<Events>
+    sse<Events = any> (options?: SseStreamOptions): SseEmitter<Events>
   }
 }

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Every error of the core. Codes start with `SSE_ERR_`: `instanceof` compares errors of `@fastify/error` by code, and

@@ -11,7 +11,7 @@ import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payloa
  *
  * @typeParam Events maps each event type to the type of its data, which `publish` checks
  */
-export interface SseChannel<Events = Record<string, unknown>> {
+export interface SseChannel<out Events = any> {
   readonly name: string
 
   /** The number of streams in this process that are subscribed to the channel. */

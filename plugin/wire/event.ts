@@ -28,10 +28,10 @@ export interface SseFields {
 }
 
 /** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
-export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
+export type Unnamed<Events> = string extends keyof Events ? any : Events extends { readonly message: infer Data } ? Data : never
 
 /** The data of an event whose type is known only at run time: any data without an event map, none with one. */
-export type Untyped<Events> = string extends keyof Events ? unknown : never
+export type Untyped<Events> = string extends keyof Events ? any : never
 
 /** Converts data that is not a string to a string, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string
@@ -54,7 +54,7 @@ export class SseEvent<Data = unknown, Name extends string | undefined = string |
  * @param fields the other fields of the event, which are checked when the event is sent
  */
 export function event<Data> (data: Data, fields?: SseFields & { readonly event?: undefined }): SseEvent<Data, undefined>
-export function event<Data, const Name extends string> (data: Data, fields: SseFields & { readonly event: Name }): SseEvent<Data, Name>
+export function event<Data, const Name extends string | undefined> (data: Data, fields: SseFields & { readonly event?: Name }): SseEvent<Data, Name>
 export function event (data: unknown, fields: SseFields = {}): SseEvent {
   return new SseEvent(data, fields)
 }
