@@ -1,12 +1,13 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { SSE_ERR_REGISTERED } from './base/errors.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
 import { FanOut } from './channels/fan-out.ts'
 import { memoryBroker } from './channels/memory-broker.ts'
 import { payloadOf } from './channels/payload.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
-import { kReplyStream, wrapHandler } from './reply/handler.ts'
+import { kReplyStream, wrapRoute } from './reply/handler.ts'
 import type { SseStreamOptions } from './reply/options.ts'
 import { ReplyStreams } from './reply/reply-streams.ts'
 import { RunRegistry } from './runs/run-registry.ts'
@@ -15,6 +16,7 @@ import { shutDown } from './shutdown.ts'
 import type { SseEmitter } from './stream/sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
+  if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
   const settings = resolvePluginOptions(options)
   const { broker = memoryBroker(), maxRuns, serializer, shutdownGrace } = settings
   const wheel = new TimerWheel()
@@ -27,9 +29,8 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)
   })
-  app.addHook('onRoute', route => {
-    route.handler = wrapHandler(route.handler, streams.respondIfRefused)
-  })
+  // Routes that were declared before are not wrapped. `reply.sse()` handles these itself.
+  app.addHook('onRoute', route => wrapRoute(route, streams.respondIfRefused))
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
   app.addHook('onClose', () => broker.close())
 }
@@ -73,7 +74,7 @@ declare module 'fastify' {
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
      * @throws SSE_ERR_DUPLICATE if it was called before for this reply, SSE_ERR_REPLY_SENT if the reply was sent
-     * @throws SSE_ERR_NOT_READY outside a route handler, or if the route was declared before the plugin was loaded
+     * @throws SSE_ERR_NOT_READY in a hook
      * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
     sse<Events = any> (options?: SseStreamOptions): SseEmitter<Events>

@@ -15,6 +15,7 @@ import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
 import type { ReplyStreams } from './reply-streams.ts'
 import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders } from './response.ts'
+import { sendThroughFastify } from './unwrapped-handler.ts'
 
 /**
  * Turns a Fastify reply into an event stream.
@@ -112,6 +113,22 @@ export class ReplyStream extends ListNode implements StreamConnection {
     return this.#whenSettled()
   }
 
+  // Called by the reply of a handler that is not wrapped
+
+  /** Whether Fastify is done with the reply. */
+  get settled (): boolean {
+    return this.#settled
+  }
+
+  get handlerFailed (): boolean {
+    return this.#handlerFailed
+  }
+
+  /** Whether the stream is the response. Fastify removes the content type before it calls an error handler, which then answers. */
+  get answers (): boolean {
+    return this.#replySent && this.#reply.getHeader('content-type') === this.#contentType
+  }
+
   /** The handler called `reply.send(emitter)`. */
   emitterSent (): void {
     this.#openOrRespond()
@@ -141,12 +158,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
   open (): void {
     const reply = this.#reply
     // A reply that was sent or hijacked elsewhere cannot be opened. The `close` event of its response ends the stream.
-    if (this.#replySent || reply.sent) return
+    if (this.#replySent || this.#settled || reply.sent) return
     this.#replySent = true
     this.#status = reply.statusCode
     setStreamHeaders(reply).headers(this.#settings.headers)
     try {
-      reply.send(new Body(this, reply.raw))
+      sendThroughFastify(reply, new Body(this, reply.raw))
     } catch (error) {
       // An invalid header.
       this.#sendError(error)
@@ -175,7 +192,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   #sendError (error: unknown): void {
     this.#replySent = true
     try {
-      this.#reply.send(error instanceof Error ? error : new Error(inspect(error), { cause: error }))
+      sendThroughFastify(this.#reply, error instanceof Error ? error : new Error(inspect(error), { cause: error }))
     } catch (refusal) {
       // `reply.send()` throws while an `onError` hook handles another error.
       logUnansweredFailure(this.log, error, refusal)
@@ -241,8 +258,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
     clearTimeouts(raw)
     raw.removeHeader('content-length')
     // A hook may have overwritten the content type by accident. To change it deliberately, use the option `headers`.
-    const contentType = this.#settings.headers['content-type'] ?? CONTENT_TYPE
+    const contentType = this.#contentType
     if (raw.getHeader('content-type') !== contentType) raw.setHeader('content-type', contentType)
+  }
+
+  get #contentType (): string {
+    return String(this.#settings.headers['content-type'] ?? CONTENT_TYPE)
   }
 
   #close (): void {

@@ -7,10 +7,11 @@ import type { Emitter } from '../stream/emitter.ts'
 import { encode } from '../wire/event.ts'
 import { acceptsEventStream } from './accept.ts'
 import { ConnectionLimits } from './connection-limits.ts'
-import { assertCanStream, setReplyStream } from './handler.ts'
+import { assertCanStream, isWrapped, setReplyStream } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
 import { ReplyStream } from './reply-stream.ts'
+import { guardRefused } from './unwrapped-handler.ts'
 
 /** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
 const DEFAULT_RETRY = 3_000
@@ -51,7 +52,7 @@ export class ReplyStreams {
     const { request } = reply
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
     const key = this.#settings.connectionKey?.(request)
-    this.#admit(key)
+    this.#admit(key, reply)
     const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
     setReplyStream(reply, replyStream)
     this.#streams.add(replyStream)
@@ -61,10 +62,11 @@ export class ReplyStreams {
     return replyStream.emitter
   }
 
-  #admit (key: string | undefined): void {
+  #admit (key: string | undefined, reply: FastifyReply): void {
     try {
       this.#limits.add(key)
     } catch (error) {
+      if (!isWrapped(reply)) guardRefused(reply, this.respondIfRefused)
       // Fastify adds the headers of an error to its response.
       throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })
     }
