@@ -1,3 +1,4 @@
+import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_OVER } from '../base/errors.ts'
@@ -40,7 +41,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   readonly #run: RunState
   readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
-  readonly #controller = new AbortController()
+  readonly #controller = createAbortController()
   readonly #startedAt = performance.now()
   #subscription: Promise<SseBrokerSubscription> | undefined
   #lastItemAt = performance.now()

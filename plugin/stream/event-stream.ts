@@ -1,4 +1,5 @@
-import { Deferred, handledRejection } from '../base/deferred.ts'
+import { createAbortController } from '../base/abort-controller.ts'
+import { Deferred, quietRejection } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
 import { publicCode } from '../base/failure.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
@@ -17,12 +18,11 @@ import { StreamCallbacks } from './stream-callbacks.ts'
 import type { Transport } from './transport.ts'
 
 /** Milliseconds that `onTimeout` callbacks may take to send their last events. */
-const ON_TIMEOUT_LIMIT = 5_000
+const FAREWELL_TIMEOUT = 5_000
 
 /**
- * The stream behind an emitter, from `reply.sse()` until its connection is closed. `end` ends it once the outbox is
- * flushed, `cut` immediately. It also ends when the client disconnects, or with an error response if it fails before it
- * opens. In every case, the connection calls `close` last.
+ * The stream behind an emitter, from `reply.sse()` until its connection is closed. It ends in one of two ways: `end`
+ * flushes the outbox first, `cut` does not. Either way, the connection then calls `close`.
  */
 export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwner {
   readonly settings: StreamSettings
@@ -34,13 +34,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Whether the connection was asked to open. */
   #opening = false
-  /** Whether a transport is attached and the body has not ended. */
+  /** Whether the headers are sent and the body has not ended. */
   #open = false
   /** Why the stream no longer accepts events; undefined while it does. */
   #reason: SseReason | undefined
-  /** Whether `close` was called. */
+  /** Whether the connection is closed and `onCompletion` callbacks have run. */
   #completed = false
-  /** The time at which it opened, from `performance.now()`. */
+  /** When it opened, as `performance.now()`. */
   #openedAt: number | undefined
   #events = 0
   /** The error that it failed with. */
@@ -77,7 +77,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = new AbortController()
+      this.#controller = createAbortController()
       if (this.#reason !== undefined) this.#controller.abort(this.#closedBecause(this.#reason))
     }
     return this.#controller.signal
@@ -105,14 +105,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.open()
     this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
-    return this.#reason === undefined ? this.#outbox.room : handledRejection(this.#closedBecause(this.#reason))
+    return this.#reason === undefined ? this.#outbox.room : quietRejection(this.#closedBecause(this.#reason))
   }
 
   /** Reports an event that cannot be encoded. The stream continues. */
   rejectEvent (error: unknown): Promise<void> {
     logUnsentEvent(this.#connection.log, error)
     if (error instanceof SSE_ERR_SERIALIZE) this.callbacks.warn(error)
-    return handledRejection(error)
+    return quietRejection(error)
   }
 
   sourceFailed (error: unknown): void {
@@ -130,13 +130,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     return this.#subscriber?.channels ?? []
   }
 
-  /** Subscribes to channels. @returns a promise that resolves once the client was sent its position in them */
+  /** Subscribes to channels. @returns once the client was sent its position in them */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
     this.#subscriber ??= new Subscriber(this, this.#context.fanOut)
     await this.#subscriber.subscribe(names, parameters)
   }
 
-  get spaceAfterColon (): boolean {
+  get space (): boolean {
     return this.settings.spaceAfterColon
   }
 
@@ -166,12 +166,12 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#connection.open()
   }
 
-  /** Called when the body is piped to the client; from then on, `transport` writes everything. */
+  /** The headers are sent; `transport` writes what follows. */
   attach (transport: Transport): void {
     const { retry, spaceAfterColon } = this.settings
     this.#open = true
     this.#openedAt = performance.now()
-    // `retry` is sent on every connection, because a client keeps the last value it received, which may be that of a shutdown.
+    // Sent on every connection, because clients keep the last value, and a shutdown sends another one.
     this.#outbox.attach(transport, retry === undefined ? '' : encode(undefined, { retry }, spaceAfterColon))
     this.#deadlines.begin()
   }
@@ -179,7 +179,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   // Ending
 
   complete (): void {
-    // If a callback of onError or onTimeout completes the stream, the reason remains `error` or `timeout`.
+    // A callback of onError or onTimeout may complete the stream. The reason is then still the error or the timeout.
     this.end(this.callbacks.failed ? 'error' : this.callbacks.timedOut ? 'timeout' : 'complete')
   }
 
@@ -195,8 +195,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.#opening) {
       logFailed(this.#connection.log, error)
       this.callbacks.fail(error)
-      // A callback may have sent an event of its own and completed the stream. Then `sse-error` is not sent.
-      if (this.#reason === undefined) this.#outbox.put(encode(JSON.stringify({ code: publicCode(error) }), { event: 'sse-error' }, this.spaceAfterColon))
+      // A callback may have sent an event of its own instead, and completed.
+      if (this.#reason === undefined) this.#outbox.put(encode(JSON.stringify({ code: publicCode(error) }), { event: 'sse-error' }, this.space))
       this.end('error')
     } else {
       // Stopped first, so that no callback opens the stream: the response will be an error.
@@ -211,7 +211,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     return this.#failure === error
   }
 
-  /** Ends the stream because the server is shutting down. @param retry milliseconds that the client waits before it reconnects */
+  /** Ends the stream because the server stops. @param retry milliseconds that the client waits before it reconnects */
   shutDown (retry: number): void {
     if (this.#reason !== undefined) return
     this.#outbox.put(encode(undefined, { retry }, this.settings.spaceAfterColon))
@@ -221,9 +221,9 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /** Ends the stream once everything queued is written. */
   end (reason: SseReason): void {
     if (this.#reason !== undefined) return
-    // A completed stream opens, because the client needs a response. If the server ends a pending one, its handler responds.
+    // Completing a pending stream must still send a response. If the server ends the stream, the handler sends it.
     if (reason === 'complete') this.open()
-    // First, deliver the events that were already published to its channels. One of them may end the stream itself.
+    // Events published before the end are delivered before it. One of them may end the stream itself.
     this.#subscriber?.flush()
     if (this.state === 'closed') return
     this.#stop(reason)
@@ -260,7 +260,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#completed = true
     this.#open = false
     this.#stop(reason)
-    // If the stream was completed but never opened, the client received a different response or none.
+    // The request of a stream that was completed before it opened may have received a different response, or none.
     if (this.#reason === 'complete' && this.#openedAt === undefined) this.#reason = reason
     const ended = this.#reason!
     this.#deadlines.clear()
@@ -285,7 +285,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   // Called by Deadlines
 
-  sendHeartbeat (): void {
+  beat (): void {
     this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))
   }
 
@@ -294,7 +294,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.callbacks.timedOut) return this.end('timeout')
     const busy = this.callbacks.timeOut()
     if (busy.length === 0) return this.end('timeout')
-    this.#deadlines.extend(ON_TIMEOUT_LIMIT)
+    this.#deadlines.extend(FAREWELL_TIMEOUT)
     Promise.all(busy).then(() => this.end('timeout'))
   }
 }

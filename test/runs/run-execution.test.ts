@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { event } from '../../plugin/wire/event.ts'
@@ -9,6 +10,7 @@ import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { mockClock } from '../fixtures/clock.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
+import { processWarnings } from '../fixtures/warnings.ts'
 
 /** Starts the run `a`, and lets it execute as far as it can. */
 async function startRun (producer: SseRunProducer | (() => unknown), options?: SseRunOptions, testRuns = createRuns()): Promise<TestRuns> {
@@ -61,6 +63,16 @@ t.test('a producer that throws fails its run, and clients receive no internals o
     t.equal(runs.list()[0]!.state, 'failed')
     t.match(logLines, [{ level: 'error', text: 'run failed', fields: { run: 'a', err: Error } }])
   }
+})
+
+t.test('the signal may abort any number of requests', async t => {
+  const warnings = processWarnings(t)
+  const testRuns = await startRun(async function * ({ signal }: { signal: AbortSignal }) {
+    await Promise.all(Array.from({ length: 20 }, () => once(new EventEmitter(), 'answer', { signal })))
+  })
+  await settle()
+  t.strictSame(warnings, [])
+  await testRuns.runs.cancel('a')
 })
 
 t.test('a run that is cancelled ends immediately, even if its producer is waiting', async t => {

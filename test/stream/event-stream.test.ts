@@ -1,6 +1,7 @@
 import t from 'tap'
 import { decode } from '../fixtures/client.ts'
 import { closed, nextTurn, setupStream, stopClock } from '../fixtures/stream.ts'
+import { processWarnings } from '../fixtures/warnings.ts'
 
 t.test('declining', async t => {
   t.test('answers 204 if the stream has not opened', async t => {
@@ -70,6 +71,16 @@ t.test('opening', async t => {
     await nextTurn()
     t.equal(read(), 'retry:0\n\ndata:a\n\n')
   })
+})
+
+t.test('the signal may abort any number of sources', async t => {
+  const { emitter, stream } = setupStream()
+  const warnings = processWarnings(t)
+  const sent = Array.from({ length: 20 }, () => emitter.sendAll(new ReadableStream()))
+  await nextTurn()
+  t.strictSame(warnings, [])
+  stream.cut('kicked')
+  for (const { status } of await Promise.allSettled(sent)) t.equal(status, 'rejected')
 })
 
 t.test('completing', async t => {
