@@ -1,4 +1,4 @@
-import { createError } from '@fastify/error'
+import createError from '@fastify/error'
 
 /**
  * Every error of the core. Codes start with `SSE_ERR_`: `instanceof` compares errors of `@fastify/error` by code, and
@@ -20,11 +20,8 @@ export const SSE_ERR_SERIALIZE = createError('SSE_ERR_SERIALIZE', 'Event data co
 /** `sendAll()` received a value that is not iterable. */
 export const SSE_ERR_SOURCE = createError('SSE_ERR_SOURCE', 'The source of sendAll() must be an iterable, an async iterable, a stream, or a function that returns one of these; received %s', 500, TypeError)
 
-/** The plugin was registered in a scope that already has it. */
-export const SSE_ERR_REGISTERED = createError('SSE_ERR_REGISTERED', 'fastify-sse-emitter is already registered in this scope or in one that contains it; register it once')
-
-/** `reply.sse()` was called in a hook. */
-export const SSE_ERR_NOT_READY = createError('SSE_ERR_NOT_READY', 'reply.sse() must be called in a route handler, not in a hook')
+/** `reply.sse()` was called outside the handler of a route that was declared after the plugin loaded. */
+export const SSE_ERR_NOT_READY = createError('SSE_ERR_NOT_READY', 'reply.sse() must be called in the handler of a route that was declared after the plugin loaded; await app.register(sse) before declaring the route')
 
 /** `reply.sse()` was called after the reply was sent or hijacked. */
 export const SSE_ERR_REPLY_SENT = createError('SSE_ERR_REPLY_SENT', 'The reply was already sent or hijacked; call reply.sse() before reply.send() or reply.hijack()')
@@ -58,6 +55,9 @@ export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broke
 
 /** The idempotency key was used before to publish another event. */
 export const SSE_ERR_IDEMPOTENCY_KEY = createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was already used for another event; use a different key for each event', 422)
+
+/** The channel's last event is not the one that the publication expects, so nothing was published. */
+export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
 
 /** A run id is not a string, is empty or too long, or contains control characters. */
 export const SSE_ERR_RUN_ID = createError('SSE_ERR_RUN_ID', 'A run id must be a string of 1 to 200 characters without control characters; received %s', 400, TypeError)

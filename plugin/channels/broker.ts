@@ -16,6 +16,12 @@ export interface SsePublishOptions {
   readonly history: SseHistory
   /** Identifies this publication, so that it can be retried without being published twice: 1 to 255 characters. */
   readonly idempotencyKey?: string | undefined
+  /**
+   * The id of the last event that was published to this channel, whether or not the history still has it. If another event
+   * is the last one, nothing is published. A publication that was already made under the same idempotency key is reported
+   * as repeated all the same.
+   */
+  readonly expectedLastId?: string | undefined
 }
 
 /** The result of `channel.publish()` and `broker.publish()`. */
@@ -111,8 +117,8 @@ export interface SseBroker {
    * Appends an entry to a channel's log and delivers it to all subscribers. Some may receive it before the promise resolves.
    *
    * @returns a promise that resolves once the log has accepted the entry
-   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_BROKER_FULL if the
-   *   broker has reached its limit of channels
+   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_PRECONDITION if
+   *   `expectedLastId` is not the id of its last event, SSE_ERR_BROKER_FULL if the broker has reached its limit of channels
    */
   publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished>
 

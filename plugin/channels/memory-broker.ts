@@ -1,4 +1,4 @@
-import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL } from '../base/errors.ts'
+import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../wire/event-id.ts'
@@ -32,9 +32,12 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
     this.#maxChannels = maxChannels
   }
 
-  async publish (channel: string, payload: SsePayload, { history, idempotencyKey }: SsePublishOptions): Promise<SsePublished> {
+  async publish (channel: string, payload: SsePayload, { history, idempotencyKey, expectedLastId }: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
-    const append = (): string => this.#append(channel, payload, history)
+    const append = (): string => {
+      if (expectedLastId !== undefined && this.#logs.get(channel)?.lastId !== expectedLastId) throw new SSE_ERR_PRECONDITION()
+      return this.#append(channel, payload, history)
+    }
     const published = idempotencyKey === undefined
       ? { id: append(), repeated: false }
       : this.#idempotencyKeys.publishOnce(channel, idempotencyKey, payload, append)

@@ -33,7 +33,7 @@ export class MemoryLog extends WheelTimer {
   #first = 0
   #bytes = 0
   #maxAge = 0
-  #everHadEntries = false
+  #lastId: string | undefined
   /** The newest entry that was removed. */
   #lastRemoved: string
 
@@ -44,6 +44,11 @@ export class MemoryLog extends WheelTimer {
     this.#lastRemoved = owner.forgotten
   }
 
+  /** The id of the last entry that was added; undefined if there was none. */
+  get lastId (): string | undefined {
+    return this.#lastId
+  }
+
   get lastRemoved (): string {
     return this.#lastRemoved
   }
@@ -51,7 +56,7 @@ export class MemoryLog extends WheelTimer {
   /** Adds an entry to the history, and applies the limits. */
   add (entry: SseEntry, { count, age, bytes }: SseHistory): void {
     const now = performance.now()
-    this.#everHadEntries = true
+    this.#lastId = entry.id
     this.#entries.push(entry)
     this.#times.push(now)
     this.#bytes += entry.bytes
@@ -81,7 +86,7 @@ export class MemoryLog extends WheelTimer {
     // A subscription may end after its log was closed or removed, which must not set the timer again.
     if (!this.#subscriptions.delete(subscription)) return
     // A channel that never had an entry has no past to remember.
-    if (this.#empty && !this.#everHadEntries) this.#owner.removeLog(this)
+    if (this.#empty && this.#lastId === undefined) this.#owner.removeLog(this)
     else this.#setTimer(performance.now())
   }
 

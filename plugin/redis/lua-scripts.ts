@@ -117,10 +117,12 @@ return { epoch, term, lastId, redis.call('HGET', KEYS[1], 'f'), lastIds }
  * KEYS: the log; the channel's history; the idempotency key, or any key if there is none.
  * ARGV: the epoch and the last id that the broker knows; the channel's name and pub/sub channel; the payload, and the bytes
  * of its text; the history's count, age and bytes; milliseconds for which an idle channel is remembered; the payload's
- * digest, empty without an idempotency key, and milliseconds for which the key is remembered.
+ * digest, empty without an idempotency key, and milliseconds for which the key is remembered; the expected last id of the
+ * channel, empty if any is right.
  *
  * Returns the id, and 1 if it is that of an earlier publication with the same key. Returns nothing if the broker knows
- * another epoch, or if the epoch must end. Returns 'conflict' if the key was used for another payload.
+ * another epoch, or if the epoch must end. Returns 'conflict' if the key was used for another payload, and
+ * 'precondition' if the channel's last id is not the expected one.
  */
 export const PUBLISH = new LuaScript(3, `
 local epoch, ms, seq, forgotten, cursor = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f', 'k'))
@@ -136,6 +138,9 @@ if digest ~= '' then
   end
 end
 
+local text = redis.call('HGET', KEYS[1], ':' .. name)
+if ARGV[13] ~= '' and (not text or string.match(text, '^%S+') ~= ARGV[13]) then return 'precondition' end
+
 local time = now()
 ms, seq = tonumber(ms), tonumber(seq)
 if time > ms then ms, seq = time, 0 else seq = seq + 1 end
@@ -143,7 +148,6 @@ local id = string.format('%d-%d', ms, seq)
 redis.call('HSET', KEYS[1], 'm', string.format('%d', ms), 's', string.format('%d', seq))
 
 local last, lost, bytes, count, first = '0-0', forgotten, 0, 0, '0-0'
-local text = redis.call('HGET', KEYS[1], ':' .. name)
 if text then
   local _
   last, lost, bytes, count, _, first = parseRecord(text)

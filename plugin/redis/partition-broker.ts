@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
+import { SSE_ERR_BROKER_CLOSED, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { stringifyPayload } from '../channels/payload-text.ts'
@@ -90,6 +90,10 @@ export class PartitionBroker implements SseBroker {
       const published = await this.#log.publish(channel, text, payload, options)
       await this.#replicas?.confirm()
       return published
+    } catch (error) {
+      // The other event may be this one, published by an attempt that the replicas did not confirm.
+      if (error instanceof SSE_ERR_PRECONDITION) await this.#replicas?.confirm()
+      throw error
     } finally {
       this.#pending -= size
     }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
+import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import type { SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { IDEMPOTENCY_KEY_RETENTION } from '../channels/idempotency-keys.ts'
 import { EMPTY_CHANNEL_RETENTION } from '../channels/memory-log.ts'
@@ -13,14 +13,14 @@ import type { LuaScripts } from './lua-scripts.ts'
 import { PublishOrder } from './publish-order.ts'
 import type { ReconnectingClient } from './reconnecting-client.ts'
 
-/** The approximate maximum size of a page in bytes. It may contain fewer entries than requested. */
+/** Bytes after which a page is large enough, however many entries were requested. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
-/** What `sync` has read. */
+/** The position of the log. */
 export interface LogState {
   /** The last id of the log, in any channel. */
   readonly lastId: string
-  /** No entry of a channel that Redis no longer remembers has a later id. */
+  /** An upper bound for the ids of all forgotten channels. */
   readonly forgotten: string
   /** The last id of each requested channel; undefined for an unknown one. */
   readonly lastIds: ReadonlyArray<string | undefined>
@@ -40,12 +40,12 @@ export class RedisLog {
   #term = ''
   /** The last id that this broker knows of. */
   #lastId = ''
-  /** The call of `#recover` in progress, which concurrent calls share. */
+  /** Settles when this broker knows the current epoch again; undefined while it does. */
   #recovering: Promise<unknown> | undefined
 
   /**
-   * @param markerChannel the pub/sub channel on which this broker receives its markers, which are messages to itself
-   * @param onNewEpoch called when the epoch changes, and when it is first known
+   * @param markerChannel the pub/sub channel on which this broker receives its markers
+   * @param onNewEpoch called when Redis has another log from now on
    */
   constructor (keys: RedisKeys, client: ReconnectingClient, scripts: LuaScripts, markerChannel: string, onNewEpoch: () => void) {
     this.#keys = keys
@@ -55,18 +55,16 @@ export class RedisLog {
     this.#onNewEpoch = onNewEpoch
   }
 
-  /** Records that the log has reached this id. Ids of other epochs are ignored. */
+  /** Records that the log goes as far as this id. */
   observe (id: string): void {
     if (epochOf(id) === this.#epoch) this.#lastId = laterId(this.#lastId, id)
   }
 
   /**
-   * Asks Redis for the end of the log and whether it is still the same log, begins one if there is none, and publishes a marker
-   * to this broker.
+   * Finds out how far the log goes, and whether it is still the same one.
    *
-   * @param marker the name of the marker, which this broker receives after everything published earlier; empty for none
-   * @throws what `ReconnectingClient.callScript` throws; if Redis replies with an error, the
-   *   connection is closed, because the broker needs a successful sync
+   * @param marker the name of the marker that this broker receives after everything published before
+   * @throws what `ReconnectingClient.callScript` throws; if Redis refuses, the connection is closed, since nothing works without it
    */
   async sync (marker: string, channels: string[]): Promise<LogState> {
     const known = this.#epoch === '' ? '0-0' : withoutEpoch(this.#lastId)
@@ -92,12 +90,12 @@ export class RedisLog {
   }
 
   /** @throws what `SseBroker.publish` throws */
-  async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey }: SsePublishOptions): Promise<SsePublished> {
+  async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey, expectedLastId }: SsePublishOptions): Promise<SsePublished> {
     const { log } = this.#keys
     const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
     const keys = [log, this.#keys.history(channel), publicationKey]
     const size = new SseEntry('', payload).bytes
-    const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, EMPTY_CHANNEL_RETENTION].map(String), digest, `${IDEMPOTENCY_KEY_RETENTION}`]
+    const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, EMPTY_CHANNEL_RETENTION].map(String), digest, `${IDEMPOTENCY_KEY_RETENTION}`, expectedLastId === undefined ? '' : withoutEpoch(expectedLastId)]
     try {
       return await this.#order.run(() => this.#sendPublication(keys, args))
     } catch (error) {
@@ -113,17 +111,14 @@ export class RedisLog {
     const reply = await this.#client.call(['EVALSHA', sha1, `${keyCount}`, ...keys, epoch, withoutEpoch(this.#lastId), ...args])
     if (reply === null) return null
     if (reply === 'conflict') throw new SSE_ERR_IDEMPOTENCY_KEY()
+    if (reply === 'precondition') throw new SSE_ERR_PRECONDITION()
     const [time, repeated] = reply as [string, number]
     const id = `${epoch}.${time}`
     this.observe(id)
     return { id, repeated: repeated === 1 }
   }
 
-  /**
-   * Reads a page of a channel's history. Waits while Redis is unavailable.
-   *
-   * @throws SSE_ERR_BROKER_UNAVAILABLE if Redis replies with an error, SSE_ERR_BROKER_CLOSED
-   */
+  /** Waits through an outage. @throws SSE_ERR_BROKER_UNAVAILABLE if Redis refuses, SSE_ERR_BROKER_CLOSED */
   async read (channel: string, after: string | undefined, count: number): Promise<SsePage> {
     const start = after === undefined ? ['', ''] : splitId(after)
     const keys = [this.#keys.log, this.#keys.history(channel)]
@@ -155,7 +150,7 @@ export class RedisLog {
   }
 
   /**
-   * Learns the current epoch, and loads the `publish` script in case Redis was restarted. Concurrent calls share one request.
+   * Learns the current epoch, and loads the `publish` script in case Redis was emptied. Concurrent calls share one request.
    *
    * @throws SSE_ERR_BROKER_UNAVAILABLE
    */
@@ -171,7 +166,7 @@ function withoutEpoch (id: string): string {
   return id.slice(id.indexOf('.') + 1)
 }
 
-/** Splits an id into its epoch and the rest. Text that is not an id gets the epoch `-`, which no log has. */
+/** The epoch of an id, and the rest. For text that isn't an id, an epoch that no log has. */
 function splitId (id: string): [epoch: string, rest: string] {
   const epoch = epochOf(id)
   return epoch === undefined ? ['-', '0-0'] : [epoch, withoutEpoch(id)]

@@ -1,8 +1,7 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
 import type { ReplyStream } from './reply-stream.ts'
-import { guardUnwrapped, sendThroughFastify, type RespondIfRefused } from './unwrapped-handler.ts'
 
 /** The property of a reply that holds its stream. `null` until a wrapped handler runs. */
 export const kReplyStream = Symbol('sse.replyStream')
@@ -10,18 +9,8 @@ export const kReplyStream = Symbol('sse.replyStream')
 /** The value of that property while a wrapped handler runs that has not called `reply.sse()`. */
 const NONE = Symbol('sse.none')
 
-/** Marks the configuration of a route whose handler is wrapped. */
-const kWrapped = Symbol('sse.wrapped')
-
 interface StreamingReply {
-  /** A nested scope that was created before the plugin was loaded lacks the property. */
-  [kReplyStream]: ReplyStream | typeof NONE | null | undefined
-}
-
-/** Wraps the handler of a route, in an `onRoute` hook. See `wrapHandler` for the parameters. */
-export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefused): void {
-  route.handler = wrapHandler(route.handler, respondIfRefused)
-  route.config = Object.assign({}, route.config, { [kWrapped]: true })
+  [kReplyStream]: ReplyStream | typeof NONE | null
 }
 
 /**
@@ -29,11 +18,11 @@ export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefus
  * done with the reply, because a handler that returns while an `onSend` hook runs would make Fastify answer twice. What
  * the handler throws ends the stream.
  *
- * @param respondIfRefused answers a request whose handler threw because of a limit; returns whether it did
+ * @param answerRefused answers a request whose handler threw because of a limit; returns whether it did
  */
-export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: RespondIfRefused): RouteHandlerMethod {
+export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
-    if (respondIfRefused(reply, error)) return reply
+    if (answerRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
     if (replyStream === undefined) throw error
     return replyStream.handlerThrew(error)
@@ -59,36 +48,27 @@ export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: Resp
 /**
  * Asserts that a reply can become a stream.
  *
- * @throws SSE_ERR_NOT_READY before a wrapped handler runs
+ * @throws SSE_ERR_NOT_READY outside a wrapped handler
  * @throws SSE_ERR_DUPLICATE if it is a stream already
  * @throws SSE_ERR_REPLY_SENT if it was sent or hijacked
  */
 export function assertCanStream (reply: FastifyReply): void {
   const replyStream = streaming(reply)[kReplyStream]
-  if (replyStream !== NONE) {
-    if (replyStream) throw new SSE_ERR_DUPLICATE()
-    if (isRouteWrapped(reply)) throw new SSE_ERR_NOT_READY()
-  }
+  if (replyStream === null) throw new SSE_ERR_NOT_READY()
+  if (replyStream !== NONE) throw new SSE_ERR_DUPLICATE()
   if (reply.sent) throw new SSE_ERR_REPLY_SENT()
-}
-
-/** Whether the handler that called `reply.sse()` is wrapped. A route that was declared before the plugin loaded is not. */
-export function isWrapped (reply: FastifyReply): boolean {
-  return streaming(reply)[kReplyStream] === NONE
 }
 
 /** Makes a reply a stream, and `reply.send(emitter)` open it. */
 export function setReplyStream (reply: FastifyReply, replyStream: ReplyStream): void {
-  const wrapped = isWrapped(reply)
   streaming(reply)[kReplyStream] = replyStream
-  if (wrapped) reply.send = send
-  else guardUnwrapped(reply, replyStream)
+  reply.send = send
 }
 
 /** Replaces `reply.send` of a stream. One function serves all replies, so that a stream costs no closure. */
 function send (this: FastifyReply, payload?: unknown): FastifyReply {
   const replyStream = replyStreamOf(this)!
-  if (payload !== replyStream.emitter) return sendThroughFastify(this, payload)
+  if (payload !== replyStream.emitter) return Object.getPrototypeOf(this).send.call(this, payload)
   replyStream.emitterSent()
   return this
 }
@@ -96,10 +76,6 @@ function send (this: FastifyReply, payload?: unknown): FastifyReply {
 function replyStreamOf (reply: FastifyReply): ReplyStream | undefined {
   const replyStream = streaming(reply)[kReplyStream]
   return replyStream === null || replyStream === NONE ? undefined : replyStream
-}
-
-function isRouteWrapped (reply: FastifyReply): boolean {
-  return Object.hasOwn(reply.routeOptions.config, kWrapped)
 }
 
 function streaming (reply: FastifyReply): StreamingReply {

@@ -7,11 +7,10 @@ import type { Emitter } from '../stream/emitter.ts'
 import { encode } from '../wire/event.ts'
 import { acceptsEventStream } from './accept.ts'
 import { ConnectionLimits } from './connection-limits.ts'
-import { assertCanStream, isWrapped, setReplyStream } from './handler.ts'
+import { assertCanStream, setReplyStream } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
 import { ReplyStream } from './reply-stream.ts'
-import { guardRefused } from './unwrapped-handler.ts'
 
 /** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
 const DEFAULT_RETRY = 3_000
@@ -52,7 +51,7 @@ export class ReplyStreams {
     const { request } = reply
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
     const key = this.#settings.connectionKey?.(request)
-    this.#admit(key, reply)
+    this.#admit(key)
     const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
     setReplyStream(reply, replyStream)
     this.#streams.add(replyStream)
@@ -62,18 +61,17 @@ export class ReplyStreams {
     return replyStream.emitter
   }
 
-  #admit (key: string | undefined, reply: FastifyReply): void {
+  #admit (key: string | undefined): void {
     try {
       this.#limits.add(key)
     } catch (error) {
-      if (!isWrapped(reply)) guardRefused(reply, this.respondIfRefused)
       // Fastify adds the headers of an error to its response.
       throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })
     }
   }
 
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
-  readonly respondIfRefused = (reply: FastifyReply, error: unknown): boolean => {
+  readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
     if (!(error instanceof SSE_ERR_FULL) && !(error instanceof SSE_ERR_FULL_FOR_KEY)) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
@@ -88,7 +86,7 @@ export class ReplyStreams {
   }
 
   /** Ends every stream that is requested from now on, right after `reply.sse()`. @param retry as in `shutDown` */
-  endNewStreams (retry: () => number): void {
+  refuseNew (retry: () => number): void {
     this.#shutdownRetry = retry
   }
 
@@ -103,7 +101,7 @@ export class ReplyStreams {
   }
 
   /** Resolves when no stream is left. */
-  async whenEmpty (): Promise<void> {
+  async empty (): Promise<void> {
     if (this.size > 0) await new Promise<void>(resolve => { this.#onEmpty = resolve })
   }
 

@@ -15,10 +15,10 @@ import type { SseEmitter } from '../stream/sse-emitter.ts'
 export interface SseRun {
   readonly id: string
 
-  /** `running`, or how the run ended. For a run of another process, it is the state when this object was obtained. */
+  /** `running`, or how the run ended, as far as this process knows. */
   readonly state: 'running' | SseRunEnd
 
-  /** The number of clients of this process that watch the run, plus the iterations of `read()` in progress. */
+  /** The number of clients in this process that watch the run, plus the calls of `read()` in progress. */
   readonly viewers: number
 
   /**
@@ -28,9 +28,9 @@ export interface SseRun {
    *
    * Slow clients and disconnects don't affect the run, unless its option `orphanTimeout` is set.
    *
-   * @param emitter an emitter returned by `reply.sse()` through which nothing was sent yet
+   * @param emitter an emitter returned by `reply.sse()` that nothing has been sent to
    * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
-   * @throws SSE_ERR_OPTION for an unknown or invalid option
+   * @throws SSE_ERR_OPTION
    */
   watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void>
 
@@ -38,12 +38,12 @@ export interface SseRun {
    * Reads the events of the run in this process, including the terminal event, for example to store them or to translate
    * them to another protocol. The data of each event is text. The reader counts as a viewer.
    *
-   * @throws SSE_ERR_OPTION for an unknown or invalid option. If `signal` aborts, the iteration throws its reason.
+   * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`
    */
   read (options?: SseReadOptions): AsyncIterable<SseEntry>
 
   /**
-   * Ends the run as `aborted`, whichever process produces it. Does nothing if the run has ended.
+   * Ends the run as `aborted`, regardless of the process that produces it. Does nothing if the run has ended.
    *
    * @returns a promise that resolves when the terminal event is in the log
    */

@@ -10,7 +10,7 @@ import type { RunRegistry } from './run-registry.ts'
  * @param context.signal aborted when the run is ended by anything but the producer; items yielded after that are
  *   discarded
  */
-export type SseRunProducer<Events = any> =
+export type SseRunProducer<Events = Record<string, unknown>> =
   (context: { readonly id: string, readonly signal: AbortSignal }) => SseSequence<Events> | Promise<SseSequence<Events>>
 
 /** The result of `app.sse.runs.start()`. */
@@ -54,7 +54,7 @@ export interface SseRuns {
    *     deleted
    *   - any error of the broker
    */
-  start<Events = any> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
+  start<Events = Record<string, unknown>> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
 
   /** Returns a run, or `undefined` if there is none with this id or its log has been deleted. @throws SSE_ERR_RUN_ID */
   get (id: string): Promise<SseRun | undefined>

@@ -5,7 +5,7 @@ import type { Outbox } from './outbox.ts'
 /** What deadlines do to their stream. */
 export interface DeadlinesOwner {
   /** Sends a heartbeat. Called after enough silence, and only while the client reads. */
-  sendHeartbeat (): void
+  beat (): void
   /** Called when the option `timeout` has passed, and a second time at the end of an extension. */
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
@@ -80,7 +80,7 @@ export class Deadlines extends WheelTimer {
     else if (this.#endedAt === Infinity) {
       if (now >= this.#expiresAt) this.#owner.end('expired')
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
-      else if (now >= this.#heartbeatAt) this.#owner.sendHeartbeat()
+      else if (now >= this.#heartbeatAt) this.#owner.beat()
     }
     this.update()
   }

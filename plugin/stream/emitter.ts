@@ -1,4 +1,4 @@
-import { handledRejection } from '../base/deferred.ts'
+import { quietRejection } from '../base/deferred.ts'
 import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, type SseReason } from '../base/errors.ts'
 import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
@@ -7,10 +7,10 @@ import type { EventStream } from './event-stream.ts'
 import { sendSource } from './source.ts'
 import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 
-/** What `send` and `comment` return while there is room for more: one promise for all calls. */
+/** The result of a send when there is room for more: one promise for all. */
 const RESOLVED = Promise.resolve()
 
-/** The maximum length of the last event id that `subscribe` accepts, in characters. */
+/** The longest last event id that a client may send, in characters. */
 const MAX_LAST_EVENT_ID = 1_024
 
 /** Returns the stream behind an emitter, or undefined for any other value. */
@@ -37,7 +37,7 @@ export class Emitter implements SseEmitter {
 
   comment (text: string): Promise<void> {
     const { settings, closedError } = this.#stream
-    if (closedError !== undefined) return handledRejection(closedError)
+    if (closedError !== undefined) return quietRejection(closedError)
     let encoded: string
     try {
       encoded = encodeComment(text, settings.spaceAfterColon)
@@ -54,15 +54,15 @@ export class Emitter implements SseEmitter {
     return sent
   }
 
-  /** @returns a promise to await if there is no room for more, a rejected one if the event was not sent, otherwise undefined */
+  /** Returns what to await when there is no room for more. */
   #send (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
     const { settings, closedError, isSubscribed } = this.#stream
-    if (closedError !== undefined) return handledRejection(closedError)
+    if (closedError !== undefined) return quietRejection(closedError)
     let text: string
     try {
       assertUnreserved(fields)
       if (isSubscribed && fields?.id !== undefined) {
-        throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because clients would reconnect with it instead of the id of a channel event')
+        throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because it would replace their ids')
       }
       text = encode(serialize(data, settings.serializer), fields, settings.spaceAfterColon)
     } catch (error) {
@@ -89,8 +89,8 @@ export class Emitter implements SseEmitter {
     }
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
     const subscribed = this.#stream.subscribe(names, { after, now: after === undefined && from === 'now', ...settings })
-    // If the broker rejects within a turn of the event loop, the client receives an error status. The headers wait no longer
-    // than that, because a broker may be unavailable for a while.
+    // A broker that refuses does so at once, and the client receives an error status. A broker that is unavailable for a
+    // while does not delay the headers.
     await Promise.race([subscribed, new Promise(resolve => { setImmediate(resolve) })])
     this.open()
     await subscribed

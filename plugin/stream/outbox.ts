@@ -3,18 +3,18 @@ import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/
 import type { SharedText } from '../wire/shared-text.ts'
 import type { Transport } from './transport.ts'
 
-/** Once this many characters wait, they are written immediately instead of at the end of the callback. */
+/** Characters after which text of one callback is written without waiting for the end of the callback. */
 const BATCH = 16 * 1024
-/** The fraction of the limit at which the transport counts as full. */
+/** The part of the limit that the transport may queue before it counts as full. */
 const TRANSPORT_SHARE = 1 / 2
-/** The maximum size of a batch as a fraction of the limit. The remaining quarter leaves room for one more event. */
+/** The part of the limit that a batch may have. The remaining quarter leaves room for one more event. */
 const BATCH_SHARE = 1 / 4
 
 /** What an outbox tells its stream. */
 export interface OutboxOwner {
   /** The connection has become full, or is no longer full: `fullSince` has changed. */
   pressureChanged (): void
-  /** Called after `finish`, once everything has been handed to the transport. */
+  /** Everything has been handed to the transport, after `finish`. */
   finished (): void
 }
 
@@ -27,13 +27,13 @@ export class Outbox implements TickTask, TurnTask {
   readonly #limit: number
   readonly #batch: number
   #transport: Transport | undefined
-  /** Text that waits to be written. With a transport, `put` hands it over once it is as long as a batch. */
+  /** Text that waits to be written. With a transport, it is always shorter than a batch. */
   #text = ''
   /** The length of `#text` in bytes while there is no transport. */
   #pendingBytes = 0
   /** Whether `endTick` is scheduled. */
-  #tickScheduled = false
-  /** Whether a batch was written during this turn of the event loop. `endTurn` is then scheduled, and senders wait for it. */
+  #dirty = false
+  /** Whether a batch was written in this turn, so that `endTurn` is scheduled: senders wait until the event loop has turned. */
   #yielding = false
   #finishing = false
   /** What senders await while there is no room. One promise for all, however many sends wait. */
@@ -41,9 +41,9 @@ export class Outbox implements TickTask, TurnTask {
 
   /** Bytes handed to the transport. */
   bytes = 0
-  /** The time from which the next heartbeat is counted, from `performance.now()`: of the last write, drain or opening. */
+  /** When text was last handed to the transport, as `performance.now()`. */
   lastWrite = 0
-  /** When the connection became full, from `performance.now()`; Infinity while it is not full. */
+  /** Since when the connection has been full; Infinity while it is not. */
   fullSince = Infinity
 
   /** @param limit the maximum number of bytes that wait for the client */
@@ -64,18 +64,18 @@ export class Outbox implements TickTask, TurnTask {
     transport.begin(this.#limit * TRANSPORT_SHARE, () => this.#drained())
     this.#text = preamble + this.#text
     this.lastWrite = performance.now()
-    // At the end of the tick, even without text, so that the headers are sent together with the handler's first events.
+    // The headers are sent together with the handler's first events.
     this.#scheduleEndOfTick()
   }
 
   /**
    * Adds text that must be written in one piece.
    *
-   * @returns false if the text was not added because more bytes than the limit would be queued. While there is room, text
-   *   of any size is added, so that a sender that awaits room is never refused.
+   * @returns false if the text was not added because more bytes than the limit would wait. While there is room, text of any
+   *   size is added, so that a sender that awaits room is never refused.
    */
   put (text: string): boolean {
-    if (!this.#reserve(text)) return false
+    if (!this.#fits(text)) return false
     this.#text += text
     this.#scheduleEndOfTick()
     if (this.#transport !== undefined && this.#text.length >= this.#batch) {
@@ -86,9 +86,9 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   /**
-   * Immediately writes what waits, and then text that is shared with other clients.
+   * Writes text of many clients immediately, after everything that was added.
    *
-   * @param now the time of `performance.now()`
+   * @param now as `performance.now()`
    * @returns false if nothing was written because there is no room
    */
   sendShared (text: SharedText, now: number): boolean {
@@ -100,7 +100,7 @@ export class Outbox implements TickTask, TurnTask {
     return true
   }
 
-  /** Immediately writes the text that waits, or the heartbeat if there is none. Either keeps the connection alive. */
+  /** Writes a heartbeat immediately, or what was added, which has the same effect. */
   keepAlive (heartbeat: string | SharedText): void {
     const transport = this.#transport
     if (transport === undefined) return
@@ -108,14 +108,14 @@ export class Outbox implements TickTask, TurnTask {
     this.#flush(transport, performance.now())
   }
 
-  /** Resolves when there is room for more; undefined while there is. Rejects if the outbox closes with undelivered text. */
+  /** Settles when there is room for more; undefined while there is. Rejects if the outbox is closed first. */
   get room (): Promise<void> | undefined {
     if (this.#transport !== undefined && this.#hasRoom(this.#transport)) return undefined
     this.#room ??= new Deferred()
     return this.#room.promise
   }
 
-  /** At the end of the tick, hands everything to the transport, even if it is full. Nothing may be added afterwards. */
+  /** Hands everything to the transport, even if it is full, and accepts nothing after it. */
   finish (): void {
     this.#finishing = true
     this.#scheduleEndOfTick()
@@ -131,7 +131,7 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   endTick (): void {
-    this.#tickScheduled = false
+    this.#dirty = false
     const transport = this.#transport
     if (transport === undefined) return
     if (this.#finishing || !transport.full) this.#send(transport)
@@ -175,7 +175,7 @@ export class Outbox implements TickTask, TurnTask {
     this.bytes += transport.write(text)
   }
 
-  /** Flushes the transport after a group of writes, and records whether it has become full. */
+  /** Flushes the transport after the last write for now. */
   #flush (transport: Transport, now: number): void {
     transport.flush()
     this.lastWrite = now
@@ -195,7 +195,7 @@ export class Outbox implements TickTask, TurnTask {
     return !this.#yielding && !transport.full
   }
 
-  #reserve (text: string): boolean {
+  #fits (text: string): boolean {
     if (this.#transport === undefined) {
       this.#pendingBytes += Buffer.byteLength(text)
       return this.#text === '' || this.#pendingBytes <= this.#limit
@@ -204,8 +204,8 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   #scheduleEndOfTick (): void {
-    if (this.#tickScheduled) return
-    this.#tickScheduled = true
+    if (this.#dirty) return
+    this.#dirty = true
     atEndOfTick(this)
   }
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_SOURCE } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
@@ -11,8 +11,8 @@ type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
  * Sends the items of a source one after the other.
  *
  * @param source what `emitter.sendAll` accepts
- * @param signal when it aborts, the source is ended (its iterator's `return()` is called) and the promise rejects
- *   immediately with the signal's reason
+ * @param signal when it aborts, the promise rejects immediately with the signal's reason and the source is ended: a
+ *   stream is closed even while it waits for an item; for other sources, `return()` of the iterator is called
  * @param report receives errors that the source throws while it is being ended
  * @returns what a generator returned, once everything is sent
  */
@@ -71,6 +71,8 @@ class SourceReader {
     // After an abort, a source that was passed in is ended although it never began, and a function is not called.
     if (typeof source === 'function' && signal.aborted) throw signal.reason
     this.#sequence = typeof source === 'function' ? await source(signal) : source
+    // Its iterator reports errors only once it has begun. An error that nothing listens for would end the process.
+    if (isNodeStream(this.#sequence)) this.#sequence.on('error', () => {})
     this.#iterator = iteratorOf(this.#sequence)
     if (!signal.aborted) return this.#iterator
     await this.endSource()
@@ -87,9 +89,9 @@ class SourceReader {
   /** Ends the source before its last item. Never rejects. */
   async endSource (): Promise<void> {
     try {
+      // The iterator of a Node.js stream leaves it open while it waits for an item, and if it never began.
+      if (isNodeStream(this.#sequence)) this.#sequence.destroy()
       await this.#iterator?.return?.()
-      // The iterator of a Node.js stream leaves the stream open if it never began.
-      if (this.#sequence instanceof Readable) this.#sequence.destroy()
     } catch (error) {
       this.#report(error)
     }
@@ -99,8 +101,37 @@ class SourceReader {
 function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown> {
   // Strings and bytes are iterable, but sending each character as an event of its own is never meant.
   if (typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)) {
+    if (isWebStream(source)) return new WebStreamIterator(source)
     if (Symbol.asyncIterator in source) return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
     if (Symbol.iterator in source) return (source as Iterable<unknown>)[Symbol.iterator]()
   }
   throw new SSE_ERR_SOURCE(describe(source))
+}
+
+/** Also recognizes streams that are not made by `node:stream`. */
+function isNodeStream (value: unknown): value is Readable {
+  const { pipe, destroy } = (value ?? {}) as { pipe?: unknown, destroy?: unknown }
+  return typeof pipe === 'function' && typeof destroy === 'function'
+}
+
+function isWebStream (value: object): value is ReadableStream<unknown> {
+  return typeof (value as { getReader?: unknown }).getReader === 'function'
+}
+
+/** Unlike the iterator of a web stream, `return()` cancels the stream even while it waits for an item. */
+class WebStreamIterator implements AsyncIterator<unknown> {
+  readonly #reader: ReadableStreamDefaultReader<unknown>
+
+  constructor (stream: ReadableStream<unknown>) {
+    this.#reader = stream.getReader()
+  }
+
+  next (): Promise<IteratorResult<unknown>> {
+    return this.#reader.read() as Promise<IteratorResult<unknown>>
+  }
+
+  async return (): Promise<IteratorResult<undefined>> {
+    await this.#reader.cancel()
+    return { done: true, value: undefined }
+  }
 }

@@ -6,14 +6,11 @@ import type { SseEvent, SseFields, Unnamed, Untyped } from '../wire/event.ts'
 /** `pending` until the stream opens, `open` while it accepts and writes events, `closed` once it accepts no more. */
 export type SseState = 'pending' | 'open' | 'closed'
 
-/** An item with a type of event. Inferring the map lets TypeScript relate the items of two maps, one of which extends the other. */
-type Named<Events> = Events extends infer Map ? { [Name in keyof Map & string]: SseEvent<Map[Name], Name> }[keyof Map & string] : never
-
 /** An item of a source of `sendAll`. */
 export type SseItem<Events> =
   | Unnamed<Events>
   | SseEvent<Unnamed<Events>, undefined>
-  | Named<Events>
+  | { [Name in keyof Events & string]: SseEvent<Events[Name], Name> }[keyof Events & string]
   | Uint8Array
 
 /** A sequence of items: an array, a generator, a Node.js or web stream, … */
@@ -35,7 +32,7 @@ export type Subscribable = Pick<SseChannel, 'name'>
  *
  * @typeParam Events the data of each event type: `reply.sse<{ delta: Delta, done: Usage }>()` makes `send` check it
  */
-export interface SseEmitter<out Events = any> {
+export interface SseEmitter<Events = Record<string, unknown>> {
   /**
    * Sends one event. Events sent in one callback of the event loop are written together.
    *
@@ -62,8 +59,9 @@ export interface SseEmitter<out Events = any> {
    * Sends every item of a source, no faster than the client reads. Items made with `event(data, fields)` have their own
    * fields. Byte chunks are decoded as UTF-8, even if a character is split between them.
    *
-   * It does not complete the stream. If the stream closes first, the source is ended (its iterator's `return()` is called)
-   * and the promise rejects immediately.
+   * It does not complete the stream. If the stream closes first, the promise rejects immediately and the source is ended. A
+   * Node.js or web stream is closed even while it is silent. An async generator ends at its next `yield`: pass the signal to
+   * everything that it awaits, so that it ends immediately.
    *
    * @returns a promise that resolves when the source has ended and its items are queued. It rejects with what the source
    *   throws, or as `send` does; neither closes the stream.

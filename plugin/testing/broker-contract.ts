@@ -3,6 +3,7 @@ import { describe } from '../base/option-checks.ts'
 import { BrokerHarness, type CreateBroker } from './broker-harness.ts'
 import { closeCases } from './cases/close.ts'
 import { concurrencyCases } from './cases/concurrency.ts'
+import { expectationCases } from './cases/expectation.ts'
 import { historyCases } from './cases/history.ts'
 import { idempotencyCases } from './cases/idempotency.ts'
 import { publishCases } from './cases/publish.ts'
@@ -34,7 +35,7 @@ export interface BrokerCase {
 export function brokerContract (create: CreateBroker, options?: BrokerContractOptions): BrokerCase[] {
   if (typeof create !== 'function') throw new SSE_ERR_OPTION(`The first argument of brokerContract() must be a function that returns a broker; received ${describe(create)}`)
   const { timeout, seed } = resolveBrokerContractOptions(options)
-  const cases = { ...publishCases, ...subscribeCases, ...historyCases, ...concurrencyCases, ...idempotencyCases, ...closeCases }
+  const cases = { ...publishCases, ...subscribeCases, ...historyCases, ...concurrencyCases, ...idempotencyCases, ...expectationCases, ...closeCases }
   return Object.entries(cases).map(([name, check]) => ({
     name,
     run: async () => {

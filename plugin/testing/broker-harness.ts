@@ -14,6 +14,7 @@ export type CreateBroker = () => SseBroker | Promise<SseBroker>
 interface PublishOptions {
   readonly history?: Partial<SseHistory>
   readonly idempotencyKey?: string | undefined
+  readonly expectedLastId?: string | undefined
 }
 
 /** Keeps everything that a case publishes. */
@@ -61,9 +62,9 @@ export class BrokerHarness {
   }
 
   /** Publishes an event. @param payload the event, or its data */
-  async publish (channel: string, payload: SsePayload | string, { history, idempotencyKey }: PublishOptions = {}): Promise<SsePublished> {
+  async publish (channel: string, payload: SsePayload | string, { history, ...options }: PublishOptions = {}): Promise<SsePublished> {
     const event = typeof payload === 'string' ? { data: payload } : payload
-    return await this.broker.publish(channel, event, { history: { ...UNLIMITED, ...history }, idempotencyKey })
+    return await this.broker.publish(channel, event, { history: { ...UNLIMITED, ...history }, ...options })
   }
 
   /** Publishes events one after the other. @returns their ids */

@@ -28,10 +28,10 @@ export interface SseFields {
 }
 
 /** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
-export type Unnamed<Events> = string extends keyof Events ? any : Events extends { readonly message: infer Data } ? Data : never
+export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
 
 /** The data of an event whose type is known only at run time: any data without an event map, none with one. */
-export type Untyped<Events> = string extends keyof Events ? any : never
+export type Untyped<Events> = string extends keyof Events ? unknown : never
 
 /** Converts data that is not a string to a string, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string
@@ -54,7 +54,7 @@ export class SseEvent<Data = unknown, Name extends string | undefined = string |
  * @param fields the other fields of the event, which are checked when the event is sent
  */
 export function event<Data> (data: Data, fields?: SseFields & { readonly event?: undefined }): SseEvent<Data, undefined>
-export function event<Data, const Name extends string | undefined> (data: Data, fields: SseFields & { readonly event?: Name }): SseEvent<Data, Name>
+export function event<Data, const Name extends string> (data: Data, fields: SseFields & { readonly event: Name }): SseEvent<Data, Name>
 export function event (data: unknown, fields: SseFields = {}): SseEvent {
   return new SseEvent(data, fields)
 }
@@ -91,16 +91,16 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
  *   parsers remove it
  * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
-export function encode (data: string | undefined, fields: SseFields | undefined, spaceAfterColon: boolean): string {
-  const head = fields === undefined ? '' : encodeFields(fields, spaceAfterColon)
-  if (data !== undefined) return `${head}${encodeLines('data', data, spaceAfterColon)}\n`
+export function encode (data: string | undefined, fields: SseFields | undefined, space: boolean): string {
+  const head = fields === undefined ? '' : encodeFields(fields, space)
+  if (data !== undefined) return `${head}${encodeLines('data', data, space)}\n`
   if (head === '') throw new SSE_ERR_EVENT('An event must have data or at least one field')
   return `${head}\n`
 }
 
 /** Encodes a comment that belongs to no event. Clients ignore it. */
-export function encodeComment (text: string, spaceAfterColon: boolean): string {
-  return `${encodeLines('', checkString('comment', text), spaceAfterColon)}\n`
+export function encodeComment (text: string, space: boolean): string {
+  return `${encodeLines('', checkString('comment', text), space)}\n`
 }
 
 /** Whether a value is a valid event type. An empty string is not: it means the default type, `message`. */
@@ -116,30 +116,30 @@ export function assertUnreserved (fields: SseFields | undefined): void {
 }
 
 // The order of Spring's SseEmitter: comment, id, event, retry, data.
-function encodeFields (fields: SseFields, spaceAfterColon: boolean): string {
+function encodeFields (fields: SseFields, space: boolean): string {
   for (const name in fields) {
     if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
   }
   const { comment, id, event, retry } = fields
   let text = ''
-  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), spaceAfterColon)
-  if (id !== undefined) text += encodeLine('id', checkId(id), spaceAfterColon)
+  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), space)
+  if (id !== undefined) text += encodeLine('id', checkId(id), space)
   // By the standard, an empty type means the default type.
-  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), spaceAfterColon)
-  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), spaceAfterColon)
+  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), space)
+  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), space)
   return text
 }
 
 /** A field with one line for each line of its value. */
-function encodeLines (name: string, value: string, spaceAfterColon: boolean): string {
-  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, spaceAfterColon)
+function encodeLines (name: string, value: string, space: boolean): string {
+  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, space)
   let text = ''
-  for (const line of value.split(LINE_END)) text += encodeLine(name, line, spaceAfterColon)
+  for (const line of value.split(LINE_END)) text += encodeLine(name, line, space)
   return text
 }
 
-function encodeLine (name: string, value: string, spaceAfterColon: boolean): string {
-  return spaceAfterColon || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
+function encodeLine (name: string, value: string, space: boolean): string {
+  return space || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
 }
 
 function checkString (field: string, value: unknown): string {

@@ -1,5 +1,8 @@
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { build, WARN } from '../fixtures/app.ts'
+import { call } from '../fixtures/client.ts'
 import { Disconnects, MOMENTS } from '../fixtures/disconnects.ts'
 import { runInProcess } from '../fixtures/run-in-process.ts'
 import { until } from '../fixtures/until.ts'
@@ -19,6 +22,23 @@ for (const moment of MOMENTS) {
     t.strictSame(logs.filter(({ level }) => level >= WARN), [], 'nothing is logged as a problem')
   })
 }
+
+t.test('a client that disconnects while its source is silent closes the source', async t => {
+  const { app, logs, listen } = await build(t, { heartbeat: 0 })
+  const source = new PassThrough()
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.open()
+    emitter.sendAll(source).catch(() => {})
+    return emitter
+  })
+  const { request, response } = call(await listen())
+  await response
+  t.equal(source.destroyed, false)
+  request.destroy()
+  await once(source, 'close')
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [], 'nothing is logged as a problem')
+})
 
 t.test('10,000 clients that disconnect leave no timers, listeners, resources or memory behind', { timeout: 240_000 }, async t => {
   const { before, after, reasons } = await runInProcess<Report>('disconnects-main.ts')

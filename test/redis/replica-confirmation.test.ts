@@ -31,6 +31,18 @@ suiteWith(t, 'redis-server', 'a broker that waits for replicas', async (t, progr
     t.equal(repeated, true)
   })
 
+  t.test('a channel that has another last event than expected is reported when the replicas have that event', async t => {
+    const [primary, replica] = [await RedisServer.start(t, program), await RedisServer.start(t, program)]
+    await replica.replicate(primary)
+    const broker = openBroker(t, primary, { wait: { replicas: 1, timeout: 100 } })
+    const { id: expectedLastId } = await eventually(() => publish(broker, 'a', 'x'))
+    replica.pause()
+    await t.rejects(publish(broker, 'a', 'y', { expectedLastId }), UNKNOWN)
+    await t.rejects(publish(broker, 'a', 'y', { expectedLastId }), UNKNOWN)
+    replica.resume()
+    await eventually(() => assert.rejects(publish(broker, 'a', 'y', { expectedLastId }), { code: 'SSE_ERR_PRECONDITION' }))
+  })
+
   t.test('if Redis is killed while the broker waits, the outcome is unknown', async t => {
     const server = await RedisServer.start(t, program)
     const broker = openBroker(t, server, { wait: { timeout: 60_000 } })

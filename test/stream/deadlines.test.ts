@@ -20,8 +20,8 @@ function setup (t: Test, options: StreamOptions): Setup {
   const outbox = { lastWrite: performance.now(), fullSince: Infinity }
   const wheel = new TimerWheel()
   const deadlines = new Deadlines({
-    sendHeartbeat: () => {
-      due.push('sendHeartbeat')
+    beat: () => {
+      due.push('beat')
       outbox.lastWrite = performance.now()
     },
     timeOut: () => {
@@ -54,7 +54,7 @@ t.test('one timer on the wheel fires at the earliest deadline', async t => {
   deadlines.begin()
   t.equal(wheel.size, 1)
   advance(2_700)
-  t.strictSame(due, ['sendHeartbeat', 'sendHeartbeat', 'timeOut'])
+  t.strictSame(due, ['beat', 'beat', 'timeOut'])
 })
 
 t.test('expiry takes precedence over the timeout', async t => {

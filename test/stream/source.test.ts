@@ -1,5 +1,9 @@
-import { on, EventEmitter } from 'node:events'
-import { Readable } from 'node:stream'
+import { spawn } from 'node:child_process'
+import { on, once, EventEmitter } from 'node:events'
+import { createReadStream } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Duplex, PassThrough, Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { event, type SseFields } from '../../plugin/wire/event.ts'
 import { sendSource } from '../../plugin/stream/source.ts'
@@ -56,6 +60,36 @@ t.test('every item of a source is sent, in order', async t => {
   await sends(t, async () => ['a'], ['a'], 'an async function')
   await sends(t, [event('x', { id: '1', event: 'e' }), event('y')], [['x', { id: '1', event: 'e' }], ['y', {}]], 'events with their fields')
 })
+
+t.test('a Node.js stream that fails after the signal has aborted does not end the process', async t => {
+  const missing = new URL('missing', import.meta.url)
+  const { feed, controller, reports } = sink()
+  controller.abort(new Error('closed'))
+  for (const wrap of [(stream: Readable) => stream, (stream: Readable) => async () => stream]) {
+    const aborted = sink()
+    const stream = createReadStream(missing)
+    const fed = aborted.feed(wrap(stream))
+    aborted.controller.abort(new Error('closed'))
+    await t.rejects(fed, { message: 'closed' })
+    await closed(t, stream)
+  }
+  const stream = createReadStream(missing)
+  await t.rejects(feed(stream), { message: 'closed' })
+  await closed(t, stream)
+  t.strictSame(reports, [])
+})
+
+t.test('a Node.js stream that has failed before it is sent rejects with its error', async t => {
+  const stream = new Readable({ read () {} })
+  stream.destroy(new Error('failed'))
+  await t.rejects(sink().feed(stream), { message: 'failed' })
+})
+
+/** Waits until a stream is closed, and checks that its errors were listened for. */
+async function closed (t: Test, stream: Readable): Promise<void> {
+  t.not(stream.listenerCount('error'), 0, 'an error has a listener')
+  if (!stream.closed) await new Promise(resolve => { stream.once('close', resolve) })
+}
 
 t.test('byte chunks are decoded as UTF-8, even if a character is split', async t => {
   const bytes = Buffer.from('aé你😀')
@@ -182,6 +216,121 @@ t.test('when the signal aborts, the source is ended and the promise rejects imme
     await nextTurn()
     t.match(reports, [{ message: 'at the end' }])
   })
+})
+
+t.test('a silent source is closed when the signal aborts', async t => {
+  /** Aborts while the source is silent, before and after its first item. */
+  async function abortIn (t: Test, source: unknown, first: boolean): Promise<void> {
+    const { feed, controller, sent, reports } = sink()
+    const fed = feed(source)
+    while (sent.length < (first ? 1 : 0)) await nextTurn()
+    await nextTurn()
+    const gone = new Error('gone')
+    controller.abort(gone)
+    await t.rejects(fed, gone)
+    await nextTurn()
+    t.strictSame(reports, [], 'closing it is not an error')
+  }
+
+  for (const first of [false, true]) {
+    t.test(first ? 'after its first item' : 'before its first item', async t => {
+      t.test('a Node.js stream', async t => {
+        for (const stream of [new PassThrough(), new PassThrough({ objectMode: true }), new Duplex({ read () {} })]) {
+          if (first) stream.push('a')
+          await abortIn(t, stream, first)
+          t.ok(stream.destroyed)
+        }
+      })
+
+      t.test('a stream that only looks like a Node.js stream, as that of another package does', async t => {
+        let destroyed = false
+        const stream = {
+          on: () => {},
+          pipe: () => {},
+          destroy: () => { destroyed = true },
+          async * [Symbol.asyncIterator] () {
+            if (first) yield 'a'
+            await new Promise(() => {})
+          }
+        }
+        await abortIn(t, stream, first)
+        t.ok(destroyed)
+      })
+
+      t.test('a web stream', async t => {
+        for (const type of [undefined, 'bytes'] as const) {
+          let cancelled = false
+          const stream = new ReadableStream({
+            type: type as undefined,
+            start: controller => { if (first) controller.enqueue(Uint8Array.of(97)) },
+            cancel: () => { cancelled = true }
+          })
+          await abortIn(t, stream, first)
+          t.ok(cancelled)
+        }
+      })
+
+      t.test('the body of a fetch', async t => {
+        const server = http.createServer((_request, response) => {
+          response.flushHeaders()
+          if (first) response.write('a')
+        })
+        t.teardown(() => server.close())
+        await once(server.listen(0, '127.0.0.1'), 'listening')
+        const requested = once(server, 'request')
+        const { body } = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+        const [, response] = await requested
+        const closed = once(response, 'close')
+        await abortIn(t, body, first)
+        await closed
+        t.notOk(response.writableFinished)
+      })
+
+      t.test('the output of a child process', async t => {
+        const child = spawn(process.execPath, ['-e', `${first ? 'process.stdout.write("a");' : ''} process.stdin.resume()`])
+        t.teardown(() => child.kill())
+        await abortIn(t, child.stdout, first)
+        t.ok(child.stdout.destroyed)
+      })
+
+      t.test('a function that returns a stream', async t => {
+        const stream = new PassThrough()
+        if (first) stream.push('a')
+        await abortIn(t, async () => stream, first)
+        t.ok(stream.destroyed)
+      })
+
+      t.test('an async generator that passes the signal on', async t => {
+        let ended = false
+        await abortIn(t, async function * (signal: AbortSignal) {
+          try {
+            if (first) yield 'a'
+            await once(new EventEmitter(), 'never', { signal })
+          } catch {} finally {
+            ended = true
+          }
+        }, first)
+        t.ok(ended)
+      })
+    })
+  }
+})
+
+t.test('a web stream is read to its end, or to its error', async t => {
+  const numbers = (end: (controller: ReadableStreamDefaultController) => void): ReadableStream => {
+    let count = 0
+    return new ReadableStream({ pull: controller => { if (++count > 3) end(controller); else controller.enqueue(count) } })
+  }
+  await sends(t, numbers(controller => { controller.close() }), [1, 2, 3], 'to its end')
+  const { feed, sent } = sink()
+  await t.rejects(feed(numbers(controller => { controller.error(new Error('dry')) })), { message: 'dry' })
+  t.strictSame(sent, [1, 2, 3])
+})
+
+t.test('a web stream that another reader has is rejected', async t => {
+  const stream = new ReadableStream()
+  stream.getReader()
+  await t.rejects(sink().feed(stream), { code: 'ERR_INVALID_STATE' })
 })
 
 t.test('after an abort, nothing is sent', async t => {

@@ -5,6 +5,7 @@ import { brokerContract, type BrokerCase } from '../../plugin/testing/broker-con
 import type { CreateBroker } from '../../plugin/testing/broker-harness.ts'
 import { closeFaults } from '../fixtures/broker-faults/close.ts'
 import { concurrencyFaults } from '../fixtures/broker-faults/concurrency.ts'
+import { expectationFaults } from '../fixtures/broker-faults/expectation.ts'
 import { historyFaults } from '../fixtures/broker-faults/history.ts'
 import { idempotencyFaults } from '../fixtures/broker-faults/idempotency.ts'
 import { publishFaults } from '../fixtures/broker-faults/publish.ts'
@@ -17,7 +18,7 @@ function firstCase (create: CreateBroker): BrokerCase {
 
 t.test('the contract contains the cases of all groups, and each has a fault that it must detect', async t => {
   const names = brokerContract(memoryBroker).map(({ name }) => name)
-  t.strictSame(names.sort(), Object.keys({ ...publishFaults, ...subscribeFaults, ...historyFaults, ...concurrencyFaults, ...idempotencyFaults, ...closeFaults }).sort())
+  t.strictSame(names.sort(), Object.keys({ ...publishFaults, ...subscribeFaults, ...historyFaults, ...concurrencyFaults, ...idempotencyFaults, ...expectationFaults, ...closeFaults }).sort())
 })
 
 t.test('no broker is created until a case runs', async t => {
