@@ -208,7 +208,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Whether this is the error that the stream failed with. */
   failedWith (error: unknown): boolean {
-    return this.#failure === error
+    return this.callbacks.failed && this.#failure === error
   }
 
   /** Ends the stream because the server stops. @param retry milliseconds that the client waits before it reconnects */
