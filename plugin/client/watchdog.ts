@@ -5,9 +5,13 @@ const GRACE = 1_000
 export class Watchdog {
   readonly #timeout: number
   readonly #onTimeout: () => void
-  /** When the current wait for data began; undefined while data is processed. */
+  /** When the current wait for data began, by the wall clock; undefined while data is processed. */
   #waitingSince: number | undefined
+  /** Runs from the start of the wait. It is never extended, whatever the wall clock does. */
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** Ends the wait earlier if it was suspended for a time. */
+  #wakeTimer: ReturnType<typeof setTimeout> | undefined
+  #inGrace = false
 
   /** @param timeout milliseconds; 0 disables it */
   constructor (timeout: number, onTimeout: () => void) {
@@ -18,13 +22,16 @@ export class Watchdog {
   /** Starts a wait for data. */
   start (): void {
     if (this.#timeout === 0) return
+    this.stop()
     this.#waitingSince = Date.now()
-    this.check()
+    this.#timer = setTimeout(() => this.#timerFired(), this.#timeout)
   }
 
   stop (): void {
     this.#waitingSince = undefined
     clearTimeout(this.#timer)
+    clearTimeout(this.#wakeTimer)
+    this.#inGrace = false
   }
 
   /**
@@ -32,11 +39,22 @@ export class Watchdog {
    * that, data may have arrived that has not been read yet, so the connection gets a grace period.
    */
   check (): void {
-    if (this.#waitingSince === undefined) return
+    if (this.#waitingSince === undefined || this.#inGrace) return
     const waited = Date.now() - this.#waitingSince
-    clearTimeout(this.#timer)
-    if (waited < this.#timeout) this.#timer = setTimeout(() => this.check(), this.#timeout - waited)
-    else if (waited < this.#timeout + GRACE) this.#onTimeout()
-    else this.#timer = setTimeout(this.#onTimeout, GRACE)
+    // A clock that was set back does not show how long the machine slept.
+    this.#inGrace = waited < 0 || waited >= this.#timeout
+    clearTimeout(this.#wakeTimer)
+    this.#wakeTimer = setTimeout(() => this.#end(), this.#inGrace ? GRACE : this.#timeout - waited)
+  }
+
+  #timerFired (): void {
+    // A timer fires late if it was suspended.
+    if (Date.now() - this.#waitingSince! < this.#timeout + GRACE) this.#end()
+    else this.check()
+  }
+
+  #end (): void {
+    this.stop()
+    this.#onTimeout()
   }
 }

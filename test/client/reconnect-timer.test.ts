@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { ReconnectTimer } from '../../plugin/client/reconnect-timer.ts'
-import { liveTimers, mockClock } from '../fixtures/clock.ts'
+import { liveTimers, mockClock, setClock } from '../fixtures/clock.ts'
 
 function startTimer (t: Test, delay: number, minimum: number): { timer: ReconnectTimer, advance: (ms: number) => void, hasElapsed: () => Promise<boolean> } {
   const { advance } = mockClock(t)
@@ -35,6 +35,41 @@ t.test('it elapses immediately when it is shortened and has no minimum', async t
   timer.shorten()
   advance(10)
   t.ok(await hasElapsed())
+})
+
+t.test('a clock that is set back delays nothing', async t => {
+  for (const minimum of [0, 500]) {
+    const { timer, advance, hasElapsed } = startTimer(t, 1_000, minimum)
+    setClock(t, -3_600_000)
+    timer.shorten()
+    advance(minimum + 10)
+    t.ok(await hasElapsed(), 'it waits at most for the minimum')
+  }
+  const { timer, advance, hasElapsed } = startTimer(t, 1_000, 900)
+  advance(500)
+  setClock(t, -3_600_000)
+  timer.shorten()
+  advance(490)
+  t.notOk(await hasElapsed())
+  advance(20)
+  t.ok(await hasElapsed(), 'it waits at most for the delay')
+})
+
+t.test('a clock that jumps forward while the machine sleeps ends the minimum', async t => {
+  const { timer, advance, hasElapsed } = startTimer(t, 60_000, 30_000)
+  setClock(t, 3_600_000)
+  timer.shorten()
+  advance(10)
+  t.ok(await hasElapsed())
+})
+
+t.test('no timer is left once it has elapsed', async t => {
+  const timers = liveTimers(t)
+  const timer = new ReconnectTimer({ delay: 60_000, minimum: 0 })
+  timer.shorten()
+  timer.shorten()
+  await timer.elapsed
+  t.equal(timers.size, 0)
 })
 
 t.test('canceling it clears its timeout', async t => {

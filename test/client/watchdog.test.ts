@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Watchdog } from '../../plugin/client/watchdog.ts'
-import { liveTimers, mockClock } from '../fixtures/clock.ts'
+import { liveTimers, mockClock, setClock } from '../fixtures/clock.ts'
 
 function setup (t: Test, timeout: number) {
   const { clock, advance } = mockClock(t)
@@ -60,6 +60,81 @@ t.test('a check before the timeout does not change it', async t => {
   test.advance(500)
   test.watchdog.check()
   test.advance(490)
+  t.equal(test.timeouts, 0)
+  test.advance(20)
+  t.equal(test.timeouts, 1)
+})
+
+t.test('a clock that is set back delays no timeout', async t => {
+  for (const check of [false, true]) {
+    for (const back of [300, 3_600_000]) {
+      const test = setup(t, 1_000)
+      test.watchdog.start()
+      test.advance(500)
+      setClock(t, -back)
+      if (check) test.watchdog.check()
+      test.advance(490)
+      t.equal(test.timeouts, 0)
+      test.advance(20)
+      t.equal(test.timeouts, 1)
+      test.advance(5_000)
+      t.equal(test.timeouts, 1)
+      test.clock.exit()
+    }
+  }
+})
+
+t.test('a clock that is set back while the machine sleeps counts as a timeout', async t => {
+  const test = setup(t, 45_000)
+  test.watchdog.start()
+  setClock(t, -3_600_000)
+  test.watchdog.check()
+  test.advance(990)
+  t.equal(test.timeouts, 0)
+  test.advance(20)
+  t.equal(test.timeouts, 1)
+})
+
+t.test('time that the machine sleeps counts as silence', async t => {
+  const test = setup(t, 45_000)
+  test.watchdog.start()
+  setClock(t, 30_000)
+  test.watchdog.check()
+  test.watchdog.check()
+  test.advance(14_990)
+  t.equal(test.timeouts, 0)
+  test.advance(20)
+  t.equal(test.timeouts, 1)
+})
+
+t.test('a clock that jumps forward gives the connection one second to receive data', async t => {
+  const test = setup(t, 45_000)
+  test.watchdog.start()
+  setClock(t, 3_600_000)
+  test.watchdog.check()
+  test.advance(500)
+  test.watchdog.stop()
+  test.watchdog.start()
+  test.advance(5_000)
+  t.equal(test.timeouts, 0)
+})
+
+t.test('repeated checks do not delay a timeout', async t => {
+  const test = setup(t, 45_000)
+  test.watchdog.start()
+  setClock(t, 3_600_000)
+  for (let count = 0; count < 3; count++) {
+    test.watchdog.check()
+    test.advance(400)
+  }
+  t.equal(test.timeouts, 1)
+})
+
+t.test('a timer that fires late, after the machine has slept, gives the connection one second', async t => {
+  const test = setup(t, 1_000)
+  test.watchdog.start()
+  setClock(t, 60_000)
+  test.advance(1_990)
   t.equal(test.timeouts, 0)
   test.advance(20)
   t.equal(test.timeouts, 1)
