@@ -1,6 +1,8 @@
-import fastify from 'fastify'
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import fastify, { type FastifyReply } from 'fastify'
 import t from 'tap'
-import sse, { errors, event } from 'fastify-sse-emitter'
+import sse, { errors, event, memoryBroker, type SseEmitter, type SseStreamOptions } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from './fixtures/app.ts'
 import { decode } from './fixtures/client.ts'
 import { until } from './fixtures/until.ts'
@@ -95,6 +97,36 @@ t.test('a HEAD request is answered with the headers', async t => {
     t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
     t.equal(response.body, '')
   }
+  t.equal(app.sse.size, 0)
+})
+
+t.test('a HEAD request does not start a source', async t => {
+  const { app, logs } = await build(t)
+  const calls: string[] = []
+  let ended = false
+  const source = new Readable({ read () {}, destroy (_error, done) { ended = true; done(null) } })
+  app.get('/function', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.sendAll(() => {
+      calls.push('function')
+      return ['x']
+    })
+    emitter.complete()
+  })
+  app.get('/stream', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.sendAll(source).then(() => emitter.complete(), error => emitter.completeWithError(error))
+    return reply
+  })
+  for (const url of ['/function', '/stream']) {
+    const { statusCode, headers, body } = await app.inject({ method: 'HEAD', url })
+    t.match({ statusCode, headers, body }, { statusCode: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8' }, body: '' }, url)
+  }
+  t.strictSame(calls, [])
+  t.ok(ended)
+  t.equal((await app.inject('/function')).body, 'data:x\n\n')
+  t.strictSame(calls, ['function'])
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [])
   t.equal(app.sse.size, 0)
 })
 
@@ -235,8 +267,76 @@ t.test('a thrown value that is not an Error is an error response', async t => {
   app.get('/completed', async (_request, reply) => { reply.sse().completeWithError('a string') })
   // eslint-disable-next-line no-throw-literal -- that is what it is about
   app.get('/thrown', async (_request, reply) => { reply.sse(); throw 'a string' })
-  t.equal((await app.inject('/completed')).statusCode, 500)
-  t.equal((await app.inject('/thrown')).statusCode, 500)
+  // eslint-disable-next-line no-throw-literal -- that is what it is about
+  app.get('/undefined', async (_request, reply) => { reply.sse(); throw undefined })
+  for (const url of ['/completed', '/thrown', '/undefined']) {
+    const response = await app.inject(url)
+    t.equal(response.statusCode, 500, url)
+    t.strictSame(response.json(), { ...FAILED, code: 'INTERNAL_ERROR' })
+  }
+})
+
+const FAILED = { statusCode: 500, error: 'Internal Server Error', message: 'An internal error occurred' }
+
+t.test('an error response contains no values of the application, which are in the log once', async t => {
+  const { app, logs } = await build(t)
+  const secret = { password: 'secret' }
+  const rows: Record<string, [code: string, fail: (reply: FastifyReply, emitter: SseEmitter) => unknown]> = {
+    '/error': ['INTERNAL_ERROR', () => { throw Object.assign(new Error('secret'), { code: 'ER_DUP_ENTRY', password: 'secret' }) }],
+    '/frozen': ['INTERNAL_ERROR', () => { throw Object.freeze(new Error('secret')) }],
+    '/object': ['INTERNAL_ERROR', (_reply, emitter) => { emitter.completeWithError(secret) }],
+    '/file': ['INTERNAL_ERROR', (_reply, emitter) => emitter.sendAll(createReadStream('/secret'))],
+    '/awaited': ['INTERNAL_ERROR', (_reply, emitter) => emitter.sendAll(createReadStream('/secret')).then(() => emitter.complete(), error => emitter.completeWithError(error))],
+    '/event': ['SSE_ERR_EVENT', (_reply, emitter) => emitter.send('x', { event: 'a\nsecret' })],
+    '/data': ['SSE_ERR_SERIALIZE', (_reply, emitter) => emitter.send({ toJSON () { throw new Error('secret') } })],
+    '/source': ['SSE_ERR_SOURCE', (_reply, emitter) => emitter.sendAll('secret' as unknown as string[])],
+    '/channel': ['SSE_ERR_CHANNEL', (_reply, emitter) => emitter.subscribe({ name: '\nsecret' })]
+  }
+  for (const [url, [, fail]] of Object.entries(rows)) app.get(url, async (_request, reply) => { await fail(reply, reply.sse()) })
+  for (const [url, [code]] of Object.entries(rows)) {
+    logs.length = 0
+    const response = await app.inject(url)
+    t.equal(response.statusCode, 500, url)
+    t.strictSame(response.json(), { ...FAILED, code }, url)
+    await sleep(0)
+    const lines = logs.filter(({ level }) => level >= WARN)
+    t.equal(lines.length, url === '/frozen' ? lines.length : 1, `${url} is logged once`)
+    if (url !== '/frozen') t.match(lines[0]!.err!.message, 'secret', url)
+  }
+  t.equal(app.sse.size, 0)
+})
+
+t.test('an error of the package in a route without a stream contains no values either', async t => {
+  const { app, logs } = await build(t, { broker: memoryBroker({ maxChannels: 1 }) })
+  await app.sse.channel('a').publish('x')
+  app.get('/options', async (_request, reply) => reply.sse({ heartbeat: 'secret' } as unknown as SseStreamOptions))
+  app.get('/publish', (_request, reply) => { app.sse.channel('a').publish('x', { event: 'a\nsecret' }).catch(error => reply.send(error)) })
+  app.get('/event', async () => await app.sse.channel('a').publish('x', { event: 'a\nsecret' }))
+  app.get('/full', async () => await app.sse.channel('secret').publish('x'))
+  app.get('/refused', async () => { throw new errors.SSE_ERR_FULL() })
+  t.strictSame((await app.inject('/options')).json(), { ...FAILED, code: 'SSE_ERR_OPTION' })
+  t.match(logs.filter(({ level }) => level >= WARN), [{ err: { message: /^Option `heartbeat` must be .*"secret"$/ } }])
+  t.strictSame((await app.inject('/event')).json(), { ...FAILED, code: 'SSE_ERR_EVENT' })
+  t.match((await app.inject('/full')).json(), { statusCode: 503, code: 'SSE_ERR_BROKER_FULL', message: 'The service is temporarily unavailable; try again later' })
+  t.match((await app.inject('/refused')).json(), { statusCode: 503, code: 'SSE_ERR_FULL', message: 'Too many event streams are open; try again later' })
+  t.match((await app.inject('/publish')).json(), { message: /secret/ }, 'an error that the application sends itself is its own')
+})
+
+t.test('an error handler receives the error itself, and what it passes on is shown without values', async t => {
+  const { app } = await build(t)
+  const received: unknown[] = []
+  app.setErrorHandler((error, _request, reply) => {
+    received.push(error)
+    reply.send(error)
+  })
+  const error = Object.assign(new Error('secret'), { code: 'ENOENT' })
+  const known = Object.assign(new Error('Try another name'), { statusCode: 409 })
+  app.get('/', async (_request, reply) => { reply.sse(); throw error })
+  app.get('/known', async (_request, reply) => { reply.sse(); throw known })
+  t.strictSame((await app.inject('/')).json(), { ...FAILED, code: 'INTERNAL_ERROR' })
+  t.match((await app.inject('/known')).json(), { statusCode: 409, message: 'Try another name' })
+  t.equal(received[0], error)
+  t.equal(received[1], known)
 })
 
 t.test('an error handler answers for a stream that has not opened', async t => {
@@ -269,7 +369,7 @@ t.test('an error while another one is being answered is logged', async t => {
     reply.send(new Error('first'))
     emitter.completeWithError(new Error('second'))
   })
-  t.match((await app.inject('/')).json(), { statusCode: 500, message: 'first' })
+  t.match((await app.inject('/')).json(), { statusCode: 500, code: 'INTERNAL_ERROR' })
   t.match(logs.filter(({ level, err }) => level >= WARN && err?.message === 'second'), [{ msg: 'event stream failed, and the error response could not be sent' }])
 })
 

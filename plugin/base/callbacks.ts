@@ -6,7 +6,6 @@ type Report = (error: unknown) => void
 /** Callbacks that run in the order in which they were added. One that throws or rejects is reported; the others still run. */
 export class Callbacks<Args extends unknown[]> {
   #callbacks: Array<Callback<Args>> = []
-  /** The arguments of the final call, once it was made. */
   #finalArgs: Args | undefined
 
   /** @param finalArgs the arguments of the final call, if it was made before the first callback is added */
@@ -17,6 +16,11 @@ export class Callbacks<Args extends unknown[]> {
   /** Whether the final call was made. */
   get done (): boolean {
     return this.#finalArgs !== undefined
+  }
+
+  /** The arguments of the final call, once it was made. */
+  get finalArgs (): Args | undefined {
+    return this.#finalArgs
   }
 
   /** Adds a callback. After the final call, it runs immediately. */

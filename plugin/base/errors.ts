@@ -5,6 +5,12 @@ import createError from '@fastify/error'
  * `FST_ERR_SSE_` belongs to `@fastify/sse`.
  */
 
+/** Lets clients see the message of an error, because it contains no values of the application. See `failureOf`. */
+function exposed<Type extends { readonly prototype: object }> (type: Type): Type {
+  Object.defineProperty(type.prototype, 'expose', { value: true })
+  return type
+}
+
 /** An option is unknown or has an invalid value. The message contains the option, the rule and the value. */
 export const SSE_ERR_OPTION = createError<[string]>('SSE_ERR_OPTION', '%s', 500, TypeError)
 
@@ -30,16 +36,16 @@ export const SSE_ERR_REPLY_SENT = createError('SSE_ERR_REPLY_SENT', 'The reply w
 export const SSE_ERR_DUPLICATE = createError('SSE_ERR_DUPLICATE', 'reply.sse() was already called for this reply; use the emitter that the first call returned')
 
 /** The Accept header of the request does not allow event streams. */
-export const SSE_ERR_NOT_ACCEPTABLE = createError('SSE_ERR_NOT_ACCEPTABLE', 'The response is an event stream, but the Accept header does not allow text/event-stream', 406)
+export const SSE_ERR_NOT_ACCEPTABLE = exposed(createError('SSE_ERR_NOT_ACCEPTABLE', 'The response is an event stream, but the Accept header does not allow text/event-stream', 406))
 
 /** The limit `maxConnections` is reached. */
-export const SSE_ERR_FULL = createError('SSE_ERR_FULL', 'Too many event streams are open; try again later', 503)
+export const SSE_ERR_FULL = exposed(createError('SSE_ERR_FULL', 'Too many event streams are open; try again later', 503))
 
 /** The limit `maxConnectionsPerKey` is reached for the key of this request. */
-export const SSE_ERR_FULL_FOR_KEY = createError('SSE_ERR_FULL_FOR_KEY', 'You have too many open event streams; close one before you open another', 429)
+export const SSE_ERR_FULL_FOR_KEY = exposed(createError('SSE_ERR_FULL_FOR_KEY', 'You have too many open event streams; close one before you open another', 429))
 
 /** The client sent a last event id that is longer than any id of a broker. */
-export const SSE_ERR_LAST_EVENT_ID = createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters; the maximum is %s', 400)
+export const SSE_ERR_LAST_EVENT_ID = exposed(createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters; the maximum is %s', 400))
 
 /** A channel name is not a string, is empty or too long, or contains control characters. */
 export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'A channel name must be a string of 1 to 255 characters without control characters; received %s', 500, TypeError)
@@ -48,13 +54,13 @@ export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'A channel name mu
 export const SSE_ERR_PARTITION = createError('SSE_ERR_PARTITION', 'A stream cannot subscribe to channels of different partitions; received %s and %s. Channels whose names contain the same {tag} share a partition')
 
 /** A broker was used after it was closed. `app.close()` closes it. */
-export const SSE_ERR_BROKER_CLOSED = createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503)
+export const SSE_ERR_BROKER_CLOSED = exposed(createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503))
 
 /** The broker has as many channels as it can keep. */
 export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broker\'s limit of %s channels is reached', 503)
 
 /** The idempotency key was used before to publish another event. */
-export const SSE_ERR_IDEMPOTENCY_KEY = createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was already used for another event; use a different key for each event', 422)
+export const SSE_ERR_IDEMPOTENCY_KEY = exposed(createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was already used for another event; use a different key for each event', 422))
 
 /** The channel's last event is not the one that the publication expects, so nothing was published. */
 export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
@@ -63,13 +69,13 @@ export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The las
 export const SSE_ERR_RUN_ID = createError('SSE_ERR_RUN_ID', 'A run id must be a string of 1 to 200 characters without control characters; received %s', 400, TypeError)
 
 /** A run with this id ended, and its log was deleted too recently for the id to be used again. */
-export const SSE_ERR_RUN_FORGOTTEN = createError('SSE_ERR_RUN_FORGOTTEN', 'The run with this id has ended and is no longer available; use a new id for each run', 410)
+export const SSE_ERR_RUN_FORGOTTEN = exposed(createError('SSE_ERR_RUN_FORGOTTEN', 'The run with this id has ended and is no longer available; use a new id for each run', 410))
 
 /** The limit `maxRuns` is reached. */
-export const SSE_ERR_RUNS_FULL = createError('SSE_ERR_RUNS_FULL', 'The maximum number of runs is reached; try again later', 503)
+export const SSE_ERR_RUNS_FULL = exposed(createError('SSE_ERR_RUNS_FULL', 'The maximum number of runs is reached; try again later', 503))
 
 /** A run was started after `app.close()`. */
-export const SSE_ERR_RUNS_CLOSED = createError('SSE_ERR_RUNS_CLOSED', 'The server is shutting down', 503)
+export const SSE_ERR_RUNS_CLOSED = exposed(createError('SSE_ERR_RUNS_CLOSED', 'The server is shutting down', 503))
 
 /** The reason of a producer's signal: the run ended while the producer was still running. */
 export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run has ended: %s', 500)

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** What a client may know about an error. */
 export interface SseFailure {
   readonly code: string
@@ -7,20 +9,88 @@ export interface SseFailure {
   readonly retryable: boolean
 }
 
-/** The code of an error, which is safe to show to clients; `fallback` if it has no code in upper case. */
-export function publicCode (error: unknown, fallback = 'INTERNAL_ERROR'): string {
-  const code = (error as { code?: unknown } | null | undefined)?.code
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? code : fallback
-}
+const INTERNAL = 'An internal error occurred'
+const UNAVAILABLE = 'The service is temporarily unavailable; try again later'
+
+/** Statuses after which the same request may succeed. */
+const RETRYABLE = new Set<unknown>([429, 503])
 
 /**
- * Returns what clients may know about an error. If its property `expose` is `true`, as in http-errors, that is its code,
- * its message and its property `retryable`. Otherwise it is only the code, because the message may contain internals.
+ * Returns what clients may know about an error. There is one rule:
+ * - An error whose property `expose` is `true`, as in http-errors, shows its code and its message. It is retryable if its
+ *   property `retryable` is `true`.
+ * - Any other error of this package, whose code starts with `SSE_ERR_`, shows its code, with a message that never contains
+ *   values.
+ * - Everything else shows nothing: its code is `fallback`.
+ *
+ * An error of this package is retryable if its status is 429 or 503. Never throws, whatever the error is.
+ *
+ * @param fallback the code of an error that shows nothing, or has no code
  */
-export function failureOf (error: unknown): SseFailure {
-  if (error instanceof Error && (error as { expose?: unknown }).expose === true) {
-    const { code, retryable } = error as { code?: unknown, retryable?: unknown }
-    return { code: typeof code === 'string' ? code : 'producer_failed', message: error.message, retryable: retryable === true }
+export function failureOf (error: unknown, fallback = 'producer_failed'): SseFailure {
+  if (!isInstance(error, Error)) return { code: fallback, message: INTERNAL, retryable: false }
+  const code = textOf(error, 'code')
+  const message = textOf(error, 'message')
+  const isOurs = code !== undefined && /^SSE_ERR_[A-Z_]{1,48}$/.test(code)
+  const retryable = isOurs ? RETRYABLE.has(propertyOf(error, 'statusCode')) : propertyOf(error, 'retryable') === true
+  if (isExposed(error) && message !== undefined) return { code: code ?? fallback, message, retryable }
+  if (!isOurs) return { code: fallback, message: INTERNAL, retryable: false }
+  return { code, message: retryable ? UNAVAILABLE : INTERNAL, retryable }
+}
+
+/** Returns an error for a response, which shows what clients may know about another error. That error is its cause. */
+export function publicErrorOf (error: Error): Error {
+  if (isExposed(error)) return error
+  const { code, message } = failureOf(error, 'INTERNAL_ERROR')
+  return Object.assign(new Error(message, { cause: error }), { code, expose: true })
+}
+
+function isExposed (error: Error): boolean {
+  return propertyOf(error, 'expose') === true
+}
+
+/** Like `instanceof`, but false for a value that throws when it is read, such as a Proxy. */
+export function isInstance<Type> (value: unknown, type: abstract new (...args: never[]) => Type): value is Type {
+  try {
+    return value instanceof type
+  } catch {
+    return false
   }
-  return { code: publicCode(error, 'producer_failed'), message: 'An internal error occurred', retryable: false }
+}
+
+/** Returns the value if it is an error, and otherwise an error that shows it. It is for logs: it contains the value. */
+export function toError (value: unknown): Error {
+  return isInstance(value, Error) ? value : new Error(`Not an error, but ${showValue(value)}`, { cause: value })
+}
+
+/** Returns an error with the message, the stack and the code of another one, which may be frozen or throw when it is read. */
+export function plainErrorOf (value: unknown): Error {
+  const error = toError(value)
+  const code = textOf(error, 'code')
+  const stack = textOf(error, 'stack')
+  const plain = new Error(textOf(error, 'message') ?? 'An error that cannot be read')
+  if (stack !== undefined) plain.stack = stack
+  return code === undefined ? plain : Object.assign(plain, { code })
+}
+
+function showValue (value: unknown): string {
+  try {
+    return inspect(value)
+  } catch {
+    return 'a value that cannot be shown'
+  }
+}
+
+function textOf (error: Error, name: string): string | undefined {
+  const value = propertyOf(error, name)
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The value of a property; undefined if it cannot be read. */
+function propertyOf (error: Error, name: string): unknown {
+  try {
+    return (error as unknown as Record<string, unknown>)[name]
+  } catch {
+    return undefined
+  }
 }

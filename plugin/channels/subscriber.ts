@@ -1,5 +1,6 @@
 import type { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from '../base/errors.ts'
+import { isInstance } from '../base/failure.ts'
 import { describe } from '../base/option-checks.ts'
 import { compareIds, earlierId, laterId } from '../wire/event-id.ts'
 import type { Batch, Delivery } from './batch.ts'
@@ -163,7 +164,7 @@ export class Subscriber implements BatchListener {
     if (this.#catchingUp) return
     this.#catchingUp = true
     this.#catchUp().catch(error => {
-      if (!(error instanceof SSE_ERR_CLOSED)) this.#stream.completeWithError(error)
+      if (!isInstance(error, SSE_ERR_CLOSED)) this.#stream.completeWithError(error)
     })
   }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
+import { failureOf, isInstance, publicErrorOf } from '../base/failure.ts'
 import type { ReplyStream } from './reply-stream.ts'
 
 /** The property of a reply that holds its stream. `null` until a wrapped handler runs. */
@@ -24,7 +25,11 @@ export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply:
   const threw = (reply: FastifyReply, error: unknown): unknown => {
     if (answerRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
-    if (replyStream === undefined) throw error
+    if (replyStream === undefined) {
+      // An error of this package may contain values. The application's own errors are answered as on any route.
+      if (failureOf(error, '').code.startsWith('SSE_ERR_')) reply.send = send
+      throw error
+    }
     return replyStream.handlerThrew(error)
   }
   const returned = (reply: FastifyReply, value: unknown, async: boolean): unknown => {
@@ -34,14 +39,16 @@ export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply:
   return function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     streaming(reply)[kReplyStream] = NONE
     let result: unknown
+    let async: boolean
     try {
       result = handler.call(this, request, reply)
+      // A reply is a thenable, too; it settles with the response.
+      async = result !== reply && isThenable(result)
     } catch (error) {
       return threw(reply, error)
     }
-    // A reply is a thenable, too; it settles with the response.
-    if (result === reply || !isThenable(result)) return returned(reply, result, false)
-    return result.then(value => returned(reply, value, true), error => threw(reply, error))
+    if (!async) return returned(reply, result, false)
+    return (result as PromiseLike<unknown>).then(value => returned(reply, value, true), error => threw(reply, error))
   }
 }
 
@@ -67,10 +74,19 @@ export function setReplyStream (reply: FastifyReply, replyStream: ReplyStream): 
 
 /** Replaces `reply.send` of a stream. One function serves all replies, so that a stream costs no closure. */
 function send (this: FastifyReply, payload?: unknown): FastifyReply {
-  const replyStream = replyStreamOf(this)!
-  if (payload !== replyStream.emitter) return Object.getPrototypeOf(this).send.call(this, payload)
+  const replyStream = replyStreamOf(this)
+  if (replyStream === undefined || payload !== replyStream.emitter) return Object.getPrototypeOf(this).send.call(this, publicPayload(this, payload))
   replyStream.emitterSent()
   return this
+}
+
+/**
+ * Returns what a client may receive. Fastify passes an error to error handlers before the response has an error status. They
+ * receive the error itself, and log it. The default error handler then sets the status and sends the error again, as the
+ * response.
+ */
+function publicPayload (reply: FastifyReply, payload: unknown): unknown {
+  return reply.statusCode >= 500 && isInstance(payload, Error) ? publicErrorOf(payload) : payload
 }
 
 function replyStreamOf (reply: FastifyReply): ReplyStream | undefined {

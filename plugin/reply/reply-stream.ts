@@ -1,7 +1,7 @@
-import { inspect } from 'node:util'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, type SseReason } from '../base/errors.ts'
+import { isInstance, toError } from '../base/failure.ts'
 import { ListNode } from '../base/linked-list.ts'
 import type { StreamConnection, StreamContext } from '../stream/connection.ts'
 import { Emitter } from '../stream/emitter.ts'
@@ -61,6 +61,10 @@ export class ReplyStream extends ListNode implements StreamConnection {
     return this.#reply.log
   }
 
+  get headersOnly (): boolean {
+    return this.#reply.request.method === 'HEAD'
+  }
+
   get lastEventId (): string | undefined {
     return lastEventIdOf(this.#reply.request, this.#streams.lastEventIdParameter)
   }
@@ -99,16 +103,16 @@ export class ReplyStream extends ListNode implements StreamConnection {
   /** @param error what the handler threw; rethrown if Fastify must answer with it */
   handlerThrew (error: unknown): Promise<void> | undefined {
     const { stream } = this
-    if (error instanceof SSE_ERR_CLOSED && stream.state === 'closed') {
+    if (isInstance(error, SSE_ERR_CLOSED) && stream.state === 'closed') {
       // The handler awaited a send to a client that has disconnected, which is not a failure.
       this.open()
       return this.#whenSettled()
     }
     this.#handlerFailed = true
-    if (stream.failedWith(error) && this.#replySent) return this.#whenSettled()
+    if (stream.callbacks.failedWith(error) && this.#replySent) return this.#whenSettled()
     if (stream.state === 'closed' && this.#replySent) logLateFailure(this.log, error)
     else stream.completeWithError(error)
-    if (!this.#replySent) throw error
+    if (!this.#replySent) throw toError(error)
     return this.#whenSettled()
   }
 
@@ -175,7 +179,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   #sendError (error: unknown): void {
     this.#replySent = true
     try {
-      this.#reply.send(error instanceof Error ? error : new Error(inspect(error), { cause: error }))
+      this.#reply.send(toError(error))
     } catch (refusal) {
       // `reply.send()` throws while an `onError` hook handles another error.
       logUnansweredFailure(this.log, error, refusal)

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
+import { isInstance } from '../base/failure.ts'
 import { jitter } from '../base/jitter.ts'
 import { LinkedList } from '../base/linked-list.ts'
 import type { StreamContext } from '../stream/connection.ts'
@@ -73,7 +74,7 @@ export class ReplyStreams {
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
   readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
-    if (!(error instanceof SSE_ERR_FULL) && !(error instanceof SSE_ERR_FULL_FOR_KEY)) return false
+    if (!isInstance(error, SSE_ERR_FULL) && !isInstance(error, SSE_ERR_FULL_FOR_KEY)) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
     return true
   }

@@ -5,6 +5,7 @@ import { SSE_ERR_EVENT, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import type { SseFields } from '../wire/event.ts'
 import { failureOf, type SseFailure } from '../base/failure.ts'
+import { writeLog, type LogFields } from '../base/logging.ts'
 import { endLog, isEnd, isEndType, KEEP_ALL, summarizeLog, type SseRunEnd } from './run-log.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
@@ -73,20 +74,20 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   /** Publishes the items of the producer and the terminal event. Never rejects. */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
-    const { broker, log } = this.#owner
+    const { broker } = this.#owner
     const { signal } = this.#controller
     this.#schedule()
     try {
       this.#subscription = broker.subscribe(this.#run.channel, this)
       await this.#subscription
-      const report = (error: unknown): void => log.error({ err: error, run: this.#run.id }, 'the producer failed after its run had ended')
+      const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
       const result = await sendSource(producer, (data, fields) => this.#publishItem(data, fields), signal, report)
       this.#isProducing = false
       await this.end('done', this.#owner.toPayload(result ?? {}).data!)
     } catch (error) {
       this.#isProducing = false
       // After the run has ended, the error usually is the reason of the aborted signal.
-      if (this.#ending === undefined) log.error({ err: error, run: this.#run.id }, 'run failed')
+      if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
       await this.end('failed', JSON.stringify(failureOf(error)))
     }
   }
@@ -109,7 +110,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
           await new Promise(resolve => { setTimeout(resolve, END_RETRY_DELAY).unref() })
           continue
         }
-        this.#owner.log.error({ err: error, run: this.#run.id }, 'failed to publish the terminal event of a run')
+        this.#log('error', { err: error }, 'failed to publish the terminal event of a run')
         this.#startRetention()
         return
       }
@@ -144,7 +145,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     // The terminal event may be among the entries that were missed.
     summarizeLog(this.#owner.broker, this.#run.channel).then(log => {
       if (log?.end !== undefined && this.#run.end === undefined) this.onEntry(log.end)
-    }, error => this.#owner.log.error({ err: error, run: this.#run.id }, 'failed to read the log of a run'))
+    }, error => this.#log('error', { err: error }, 'failed to read the log of a run'))
   }
 
   #abortProducer (end: string): void {
@@ -166,8 +167,12 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   async #failAtLimit (failure: SseFailure): Promise<void> {
-    this.#owner.log.warn({ run: this.#run.id, failure }, 'run exceeded a limit or timed out')
+    this.#log('warn', { failure }, 'run exceeded a limit or timed out')
     await this.end('failed', JSON.stringify(failure))
+  }
+
+  #log (level: 'error' | 'warn', fields: LogFields, message: string): void {
+    writeLog(this.#owner.log, level, { ...fields, run: this.#run.id }, message)
   }
 
   #schedule (): void {

@@ -7,6 +7,8 @@ export interface StreamConnection {
   readonly log: FastifyBaseLogger
   /** The last event id that the client sent. */
   readonly lastEventId: string | undefined
+  /** Whether the response has no body, as for HEAD. */
+  readonly headersOnly: boolean
   /** Sends the headers, then calls the stream's `attach`, possibly before it returns. */
   open (): void
   /** Answers with an error instead of a stream. */

@@ -9,7 +9,7 @@ export interface DeadlinesOwner {
   /** Called when the option `timeout` has passed, and a second time at the end of an extension. */
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
-  end (reason: 'expired'): void
+  expire (): void
   /** Ends the stream immediately. Called after `stallTimeout` without progress. */
   cut (reason: 'slow'): void
 }
@@ -78,7 +78,7 @@ export class Deadlines extends WheelTimer {
     const { fullSince } = this.#outbox
     if (now >= Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout) this.#owner.cut('slow')
     else if (this.#endedAt === Infinity) {
-      if (now >= this.#expiresAt) this.#owner.end('expired')
+      if (now >= this.#expiresAt) this.#owner.expire()
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
       else if (now >= this.#heartbeatAt) this.#owner.beat()
     }

@@ -4,6 +4,7 @@ import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
 import { assertUnreserved, encode, encodeComment, serialize, type SseFields } from '../wire/event.ts'
 import type { EventStream } from './event-stream.ts'
+import { logSourceFailed } from './log.ts'
 import { sendSource } from './source.ts'
 import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 
@@ -49,8 +50,12 @@ export class Emitter implements SseEmitter {
 
   sendAll (source: unknown): Promise<void> {
     const stream = this.#stream
+    // A HEAD request must not start work for events that are never sent: a function is not called once the stream is closed.
+    if (stream.headersOnly) stream.complete()
     const sent = sendSource(source, (data, fields) => this.#send(data, fields), this.signal, stream.callbacks.report).then(() => {})
-    sent.catch(error => stream.sourceFailed(error))
+    sent.catch(error => {
+      if (stream.closedError === undefined) stream.callbacks.logUnlessFailed(error, logSourceFailed)
+    })
     return sent
   }
 

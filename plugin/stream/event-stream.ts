@@ -1,7 +1,7 @@
 import { createAbortController } from '../base/abort-controller.ts'
 import { Deferred, quietRejection } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
-import { publicCode } from '../base/failure.ts'
+import { failureOf, isInstance } from '../base/failure.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
@@ -9,8 +9,9 @@ import { encode } from '../wire/event.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
+import { encodeError, EXPIRED } from './error-event.ts'
 import { heartbeatOf } from './heartbeat.ts'
-import { logClosed, logFailed, logSourceFailed, logUnsentEvent } from './log.ts'
+import { logClosed, logFailed, logUnsentEvent } from './log.ts'
 import type { StreamSettings } from './options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import type { SseState } from './sse-emitter.ts'
@@ -43,8 +44,6 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /** When it opened, as `performance.now()`. */
   #openedAt: number | undefined
   #events = 0
-  /** The error that it failed with. */
-  #failure: unknown
 
   // Most streams need none of these, so each is created on first use.
   #subscriber: Subscriber | undefined
@@ -73,6 +72,11 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   get lastEventId (): string | undefined {
     return this.#connection.lastEventId
+  }
+
+  /** Whether the response has no body, as for HEAD. */
+  get headersOnly (): boolean {
+    return this.#connection.headersOnly
   }
 
   get signal (): AbortSignal {
@@ -110,13 +114,9 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Reports an event that cannot be encoded. The stream continues. */
   rejectEvent (error: unknown): Promise<void> {
-    logUnsentEvent(this.#connection.log, error)
-    if (error instanceof SSE_ERR_SERIALIZE) this.callbacks.warn(error)
+    this.callbacks.logUnlessFailed(error, logUnsentEvent)
+    if (isInstance(error, SSE_ERR_SERIALIZE)) this.callbacks.warn(error)
     return quietRejection(error)
-  }
-
-  sourceFailed (error: unknown): void {
-    if (this.#reason === undefined) logSourceFailed(this.#connection.log, error)
   }
 
   // Channels
@@ -191,12 +191,11 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   completeWithError (error: unknown): void {
     if (this.#reason !== undefined || this.callbacks.failed) return
-    this.#failure = error
     if (this.#opening) {
       logFailed(this.#connection.log, error)
       this.callbacks.fail(error)
       // A callback may have sent an event of its own instead, and completed.
-      if (this.#reason === undefined) this.#outbox.put(encode(JSON.stringify({ code: publicCode(error) }), { event: 'sse-error' }, this.space))
+      if (this.#reason === undefined) this.#outbox.put(encodeError(failureOf(error, 'INTERNAL_ERROR'), this.space))
       this.end('error')
     } else {
       // Stopped first, so that no callback opens the stream: the response will be an error.
@@ -204,11 +203,6 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
       this.callbacks.fail(error)
       this.#connection.fail(error)
     }
-  }
-
-  /** Whether this is the error that the stream failed with. */
-  failedWith (error: unknown): boolean {
-    return this.callbacks.failed && this.#failure === error
   }
 
   /** Ends the stream because the server stops. @param retry milliseconds that the client waits before it reconnects */
@@ -287,6 +281,12 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   beat (): void {
     this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))
+  }
+
+  expire (): void {
+    // A subscriber without markers follows another protocol, which has no such event.
+    if (this.#subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.space))
+    this.end('expired')
   }
 
   timeOut (): void {

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { SseReason } from '../base/errors.ts'
+import { writeLog } from '../base/logging.ts'
 
 // Every line that a stream logs, with its level.
 
@@ -11,33 +12,33 @@ export interface StreamTotals {
 }
 
 export function logClosed (log: FastifyBaseLogger, reason: SseReason, totals: StreamTotals): void {
-  log.info({ sse: { reason, ...totals } }, 'event stream closed')
+  writeLog(log, 'info', { sse: { reason, ...totals } }, 'event stream closed')
 }
 
 export function logFailed (log: FastifyBaseLogger, err: unknown): void {
-  log.error({ err }, 'event stream failed')
+  writeLog(log, 'error', { err }, 'event stream failed')
 }
 
 export function logUnsentEvent (log: FastifyBaseLogger, err: unknown): void {
-  log.warn({ err }, 'event stream could not send an event')
+  writeLog(log, 'warn', { err }, 'event stream could not send an event')
 }
 
 export function logSourceFailed (log: FastifyBaseLogger, err: unknown): void {
-  log.warn({ err }, 'event stream source failed')
+  writeLog(log, 'warn', { err }, 'event stream source failed')
 }
 
 export function logCallbackFailed (log: FastifyBaseLogger, err: unknown): void {
-  log.error({ err }, 'event stream callback failed')
+  writeLog(log, 'error', { err }, 'event stream callback failed')
 }
 
 export function logLateFailure (log: FastifyBaseLogger, err: unknown): void {
-  log.error({ err }, 'handler failed after its event stream had ended')
+  writeLog(log, 'error', { err }, 'handler failed after its event stream had ended')
 }
 
 export function logUnansweredFailure (log: FastifyBaseLogger, err: unknown, cause: unknown): void {
-  log.error({ err, cause }, 'event stream failed, and the error response could not be sent')
+  writeLog(log, 'error', { err, cause }, 'event stream failed, and the error response could not be sent')
 }
 
 export function logIgnoredReturn (log: FastifyBaseLogger): void {
-  log.warn('handler opened an event stream and returned another value, which is ignored; return the reply or the emitter')
+  writeLog(log, 'warn', {}, 'handler opened an event stream and returned another value, which is ignored; return the reply or the emitter')
 }

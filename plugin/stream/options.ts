@@ -73,7 +73,10 @@ export interface StreamOptions {
 
   /**
    * When the stream ends with the reason `expired`, for example when a token expires; the client then reconnects with a
-   * new one. Milliseconds since 1970, or a Date.
+   * new one. Milliseconds since 1970, or a Date. The `exp` of a JWT is in seconds: `exp * 1000`.
+   *
+   * The client first receives the event `sse-error` with the code `EXPIRED`, unless the stream is subscribed to channels
+   * with `markers: false`.
    *
    * @default undefined (never)
    */
@@ -102,6 +105,9 @@ export const STREAM_DEFAULTS: StreamSettings = {
   spaceAfterColon: false
 }
 
+/** Milliseconds since 1970 that no stream expires at: a day in 1973. As seconds, it is a day in the year 5138. */
+const EARLIEST_EXPIRY = 1e11
+
 export const STREAM_CHECKS: Checks<StreamSettings> = {
   timeout: integer(0, 'milliseconds', 'disables it'),
   heartbeat: integer(0, 'milliseconds', 'disables it'),
@@ -113,7 +119,9 @@ export const STREAM_CHECKS: Checks<StreamSettings> = {
   serializer: anyFunction,
   expiresAt: (value, option) => {
     const time = value instanceof Date ? value.getTime() : value
-    return typeof time === 'number' && Number.isFinite(time) ? time : option.invalid('must be a Date or milliseconds since 1970', String(value))
+    if (typeof time !== 'number' || !Number.isFinite(time)) return option.invalid('must be a Date or milliseconds since 1970', String(value))
+    // A token contains seconds, which as milliseconds are a day in 1970.
+    return time >= EARLIEST_EXPIRY ? time : option.invalid('must be a Date or milliseconds since 1970, not seconds', String(value))
   },
   spaceAfterColon: boolean
 }

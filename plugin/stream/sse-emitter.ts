@@ -59,6 +59,8 @@ export interface SseEmitter<Events = Record<string, unknown>> {
    * Sends every item of a source, no faster than the client reads. Items made with `event(data, fields)` have their own
    * fields. Byte chunks are decoded as UTF-8, even if a character is split between them.
    *
+   * A HEAD request does not start a source: a function is not called, and the promise rejects with SSE_ERR_CLOSED.
+   *
    * It does not complete the stream. If the stream closes first, the promise rejects immediately and the source is ended. A
    * Node.js or web stream is closed even while it is silent. An async generator ends at its next `yield`: pass the signal to
    * everything that it awaits, so that it ends immediately.
@@ -106,9 +108,10 @@ export interface SseEmitter<Events = Record<string, unknown>> {
   complete (): void
 
   /**
-   * Closes the stream because of an error. If it is pending, Fastify answers with an ordinary error response. Otherwise,
-   * the error is logged and the client receives a final event of type `sse-error` with `{ "code": … }` and no other details
-   * of the error. Does nothing if the stream is closed.
+   * Closes the stream because of an error. If it is pending, Fastify answers with an error response. Otherwise, the error is
+   * logged and the client receives a final event of type `sse-error` with `{ code, message, retryable }`. In both cases,
+   * the client sees of the error what `failureOf` returns: nothing, unless it has `expose: true` or is of this package.
+   * Does nothing if the stream is closed.
    */
   completeWithError (error: unknown): void
 

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Callbacks } from '../base/callbacks.ts'
 import type { SseReason } from '../base/errors.ts'
+import { atEndOfTurn } from '../base/event-loop.ts'
 import { logCallbackFailed } from './log.ts'
 
 /** The callbacks of one stream. A list is created when it is first needed, because most streams have at most one. */
@@ -9,6 +10,8 @@ export class StreamCallbacks {
   #timeout: Callbacks<[]> | undefined
   #error: Callbacks<[unknown]> | undefined
   #completion: Callbacks<[SseReason]> | undefined
+  /** Errors that will be logged at the end of the turn. */
+  #unlogged: Set<unknown> | undefined
 
   constructor (log: FastifyBaseLogger) {
     this.#log = log
@@ -37,6 +40,27 @@ export class StreamCallbacks {
   /** Whether `fail` was called. */
   get failed (): boolean {
     return this.#error?.done === true
+  }
+
+  /** Whether `fail` was called with this error. */
+  failedWith (error: unknown): boolean {
+    return this.#error?.finalArgs?.[0] === error && this.failed
+  }
+
+  /**
+   * Logs an error at the end of the turn, unless the stream has failed with it by then: an application that passes the
+   * error of a send to `completeWithError` would find it in the log twice.
+   */
+  logUnlessFailed (error: unknown, write: (log: FastifyBaseLogger, error: unknown) => void): void {
+    this.#unlogged ??= new Set()
+    if (this.#unlogged.has(error)) return
+    this.#unlogged.add(error)
+    atEndOfTurn({
+      endTurn: () => {
+        this.#unlogged!.delete(error)
+        if (!this.failedWith(error)) write(this.#log, error)
+      }
+    })
   }
 
   /** Calls those of `onTimeout`, for the last time. @returns a promise for each that is still busy; none of them rejects */

@@ -354,7 +354,7 @@ t.test('if the broker rejects a subscription, the client receives an error respo
   })
   t.match((await app.inject('/')).json(), { statusCode: 503, code: 'SSE_ERR_BROKER_FULL' })
   const { events } = decode((await app.inject('/open')).body)
-  t.match(events, [{ event: 'sse-error', data: '{"code":"SSE_ERR_BROKER_FULL"}' }])
+  t.match(events, [{ event: 'sse-error', data: '{"code":"SSE_ERR_BROKER_FULL","message":"The service is temporarily unavailable; try again later","retryable":true}' }])
   t.equal(app.sse.size, 0)
 })
 

@@ -78,6 +78,6 @@ suiteWith(t, 'curl', 'curl', async (t, curlPath) => {
       return emitter
     })
     const { stdout } = await promisify(execFile)(curlPath, ['-sS', '--fail', String(await listen())])
-    t.equal(stdout, 'data:a\n\nevent:sse-error\ndata:{"code":"INTERNAL_ERROR"}\n\n')
+    t.equal(stdout, 'data:a\n\nevent:sse-error\ndata:{"code":"INTERNAL_ERROR","message":"An internal error occurred","retryable":false}\n\n')
   })
 })

@@ -74,7 +74,7 @@ const OURS: Record<string, Ours> = {
   'complete-twice': { run: emitter => { emitter.send('a'); emitter.complete(); emitter.complete() } },
   'error-after': {
     run: emitter => { emitter.send('a'); emitter.completeWithError(boom) },
-    delivers: [{ data: 'a' }, { event: 'sse-error', data: '{"code":"INTERNAL_ERROR"}' }]
+    delivers: [{ data: 'a' }, { event: 'sse-error', data: '{"code":"INTERNAL_ERROR","message":"An internal error occurred","retryable":false}' }]
   },
   'error-before': {
     run: emitter => { emitter.completeWithError(boom) },
@@ -101,7 +101,7 @@ for (const { name, springBody, ours } of cases) {
     if (ours === 'equal') t.equal(body, springBody, 'the same bytes')
     else if (ours === 'same event') t.strictSame(decode(body), decode(springBody))
     else if (delivers !== undefined) t.strictSame(decode(body).events, delivers.map(event => ({ id: undefined, event: undefined, ...event as object })))
-    else t.match(JSON.parse(body), { statusCode: status, message: 'boom' })
+    else t.match(JSON.parse(body), { statusCode: status, code: 'INTERNAL_ERROR' })
     await until(() => ends.includes('completion'), 'the stream is closed')
     t.strictSame(ends, name.startsWith('timeout') ? ['timeout', 'completion'] : ['completion'])
   })

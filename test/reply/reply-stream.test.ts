@@ -228,7 +228,7 @@ for (const [name, fail] of Object.entries<() => unknown>({
       const { status, body } = await call(await listen()).readAll()
       t.equal(status, opened ? 200 : 500)
       if (opened) {
-        t.strictSame(decode(body).events.map(({ event, data }) => [event, data]), [[undefined, 'a'], ['sse-error', '{"code":"INTERNAL_ERROR"}']])
+        t.strictSame(decode(body).events.map(({ event, data }) => [event, data]), [[undefined, 'a'], ['sse-error', '{"code":"INTERNAL_ERROR","message":"An internal error occurred","retryable":false}']])
         t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'event stream failed' }])
       }
       t.strictSame(reasons, ['error'])

@@ -9,6 +9,7 @@ import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { mockClock } from '../fixtures/clock.ts'
+import { hostileErrors } from '../fixtures/hostile-errors.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 import { processWarnings } from '../fixtures/warnings.ts'
 
@@ -43,12 +44,15 @@ t.test('without a return value, the data of `done` is an empty object', async t 
   }
 })
 
+type Row = [producer: () => unknown, data: Array<string | undefined>, failure: object]
+
 t.test('a producer that throws fails its run, and clients receive no internals of the error', async t => {
   const failed = { code: 'producer_failed', message: 'An internal error occurred', retryable: false }
-  const rows: Array<[producer: () => unknown, data: Array<string | undefined>, failure: object]> = [
+  const rows: Row[] = [
     [async function * () { yield 'x'; throw new Error('secret') }, ['x'], failed],
     [() => { throw new Error('secret') }, [], failed],
-    [async () => { throw Object.assign(new Error('secret'), { code: 'ECONNREFUSED' }) }, [], { ...failed, code: 'ECONNREFUSED' }],
+    [async () => { throw Object.assign(new Error('secret'), { code: 'ECONNREFUSED' }) }, [], failed],
+    ...hostileErrors().map(([, error]): Row => [() => { throw error }, [], failed]),
     [async function * () { throw Object.assign(new Error('Busy'), { expose: true, code: 'busy', retryable: true }) }, [], { code: 'busy', message: 'Busy', retryable: true }],
     [() => 'text', [], { ...failed, code: 'SSE_ERR_SOURCE' }],
     [async function * () { yield 1n }, [], { ...failed, code: 'SSE_ERR_SERIALIZE' }],
@@ -253,7 +257,7 @@ t.test('a run fails if the broker rejects an event, and publishing the terminal 
   state.error = undefined
   advance(1_000)
   await settle()
-  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'UNAVAILABLE', message: 'An internal error occurred', retryable: false }]])
+  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'producer_failed', message: 'An internal error occurred', retryable: false }]])
   t.equal(testRuns.runs.list()[0]!.state, 'failed')
 })
 

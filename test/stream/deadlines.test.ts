@@ -28,8 +28,8 @@ function setup (t: Test, options: StreamOptions): Setup {
       due.push('timeOut')
       deadlines.end()
     },
-    end: reason => {
-      due.push(reason)
+    expire: () => {
+      due.push('expired')
       deadlines.end()
     },
     cut: reason => {

@@ -32,6 +32,7 @@ t.test('sending', async t => {
     t.strictSame(errors, [])
     await t.rejects(emitter.send(1n), { code: 'SSE_ERR_SERIALIZE' })
     t.match(errors, [{ code: 'SSE_ERR_SERIALIZE' }], 'onError receives what the serializer threw')
+    await nextTurn()
     t.strictSame(connection.lines.map(({ level, text }) => [level, text]), Array(4).fill(['warn', 'event stream could not send an event']))
     await emitter.send('good')
     await nextTurn()
@@ -115,6 +116,7 @@ t.test('sendAll', async t => {
   t.test('rejects and logs when the source fails, and the stream continues', async t => {
     const { emitter, connection } = setupStream()
     await t.rejects(emitter.sendAll((function * () { yield 'a'; throw new Error('dry') })()), { message: 'dry' })
+    await nextTurn()
     t.match(connection.lines, [{ level: 'warn', text: 'event stream source failed', fields: { err: { message: 'dry' } } }])
     t.equal(emitter.state, 'open')
     await emitter.send('b')

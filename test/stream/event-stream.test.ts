@@ -1,5 +1,6 @@
 import t from 'tap'
 import { decode } from '../fixtures/client.ts'
+import { hostileErrors } from '../fixtures/hostile-errors.ts'
 import { closed, nextTurn, setupStream, stopClock } from '../fixtures/stream.ts'
 import { processWarnings } from '../fixtures/warnings.ts'
 
@@ -168,20 +169,30 @@ t.test('completing with an error', async t => {
     emitter.send('a')
     emitter.completeWithError(error)
     await nextTurn()
-    t.equal(read(), 'data:a\n\nevent:sse-error\ndata:{"code":"UPSTREAM_GONE"}\n\n')
+    t.equal(read(), 'data:a\n\nevent:sse-error\ndata:{"code":"INTERNAL_ERROR","message":"An internal error occurred","retryable":false}\n\n')
     t.strictSame(errors, [['first', error], ['second', error]])
     t.strictSame(connection.calls, ['open', 'end'])
     t.strictSame(completions, ['error'])
     t.match(connection.lines[0], { level: 'error', text: 'event stream failed', fields: { err: error } })
   })
 
-  t.test('sse-error shows only codes in capitals', async t => {
-    for (const error of [new Error('x'), 'a string', undefined, null, { code: 'a b' }, { code: 5 }]) {
-      const { emitter, read } = setupStream()
+  t.test('sse-error shows what an error exposes', async t => {
+    const { emitter, read } = setupStream()
+    emitter.open()
+    emitter.completeWithError(Object.assign(new Error('The model is busy'), { code: 'upstream_cut', expose: true, retryable: true }))
+    await nextTurn()
+    t.equal(read(), 'event:sse-error\ndata:{"code":"upstream_cut","message":"The model is busy","retryable":true}\n\n')
+  })
+
+  t.test('a stream ends with any error, which is logged', async t => {
+    for (const [name, error] of hostileErrors()) {
+      const { emitter, connection, read, completions } = setupStream()
       emitter.open()
       emitter.completeWithError(error)
       await nextTurn()
-      t.equal(read(), 'event:sse-error\ndata:{"code":"INTERNAL_ERROR"}\n\n')
+      t.equal(read(), 'event:sse-error\ndata:{"code":"INTERNAL_ERROR","message":"An internal error occurred","retryable":false}\n\n', name)
+      t.match(connection.lines, [{ level: 'error', text: 'event stream failed', fields: { err: Error } }, { text: 'event stream closed' }], name)
+      t.strictSame(completions, ['error'], name)
     }
   })
 
@@ -317,13 +328,27 @@ t.test('timeout', async t => {
 
 t.test('a stream ends at expiresAt', async t => {
   const advance = stopClock(t)
-  const { emitter, completions } = setupStream({ expiresAt: Date.now() + 3_000 })
+  const { emitter, completions, read } = setupStream({ expiresAt: Date.now() + 3_000 })
   await advance(1_000)
   emitter.open()
   await advance(1_900)
   t.equal(emitter.state, 'open')
   await advance(200)
   t.strictSame(completions, ['expired'])
+  t.strictSame(decode(read()).events, [
+    { id: undefined, event: 'sse-error', data: '{"code":"EXPIRED","message":"The event stream has expired","retryable":false}' }
+  ])
+})
+
+t.test('a subscriber without markers expires without an event', async t => {
+  const advance = stopClock(t)
+  const { emitter, completions, read } = setupStream({ expiresAt: Date.now() + 3_000 })
+  emitter.open()
+  emitter.subscribe({ name: 'a' }, { markers: false })
+  await nextTurn()
+  await advance(3_100)
+  t.strictSame(completions, ['expired'])
+  t.strictSame(decode(read()).events, [])
 })
 
 t.test('heartbeats', async t => {

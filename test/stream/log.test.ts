@@ -27,5 +27,5 @@ t.test('each line has a level, the error and a message', async t => {
   ])
   lines.length = 0
   logIgnoredReturn(log)
-  t.match(lines, [{ level: 'warn', fields: /^handler opened an event stream and returned another value/ }])
+  t.match(lines, [{ level: 'warn', text: /^handler opened an event stream and returned another value/ }])
 })

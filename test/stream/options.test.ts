@@ -27,7 +27,9 @@ t.test('an invalid value throws an error with the option, the rule and the value
 
 t.test('a stream expires at a Date or at milliseconds since 1970', async t => {
   const resolve = (expiresAt: unknown): unknown => resolveOptions('a stream', { expiresAt }, STREAM_DEFAULTS, STREAM_CHECKS).expiresAt
-  t.equal(resolve(5), 5)
-  t.equal(resolve(new Date(5)), 5)
+  t.equal(resolve(2e12), 2e12)
+  t.equal(resolve(new Date(2e12)), 2e12)
+  const seconds = 1_764_000_000
+  for (const value of [seconds, new Date(seconds), 0, -1]) t.throws(() => resolve(value), { message: `Option \`expiresAt\` must be a Date or milliseconds since 1970, not seconds; received ${String(value)}` })
   for (const value of [new Date(NaN), NaN, Infinity, '5', null]) t.throws(() => resolve(value), { message: /^Option `expiresAt` must be a Date or milliseconds since 1970; received / })
 })

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { StreamCallbacks } from '../../plugin/stream/stream-callbacks.ts'
 import { nextTurn, recordingLog, type LogEntry } from '../fixtures/stream.ts'
@@ -59,4 +60,26 @@ t.test('a callback that throws or rejects is logged', async t => {
   await Promise.all(busy)
   await nextTurn()
   t.match(lines, [{ level: 'error', fields: { err: { message: 'thrown' } } }, { level: 'error', fields: { err: { message: 'rejected' } } }])
+})
+
+t.test('an error is logged at the end of the turn, once, unless the stream has failed with it', async t => {
+  const { callbacks, lines } = setup()
+  const error = new Error('boom')
+  const write = (log: FastifyBaseLogger, err: unknown): void => { log.warn({ err }, 'unsent') }
+  callbacks.logUnlessFailed(error, write)
+  callbacks.logUnlessFailed(error, write)
+  t.strictSame(lines, [])
+  await nextTurn()
+  t.match(lines, [{ text: 'unsent', fields: { err: error } }])
+  t.equal(lines.length, 1)
+  callbacks.logUnlessFailed(undefined, write)
+  await nextTurn()
+  t.equal(lines.length, 2, 'undefined is an error as well')
+  t.notOk(callbacks.failedWith(undefined))
+  callbacks.logUnlessFailed(error, write)
+  callbacks.logUnlessFailed(undefined, write)
+  callbacks.fail(error)
+  t.ok(callbacks.failedWith(error))
+  await nextTurn()
+  t.equal(lines.length, 3, 'only the other error is logged')
 })

@@ -1,0 +1,37 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { plainErrorOf, toError } from './failure.ts'
+
+/** The fields of a log line. Errors may be of any kind. */
+export interface LogFields {
+  readonly err?: unknown
+  readonly [name: string]: unknown
+}
+
+/**
+ * Writes a line to a log. Every line of this package is written here, and never throws.
+ *
+ * Serializers of loggers write to the error and read all of it, so they throw for one that is frozen, is a Proxy, or has
+ * getters that throw. Then the line contains a copy of its message, its stack and its code.
+ */
+export function writeLog (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
+  const line = 'err' in fields ? { ...fields, err: toError(fields.err) } : fields
+  try {
+    log[level](line, message)
+  } catch {
+    writePlain(log, level, line, message)
+  }
+}
+
+function writePlain (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
+  try {
+    log[level]('err' in fields ? { ...fields, err: plainErrorOf(fields.err) } : fields, message)
+  } catch {
+    // The logger itself fails. There is no place left to report that.
+  }
+}
+
+/** Reports an error of a function that must not throw, where there is no log. */
+export function warnOf (error: unknown, message: string): void {
+  const { stack } = plainErrorOf(error)
+  process.emitWarning(`${message}: ${stack}`, 'SseWarning')
+}
