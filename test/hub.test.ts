@@ -28,7 +28,7 @@ t.test('app.sse.close() ends the streams that match', async t => {
   emitters[0]!.send('last')
   t.equal(app.sse.close(({ key }) => key === 'anna'), 1)
   t.equal(app.sse.close(({ key }) => key === 'anna'), 0, 'a stream ends once')
-  t.equal((await anna.readAll()).body, 'data:last\n\n')
+  t.equal((await anna.readAll()).body, ':\ndata:last\n\n')
   t.equal(await emitters[0]!.closed, 'kicked')
   t.equal(emitters[1]!.state, 'open')
   t.equal(app.sse.close(), 1, 'all of them')

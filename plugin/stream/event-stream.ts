@@ -5,7 +5,7 @@ import { failureOf, isInstance } from '../base/failure.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
-import { encode } from '../wire/event.ts'
+import { encode, encodeRetry } from '../wire/event.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
@@ -172,7 +172,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#open = true
     this.#openedAt = performance.now()
     // Sent on every connection, because clients keep the last value, and a shutdown sends another one.
-    this.#outbox.attach(transport, retry === undefined ? '' : encode(undefined, { retry }, spaceAfterColon))
+    this.#outbox.attach(transport, retry === undefined ? '' : encodeRetry(retry, spaceAfterColon))
     this.#deadlines.begin()
   }
 

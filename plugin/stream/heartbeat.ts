@@ -4,7 +4,7 @@ import { SharedText } from '../wire/shared-text.ts'
 import type { StreamSettings } from './options.ts'
 
 /** Encoded once, because with many streams heartbeats are most of what is written. */
-const COMMENT = new SharedText(HEARTBEAT)
+export const COMMENT = new SharedText(HEARTBEAT)
 
 /** The default event type of a heartbeat that repeats the current id. */
 const POSITION_EVENT = 'sse-heartbeat'

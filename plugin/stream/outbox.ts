@@ -1,6 +1,7 @@
 import { Deferred } from '../base/deferred.ts'
 import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 import type { SharedText } from '../wire/shared-text.ts'
+import { COMMENT } from './heartbeat.ts'
 import type { Transport } from './transport.ts'
 
 /** Characters after which text of one callback is written without waiting for the end of the callback. */
@@ -134,6 +135,8 @@ export class Outbox implements TickTask, TurnTask {
     this.#dirty = false
     const transport = this.#transport
     if (transport === undefined) return
+    // Some proxies forward the headers only with the first byte of the body.
+    if (this.bytes === 0 && this.#text === '' && !this.#finishing) this.#write(transport, COMMENT)
     if (this.#finishing || !transport.full) this.#send(transport)
     if (this.#finishing) this.#owner.finished()
     else this.#settleRoom(transport)

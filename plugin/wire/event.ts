@@ -59,8 +59,11 @@ export function event (data: unknown, fields: SseFields = {}): SseEvent {
   return new SseEvent(data, fields)
 }
 
-/** An empty comment. Clients ignore it, and it shows proxies that the connection is alive. */
-export const HEARTBEAT = ':\n\n'
+/**
+ * An empty comment. Clients ignore it, and it shows proxies that the connection is alive. It has no blank line, for which
+ * @microsoft/fetch-event-source dispatches an empty message.
+ */
+export const HEARTBEAT = ':\n'
 
 const LINE_END = /\r\n|\r|\n/
 const FIELDS = new Set(['event', 'id', 'retry', 'comment'])
@@ -101,6 +104,11 @@ export function encode (data: string | undefined, fields: SseFields | undefined,
 /** Encodes a comment that belongs to no event. Clients ignore it. */
 export function encodeComment (text: string, space: boolean): string {
   return `${encodeLines('', checkString('comment', text), space)}\n`
+}
+
+/** Encodes a retry that is written before the first event. As for {@link HEARTBEAT}, no blank line follows. */
+export function encodeRetry (retry: number, spaceAfterColon: boolean): string {
+  return encodeLine('retry', checkRetry(retry), spaceAfterColon)
 }
 
 /** Whether a value is a valid event type. An empty string is not: it means the default type, `message`. */

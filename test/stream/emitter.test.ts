@@ -18,7 +18,7 @@ t.test('sending', async t => {
     emitter.send('a', { id: '1' })
     emitter.comment('c')
     await nextTurn()
-    t.equal(read(), 'retry: 5\n\nid: 1\ndata: a\n\n: c\n\n')
+    t.equal(read(), 'retry: 5\nid: 1\ndata: a\n\n: c\n\n')
   })
 
   t.test('an event that cannot be encoded is rejected and logged, and the stream continues', async t => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { SseEmitter } from '../../plugin/stream/sse-emitter.ts'
 import { decode } from '../fixtures/client.ts'
 import { hostileErrors } from '../fixtures/hostile-errors.ts'
 import { closed, nextTurn, setupStream, stopClock } from '../fixtures/stream.ts'
@@ -42,14 +43,30 @@ t.test('opening', async t => {
     t.equal(read(), ':hi\n\n')
   })
 
-  t.test('open() opens the stream without sending', async t => {
+  t.test('open() opens the stream with a comment, so that a proxy forwards its headers', async t => {
     const { emitter, connection, read } = setupStream()
     emitter.open()
     emitter.open()
     t.strictSame(connection.calls, ['open'])
     t.equal(emitter.state, 'open')
     await nextTurn()
-    t.equal(read(), '')
+    t.equal(read(), ':\n')
+    emitter.send('a')
+    await nextTurn()
+    t.equal(read(), ':\ndata:a\n\n')
+  })
+
+  t.test('a stream that opens with an event, with retry or only to end has no comment', async t => {
+    for (const [options, open, expected] of [
+      [{}, (emitter: SseEmitter) => { emitter.open(); emitter.send('a') }, 'data:a\n\n'],
+      [{ retry: 5 }, (emitter: SseEmitter) => emitter.open(), 'retry:5\n'],
+      [{}, (emitter: SseEmitter) => emitter.complete(), '']
+    ] as const) {
+      const { emitter, read } = setupStream(options)
+      open(emitter)
+      await nextTurn()
+      t.equal(read(), expected)
+    }
   })
 
   t.test('events sent while the stream opens are queued in order, and their sends wait', async t => {
@@ -70,7 +87,7 @@ t.test('opening', async t => {
     const { emitter, read } = setupStream({ retry: 0 })
     emitter.send('a')
     await nextTurn()
-    t.equal(read(), 'retry:0\n\ndata:a\n\n')
+    t.equal(read(), 'retry:0\ndata:a\n\n', 'no blank line, for which some clients dispatch an empty event')
   })
 })
 
@@ -310,7 +327,7 @@ t.test('timeout', async t => {
     finish()
     await nextTurn()
     await nextTurn()
-    t.equal(read(), 'data:bye\n\n')
+    t.equal(read(), ':\ndata:bye\n\n')
     t.strictSame(completions, ['timeout'])
   })
 
@@ -358,6 +375,8 @@ t.test('heartbeats', async t => {
     await advance(5_000)
     t.equal(read(), '', 'not before the stream opens')
     emitter.open()
+    await nextTurn()
+    transport.text = ''
     for (let times = 0; times < 5; times++) {
       await advance(900)
       emitter.send('x')
@@ -366,7 +385,7 @@ t.test('heartbeats', async t => {
     t.equal(read(), 'data:x\n\n'.repeat(5), 'not between events')
     transport.text = ''
     await advance(3_300)
-    t.equal(read(), ':\n\n'.repeat(3))
+    t.equal(read(), ':\n'.repeat(3))
     emitter.complete()
     await nextTurn()
     transport.text = ''
@@ -395,7 +414,7 @@ t.test('heartbeats', async t => {
     await advance(900)
     t.equal(read(), 'data:a\n\n', 'silence starts at the drain')
     await advance(200)
-    t.equal(read(), 'data:a\n\n:\n\n')
+    t.equal(read(), 'data:a\n\n:\n')
   })
 })
 
@@ -451,7 +470,7 @@ t.test('shutdown', async t => {
     stream.shutDown(2_345)
     stream.shutDown(5)
     await nextTurn()
-    t.equal(read(), 'retry:100\n\ndata:a\n\nretry:2345\n\n')
+    t.equal(read(), 'retry:100\ndata:a\n\nretry:2345\n\n')
     t.strictSame(connection.calls, ['open', 'end, close connection'])
     t.strictSame(completions, ['shutdown'])
   })

@@ -13,7 +13,7 @@ function heartbeat (options: StreamOptions, advanced?: Subscriber): string {
 }
 
 t.test('a heartbeat is a comment that all streams share', async t => {
-  t.equal(heartbeat({}), ':\n\n')
+  t.equal(heartbeat({}), ':\n')
   t.equal(heartbeatOf(STREAM_DEFAULTS, undefined), heartbeatOf(STREAM_DEFAULTS, subscriber(undefined)))
 })
 

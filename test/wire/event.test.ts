@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { SSE_ERR_EVENT } from '../../plugin/base/errors.ts'
-import { assertUnreserved, encode, encodeComment, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
+import { assertUnreserved, encode, encodeComment, encodeRetry, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
 import { decode } from '../fixtures/client.ts'
 
 interface Vector {
@@ -102,7 +102,12 @@ t.test('a comment keeps its lines and dispatches no event', async t => {
   t.strictSame(decode(encodeComment(' a\ndata: x', false)), { events: [], comments: [' a', 'data: x'], retries: [] })
 })
 
-t.test('a heartbeat is an empty comment', async t => {
+t.test('a retry before the first event and a heartbeat dispatch nothing, also for clients that dispatch at every blank line', async t => {
+  t.equal(encodeRetry(0, false), 'retry:0\n')
+  t.equal(encodeRetry(5, true), 'retry: 5\n')
+  t.throws(() => encodeRetry(-1, false), { code: 'SSE_ERR_EVENT' })
+  t.equal(HEARTBEAT, ':\n')
+  t.strictSame(decode(encodeRetry(7, false)), { events: [], comments: [], retries: [7] })
   t.strictSame(decode(HEARTBEAT), { events: [], comments: [''], retries: [] })
 })
 
