@@ -85,7 +85,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   return await app
 }
 
-/** The Redis broker, if one is configured. The package `redis` is only loaded in that case. */
+/** The Redis broker, if one is configured. The package `@redis/client` is only loaded in that case. */
 async function connectRedis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Promise<RedisBroker | undefined> {
   if (REDIS_URL === '') return undefined
   const { redisBroker } = await import('fastify-sse-emitter/redis')

@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { call, decode } from './fixtures/client.ts'
+import { compile, DEPENDENCIES, PROJECTS } from './fixtures/compile.ts'
 import { until } from './fixtures/until.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -18,7 +19,7 @@ const npm = async (cwd: string, ...args: string[]): Promise<string> => await run
 const node = async (cwd: string, ...args: string[]): Promise<string> => await run(cwd, process.execPath, ...args)
 
 /** What `npm pack` prints about the package. */
-interface Packed { filename: string, size: number, files: Array<{ path: string }> }
+interface Packed { filename: string, size: number, files: Array<{ path: string, size: number }> }
 
 t.test('the package', async t => {
   const project = t.testdir({})
@@ -28,11 +29,26 @@ t.test('the package', async t => {
   const tarball = join(project, packed.filename)
 
   t.test('contains only what a user needs', async t => {
-    t.ok(packed.size < 400 * 1_024, `${packed.size} bytes`)
-    const others = packed.files.map(({ path }) => path).filter(path => !/^(plugin\/[\w/-]+\.ts|dist\/plugin\/[\w/-]+\.(js|d\.ts)(\.map)?)$/.test(path))
-    t.strictSame(others.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    const pictures = packed.files.filter(({ path }) => path.endsWith('.png')).reduce((total, { size }) => total + size, 0)
+    t.ok(packed.size - pictures < 450 * 1_024, `${packed.size - pictures} bytes without pictures`)
+    t.ok(pictures < 600 * 1_024, `${pictures} bytes of pictures`)
+    const others = packed.files.map(({ path }) => path).filter(path => !/^(plugin\/[\w/-]+\.ts|dist\/plugin\/[\w/-]+\.(js|d\.ts)(\.map)?|docs\/[\w-]+\.md|docs\/images\/\w+\.png)$/.test(path))
+    t.strictSame(others.sort(), ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     t.strictSame(Object.keys(dependencies), ['@fastify/error', 'fastify-plugin'])
+  })
+
+  t.test('contains what its documents link to', async t => {
+    const paths = new Set(packed.files.map(({ path }) => path))
+    for (const document of [...paths].filter(path => path.endsWith('.md'))) {
+      const text = readFileSync(join(ROOT, document), 'utf8')
+      for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.ok(paths.has(posix.join(posix.dirname(document), target!)), `${document}: ${target}`)
+    }
+  })
+
+  t.test('can be resolved without its exports', async t => {
+    const { main, types, exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    t.strictSame([main, types], [exports['.'].default, exports['.'].types])
   })
 
   t.test('passes publint and attw', async () => {
@@ -61,12 +77,12 @@ t.test('the package', async t => {
     t.strictSame(JSON.parse(await node(project, 'import.mjs')), ['id:1\ndata:hi\n\n', 'client'])
   })
 
-  t.test('has a client without dependencies, readers of models that need undici, and a Redis broker that needs redis', async t => {
+  t.test('has a client without dependencies, readers of models that need undici, and a Redis broker that needs @redis/client', async t => {
     write('client.mjs', `
       import { connect } from 'fastify-sse-emitter/client'
       console.log(typeof connect)`)
     t.equal(await node(project, 'client.mjs'), 'function\n')
-    await npm(project, 'install', '--prefer-offline', 'undici@7', 'redis@6')
+    await npm(project, 'install', '--prefer-offline', ...DEPENDENCIES)
     write('llm.mjs', `
       import { streamChatCompletions } from 'fastify-sse-emitter/llm'
       console.log(typeof streamChatCompletions)`)
@@ -91,25 +107,11 @@ t.test('the package', async t => {
     t.strictSame(JSON.parse(await node(project, '--no-warnings', 'require.cjs')), ['data:hi\n\n', 'function'])
   })
 
-  t.test('has types that a strict compiler accepts, libraries included', async t => {
-    write('tsconfig.json', JSON.stringify({
-      compilerOptions: { module: 'nodenext', target: 'es2023', strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false, types: ['node'] },
-      files: ['use.mts', 'use.cts']
-    }))
-    const use = `
-      const app = fastify()
-      app.register(sse, { heartbeat: 1_000 }).after(() => {
-        app.get('/', async (_request, reply) => {
-          const emitter = reply.sse<{ delta: { text: string } }>({ timeout: 5 })
-          await emitter.send({ text: 'hi' }, { event: 'delta' })
-          // @ts-expect-error the data of another event
-          await emitter.send({ txet: 'hi' }, { event: 'delta' })
-          return emitter
-        })
-      })`
-    write('use.mts', `import fastify from 'fastify'\nimport sse from 'fastify-sse-emitter'\n${use}`)
-    write('use.cts', `import fastify = require('fastify')\nimport sse = require('fastify-sse-emitter')\n${use.replaceAll('fastify()', 'fastify.fastify()').replace('(sse,', '(sse.default,')}`)
-    t.equal(await node(project, join(BIN, 'typescript/bin/tsc'), '-p', project).catch(error => (error as { stdout: string }).stdout), '')
+  // `npm run test:matrix` compiles all projects with other versions of TypeScript too.
+  t.test('has types that a strict compiler accepts, libraries included, in Node.js and for a bundler', async t => {
+    const projects = PROJECTS.filter(({ moduleResolution }) => moduleResolution !== 'node16')
+    const problems = await Promise.all(projects.map(async settings => await compile(project, join(BIN, 'typescript/bin/tsc'), settings)))
+    t.strictSame(problems, ['', ''])
   })
 
   t.test('runs the quick start of the README unchanged', async t => {

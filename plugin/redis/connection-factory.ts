@@ -1,4 +1,4 @@
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import type { Address, RedisClient, RedisConnection } from './node-redis.ts'
 import type { RedisSettings } from './options.ts'
 

@@ -75,7 +75,7 @@ export interface RedisBrokerOptions {
   readonly url?: string | readonly string[] | undefined
 
   /**
-   * A client of node-redis (`createClient` of the package `redis`) to use instead of `url`, with any options that a
+   * A client of node-redis (`createClient` of `@redis/client` or `redis`) to use instead of `url`, with any options that a
    * connection needs. The broker creates its own connections with `client.duplicate()`. The client need not be connected,
    * and the broker does not close it. With `cluster` or `sentinel` both options can be set; then only the hosts and ports
    * of `url` count.
