@@ -65,6 +65,9 @@ export const SSE_ERR_IDEMPOTENCY_KEY = exposed(createError('SSE_ERR_IDEMPOTENCY_
 /** The channel's last event is not the one that the publication expects, so nothing was published. */
 export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
 
+/** The channel's last event is not the one that the publication expects, so nothing was published. */
+export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
+
 /** A run id is not a string, is empty or too long, or contains control characters. */
 export const SSE_ERR_RUN_ID = createError('SSE_ERR_RUN_ID', 'A run id must be a string of 1 to 200 characters without control characters; received %s', 400, TypeError)
 
