@@ -59,11 +59,11 @@ export const SSE_ERR_BROKER_CLOSED = exposed(createError('SSE_ERR_BROKER_CLOSED'
 /** The broker has as many channels as it can keep. */
 export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broker\'s limit of %s channels is reached', 503)
 
+/** The broker did not respond in time. A broker's own error with this code gives its reason. */
+export const SSE_ERR_BROKER_UNAVAILABLE = createError('SSE_ERR_BROKER_UNAVAILABLE', 'The broker is unavailable: %s', 503)
+
 /** The idempotency key was used before to publish another event. */
 export const SSE_ERR_IDEMPOTENCY_KEY = exposed(createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was already used for another event; use a different key for each event', 422))
-
-/** The channel's last event is not the one that the publication expects, so nothing was published. */
-export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
 
 /** The channel's last event is not the one that the publication expects, so nothing was published. */
 export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
@@ -79,6 +79,9 @@ export const SSE_ERR_RUNS_FULL = exposed(createError('SSE_ERR_RUNS_FULL', 'The m
 
 /** A run was started after `app.close()`. */
 export const SSE_ERR_RUNS_CLOSED = exposed(createError('SSE_ERR_RUNS_CLOSED', 'The server is shutting down', 503))
+
+/** The broker has lost events of a run, for example in a failover. The run ends as failed with the code `log_lost`. */
+export const SSE_ERR_RUN_LOG_LOST = createError('SSE_ERR_RUN_LOG_LOST', 'The broker has lost events of the run')
 
 /** The reason of a producer's signal: the run ended while the producer was still running. */
 export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run has ended: %s', 500)

@@ -12,8 +12,8 @@ export interface SseRunOptions {
   readonly timeout?: number | undefined
 
   /**
-   * Milliseconds that the producer may take for its next item. After that, the run ends as `failed` with the code
-   * `idle_timeout`. 0 sets no limit.
+   * Milliseconds that the producer may take for its next item, without the time that the broker takes for an event. After
+   * that, the run ends as `failed` with the code `idle_timeout`. 0 sets no limit.
    *
    * @default 120000
    */

@@ -93,7 +93,7 @@ export class ProducerWatch extends WheelTimer implements SseBrokerListener {
 
   stop (): void {
     this.#owner.wheel.clear(this)
-    this.#subscription!.then(subscription => subscription.unsubscribe(), () => {})
+    this.#subscription?.then(subscription => subscription.unsubscribe(), () => {})
     this.#subscription = undefined
   }
 

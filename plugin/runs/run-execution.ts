@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
-import { SSE_ERR_EVENT, SSE_ERR_RUN_OVER } from '../base/errors.ts'
+import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
 import type { SseFields } from '../wire/event.ts'
-import { failureOf, type SseFailure } from '../base/failure.ts'
+import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
 import { writeLog, type LogFields } from '../base/logging.ts'
-import { endLog, isEnd, isEndType, KEEP_ALL, summarizeLog, type SseRunEnd } from './run-log.ts'
+import { isEnd, isEndType, type SseRunEnd } from './run-log.ts'
+import { LOG_LOST, RunLogWriter } from './run-log-writer.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
 import { sendSource } from '../stream/source.ts'
@@ -15,19 +18,18 @@ import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
 
-/** Attempts to publish the terminal event while the broker fails, and the milliseconds between them. */
-const END_ATTEMPTS = 60
-const END_RETRY_DELAY = 1_000
-
 const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The operation took too long', retryable: true }
 const IDLE: SseFailure = { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }
 const TOO_LARGE: SseFailure = { code: 'too_large', message: 'The result is too large', retryable: false }
+const NOT_STARTED: SseFailure = { code: 'not_started', message: 'The operation could not be started', retryable: true }
 const ORPHANED = JSON.stringify({ reason: 'orphaned' })
 
 export interface RunExecutionOwner {
   readonly broker: SseBroker
   readonly wheel: TimerWheel
   readonly log: FastifyBaseLogger
+  /** The id of this process, for other processes with the same broker. */
+  readonly processId: string | undefined
   /** Serializes an item of a producer. @throws SSE_ERR_EVENT, SSE_ERR_SERIALIZE */
   toPayload (data: unknown, fields?: SseFields): SsePayload
   /** Called when the run has ended and its option `retention` has passed. */
@@ -36,30 +38,43 @@ export interface RunExecutionOwner {
 
 /**
  * Executes the producer of a run and publishes its events. After the terminal event, it waits until `retention` has
- * passed. It subscribes to the log of the run, because another process can end the run.
+ * passed. It is subscribed to the log of the run, because another process can end the run, and the broker can lose the log.
  */
 export class RunExecution extends WheelTimer implements SseBrokerListener {
-  readonly #run: RunState
+  readonly run: RunState
   readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
+  readonly #writer: RunLogWriter
   readonly #controller = createAbortController()
-  readonly #startedAt = performance.now()
+  #startedAt = performance.now()
   #subscription: Promise<SseBrokerSubscription> | undefined
-  #lastItemAt = performance.now()
+  /** When the producer began to work on its next item; undefined while it waits for the broker. */
+  #idleSince: number | undefined
   #forgetAt = Infinity
   #events = 0
   #bytes = 0
+  #isBegun = false
+  /** A terminal event that arrived before the broker has confirmed the beginning. */
+  #earlyEnd: SseEntry | undefined
   /** Whether the producer has to be aborted if the run ends. */
   #isProducing = true
   /** Set once the terminal event is being published, or was published by another process. */
   #ending: Promise<void> | undefined
+  /** Whether nobody waits for `begin` any more. */
+  #isAbandoned = false
+  #isForgotten = false
 
   constructor (run: RunState, owner: RunExecutionOwner, settings: RunSettings) {
     super()
-    this.#run = run
+    this.run = run
     this.#owner = owner
     this.#settings = settings
+    const beginning = { generation: randomUUID(), retention: settings.retention, processId: owner.processId }
+    this.#writer = new RunLogWriter(owner.broker, run.channel, beginning, error => {
+      this.#log('warn', { err: error }, 'the broker did not accept an event of a run, which will be published again')
+    })
     run.onOrphaned = () => this.#schedule()
+    run.onEndSeen = end => this.#setEnd(end)
   }
 
   /** The number of events yielded by the producer. */
@@ -72,14 +87,57 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     return performance.now() - this.#startedAt
   }
 
+  /**
+   * Subscribes to the log, so that no end of the run is missed, and begins it.
+   *
+   * @returns false if the log exists, or existed a short time ago
+   */
+  async begin (): Promise<boolean> {
+    this.#subscription = this.#owner.broker.subscribe(this.run.channel, this)
+    await this.#subscription
+    let begun = false
+    try {
+      if (!this.#isAbandoned) begun = await this.#writer.begin(() => this.#isAbandoned)
+    } catch (error) {
+      this.#isAbandoned = true
+      this.#endIfBegun()
+      throw error
+    }
+    if (begun) this.#onBegun()
+    else this.#unsubscribe()
+    return begun
+  }
+
+  #onBegun (): void {
+    this.#isBegun = true
+    this.#startedAt = this.run.orphanedSince = performance.now()
+    const end = this.#earlyEnd
+    if (end !== undefined && compareIds(end.id, this.#writer.beginId) > 0) this.#setEnd(end)
+    if (this.#isAbandoned) this.end('failed', JSON.stringify(NOT_STARTED))
+  }
+
+  /** The broker may have begun the log although it has reported an error. */
+  async #endIfBegun (): Promise<void> {
+    try {
+      if (await this.#writer.isBegun()) this.#onBegun()
+      else this.#unsubscribe()
+    } catch (error) {
+      this.#unsubscribe()
+      this.#logReadFailure(error)
+    }
+  }
+
+  /** Nobody waits for `begin` any more: if it succeeds nevertheless, the run fails without a call of its producer. */
+  abandon (): void {
+    this.#isAbandoned = true
+  }
+
   /** Publishes the items of the producer and the terminal event. Never rejects. */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
-    const { broker } = this.#owner
     const { signal } = this.#controller
+    this.#idleSince = performance.now()
     this.#schedule()
     try {
-      this.#subscription = broker.subscribe(this.#run.channel, this)
-      await this.#subscription
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
       const result = await sendSource(producer, (data, fields) => this.#publishItem(data, fields), signal, report)
       this.#isProducing = false
@@ -88,39 +146,33 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
       this.#isProducing = false
       // After the run has ended, the error usually is the reason of the aborted signal.
       if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
-      await this.end('failed', JSON.stringify(failureOf(error)))
+      const failure = isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)
+      await this.end('failed', JSON.stringify(failure))
     }
   }
 
   /** Ends the run, unless it has ended. @returns a promise that resolves when the terminal event is in the log */
   async end (type: SseRunEnd, data: string): Promise<void> {
-    this.#ending ??= this.#publishEnd(type, data)
-    this.#schedule()
+    if (this.#ending === undefined) {
+      this.#ending = this.#publishEnd({ event: type, data })
+      this.#abortProducer(type)
+      this.#startRetention()
+    }
     await this.#ending
   }
 
-  async #publishEnd (type: SseRunEnd, data: string): Promise<void> {
-    this.#abortProducer(type)
-    for (let attempt = 1; this.#run.end === undefined; attempt++) {
-      try {
-        await endLog(this.#owner.broker, this.#run.channel, type, data, Math.ceil(this.age) + this.#settings.retention)
-        return
-      } catch (error) {
-        if (attempt < END_ATTEMPTS && (error as { code?: unknown }).code !== 'SSE_ERR_BROKER_CLOSED') {
-          await new Promise(resolve => { setTimeout(resolve, END_RETRY_DELAY).unref() })
-          continue
-        }
-        this.#log('error', { err: error }, 'failed to publish the terminal event of a run')
-        this.#startRetention()
-        return
-      }
+  async #publishEnd (payload: SsePayload): Promise<void> {
+    try {
+      const age = (): number => Math.ceil(this.age) + this.#settings.retention
+      this.#setEnd(await this.#writer.end(payload, age, () => this.#isForgotten))
+    } catch (error) {
+      this.#log('error', { err: error }, 'failed to publish the terminal event of a run')
     }
   }
 
   #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> {
     if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the event that ends a run; return a value to end it as done, or throw to end it as failed`)
     const payload = this.#owner.toPayload(data, fields)
-    this.#lastItemAt = performance.now()
     this.#events++
     this.#bytes += new SseEntry('', payload).bytes
     const { maxEvents, maxBytes } = this.#settings
@@ -129,23 +181,49 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   async #publish (payload: SsePayload): Promise<void> {
-    await this.#owner.broker.publish(this.#run.channel, payload, { history: KEEP_ALL })
+    this.#idleSince = undefined
+    const end = await this.#writer.append(payload, this.#controller.signal)
+    this.#idleSince = performance.now()
+    if (end !== undefined) this.#setEnd(end)
     if (this.#events % ITEMS_PER_TURN === 0) await new Promise(resolve => { setImmediate(resolve) })
   }
 
   onEntry (entry: SseEntry): void {
     if (!isEnd(entry)) return
-    this.#run.end = entry
-    this.#ending ??= Promise.resolve()
-    this.#abortProducer(entry.event!)
-    this.#startRetention()
+    if (this.#isBegun) this.#setEnd(entry)
+    else this.#earlyEnd = entry
   }
 
   onBreak (): void {
-    // The terminal event may be among the entries that were missed.
-    summarizeLog(this.#owner.broker, this.#run.channel).then(log => {
-      if (log?.end !== undefined && this.#run.end === undefined) this.onEntry(log.end)
-    }, error => this.#log('error', { err: error }, 'failed to read the log of a run'))
+    if (this.#isBegun) this.#checkLog().catch(error => this.#logReadFailure(error))
+  }
+
+  /** Looks for the terminal event, and for losses. */
+  async #checkLog (): Promise<void> {
+    const end = await this.#writer.findEnd().catch(error => {
+      if (!isInstance(error, SSE_ERR_RUN_LOG_LOST)) throw error
+      if (this.#ending === undefined) this.#endLost(error)
+    })
+    if (end !== undefined) this.#setEnd(end)
+    // It was acknowledged before, so it was lost.
+    else if (this.run.end !== undefined) this.#publishEnd({ event: this.run.end.event, data: this.run.end.data })
+  }
+
+  #endLost (error: unknown): void {
+    this.#log('error', { err: error }, 'run failed')
+    this.end('failed', JSON.stringify(LOG_LOST))
+  }
+
+  #logReadFailure (error: unknown): void {
+    this.#log('error', { err: error }, 'failed to read the log of a run')
+  }
+
+  #setEnd (end: SseEntry): void {
+    const isFirst = this.run.end === undefined
+    this.run.end = end
+    this.#ending ??= Promise.resolve()
+    this.#abortProducer(end.event!)
+    if (isFirst) this.#startRetention()
   }
 
   #abortProducer (end: string): void {
@@ -153,17 +231,26 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #startRetention (): void {
-    this.#subscription?.then(subscription => subscription.unsubscribe(), () => {})
     this.#forgetAt = performance.now() + this.#settings.retention
     this.#schedule()
   }
 
+  #unsubscribe (): void {
+    this.#subscription!.then(subscription => subscription.unsubscribe(), () => {})
+  }
+
   fire (now: number): void {
-    if (this.#ending !== undefined) this.#owner.forget(this.#run)
+    if (now >= this.#forgetAt) this.#forget()
     else if (now >= this.#timeoutAt) this.#failAtLimit(TIMED_OUT)
     else if (now >= this.#idleTimeoutAt) this.#failAtLimit(IDLE)
     else if (now >= this.#orphanTimeoutAt) this.end('aborted', ORPHANED)
     else this.#schedule()
+  }
+
+  #forget (): void {
+    this.#isForgotten = true
+    this.#unsubscribe()
+    this.#owner.forget(this.run)
   }
 
   async #failAtLimit (failure: SseFailure): Promise<void> {
@@ -172,7 +259,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #log (level: 'error' | 'warn', fields: LogFields, message: string): void {
-    writeLog(this.#owner.log, level, { ...fields, run: this.#run.id }, message)
+    writeLog(this.#owner.log, level, { ...fields, run: this.run.id }, message)
   }
 
   #schedule (): void {
@@ -185,11 +272,11 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   get #idleTimeoutAt (): number {
-    return deadline(this.#lastItemAt, this.#settings.idleTimeout)
+    return deadline(this.#idleSince ?? performance.now(), this.#settings.idleTimeout)
   }
 
   get #orphanTimeoutAt (): number {
-    return deadline(this.#run.orphanedSince, this.#settings.orphanTimeout)
+    return deadline(this.run.orphanedSince, this.#settings.orphanTimeout)
   }
 }
 

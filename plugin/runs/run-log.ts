@@ -1,14 +1,16 @@
-import type { SseBroker, SseHistory } from '../channels/broker.ts'
+import type { SseBroker, SseHistory, SsePage } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
-import type { SseEntry, SsePayload } from '../wire/entry.ts'
-import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_ID } from '../base/errors.ts'
+import type { SseEntry } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
+import { SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUN_ID } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
 
 /**
- * The log of a run is a channel of the broker. Its first entry is a comment, which clients ignore. The first event of the
- * type `done`, `failed` or `aborted` is the terminal event; entries after it are ignored.
+ * The log of a run is a channel of the broker. Its first entry, the beginning, is a comment, which clients ignore. The first
+ * event of the type `done`, `failed` or `aborted` is the terminal event.
  *
- * The first entry and the terminal event each have an idempotency key, so that the broker decides which process is first.
+ * The beginning and the terminal event each have an idempotency key, so that the broker decides which process is first. The
+ * key of the terminal event contains the run's generation, because the id of a run can be used again.
  */
 
 /** How a run ended. */
@@ -16,14 +18,14 @@ export type SseRunEnd = 'done' | 'failed' | 'aborted'
 
 const END_TYPES: ReadonlySet<unknown> = new Set<SseRunEnd>(['done', 'failed', 'aborted'])
 
-/** The comment of the first entry. The id of the producing process follows if the broker is shared. */
-const START_COMMENT = 'run'
+/** The first word of a beginning. */
+const BEGINNING = 'run'
 
 /** Keeps every entry. The limits of the run bound the size of its log. */
 export const KEEP_ALL: SseHistory = { count: Number.MAX_SAFE_INTEGER, age: 0, bytes: Number.MAX_SAFE_INTEGER }
 
 /** Entries per request to the broker. */
-const PAGE_SIZE = 256
+export const PAGE_SIZE = 256
 
 /** Returns the channel of a run. @throws SSE_ERR_RUN_ID */
 export function runChannel (id: unknown): string {
@@ -38,97 +40,111 @@ export function isEndType (type: unknown): type is SseRunEnd {
 }
 
 /** Whether this entry is a terminal event. */
-export function isEnd ({ event }: SseEntry): boolean {
+export function isEnd ({ event }: { readonly event: string | undefined }): boolean {
   return isEndType(event)
 }
 
-/**
- * The result of starting a log: it was started, it exists already, or it existed a short time ago and its entries have
- * been deleted.
- */
-export type LogStart = 'started' | 'exists' | 'deleted'
+/** The idempotency key of the beginning. */
+export const BEGIN_KEY = 'begin'
 
-/** @param processId the process that produces the run, if other processes need to know */
-export async function startLog (broker: SseBroker, channel: string, processId?: string): Promise<LogStart> {
-  const exists = async (): Promise<boolean> => (await broker.replay(channel, undefined, 1)).entries.length > 0
-  // The idempotency key alone is not enough, because a run can outlive it.
-  if (await exists()) return 'exists'
-  const comment = processId === undefined ? START_COMMENT : `${START_COMMENT} ${processId}`
-  if (await publishOnce(broker, channel, { comment }, KEEP_ALL, 'begin')) return 'started'
-  return await exists() ? 'exists' : 'deleted'
+/** The idempotency key of the terminal event. */
+export function endKey (generation: string): string {
+  return `end ${generation}`
 }
 
-/** Returns whether this was the first publication with the key, even if an earlier one had a different payload. */
-async function publishOnce (broker: SseBroker, channel: string, payload: SsePayload, history: SseHistory, idempotencyKey: string): Promise<boolean> {
-  try {
-    const { repeated } = await broker.publish(channel, payload, { history, idempotencyKey })
-    return !repeated
-  } catch (error) {
-    if (error instanceof SSE_ERR_IDEMPOTENCY_KEY) return false
-    throw error
-  }
-}
-
-/**
- * Publishes the terminal event, unless the log has one.
- *
- * @param age milliseconds after which an entry of the log is deleted
- */
-export async function endLog (broker: SseBroker, channel: string, event: SseRunEnd, data: string, age: number): Promise<void> {
-  await publishOnce(broker, channel, { event, data }, { ...KEEP_ALL, age }, 'end')
-}
-
-export interface LogSummary {
+/** What the first entry of a log contains. */
+export interface RunBeginning {
+  /** Distinguishes the run from earlier and later ones with the same id. */
+  readonly generation: string
+  /** The option `retention`, for processes that end the run and don't know its options. */
+  readonly retention: number
   /** The process that produces the run; undefined if the broker is not shared. */
   readonly processId: string | undefined
+}
+
+export function stringifyBeginning ({ generation, retention, processId = '' }: RunBeginning): string {
+  return `${BEGINNING} ${generation} ${retention} ${processId}`.trimEnd()
+}
+
+function parseBeginning ({ data, event, comment = '' }: SseEntry): RunBeginning | undefined {
+  const [word, generation, retention, processId] = comment.split(' ')
+  if (data !== undefined || event !== undefined || word !== BEGINNING) return undefined
+  return { generation: generation!, retention: Number(retention), processId }
+}
+
+export interface LogSummary extends RunBeginning {
+  readonly beginId: string
   /** The terminal event; undefined while the run is in progress. */
   readonly end: SseEntry | undefined
+  /** The last id of the broker, in any channel. */
+  readonly clock: string
 }
 
 /** Returns undefined if there is no log, or if its beginning has been deleted. */
 export async function summarizeLog (broker: SseBroker, channel: string): Promise<LogSummary | undefined> {
-  let after: string | undefined
-  let processId: string | undefined
+  let page = await broker.replay(channel, undefined, PAGE_SIZE)
+  const [first] = page.entries
+  const beginning = first && parseBeginning(first)
+  if (beginning === undefined) return undefined
   for (;;) {
-    const { entries, more } = await broker.replay(channel, after, PAGE_SIZE)
-    if (after === undefined) {
-      const [word, id] = entries[0]?.comment?.split(' ') ?? []
-      if (word !== START_COMMENT) return undefined
-      processId = id
-    }
+    const { entries, more, clock } = page
     const end = entries.find(isEnd)
-    if (end !== undefined || !more) return { processId, end }
-    after = entries.at(-1)!.id
+    if (end !== undefined || !more) return { ...beginning, beginId: first!.id, end, clock }
+    page = await broker.replay(channel, entries.at(-1)!.id, PAGE_SIZE)
+    // Another log has taken its place.
+    if (!page.known) return await summarizeLog(broker, channel)
   }
 }
 
+export interface LogReading {
+  /** The id of the entry before the first one to yield; `undefined` starts at the beginning. */
+  readonly after?: string | undefined
+  /** Aborts the reading. */
+  readonly signal?: AbortSignal | undefined
+  /** Ends the reading when it is aborted. */
+  readonly leaving?: AbortSignal | undefined
+}
+
 /**
- * Yields the entries of a log, and new entries as they are published. It never ends by itself.
+ * Yields the entries of a log, and new entries as they are published, up to the terminal event.
  *
- * @param after the id of the entry before the first one to yield; `undefined` starts at the beginning
- * @throws the signal's reason when the signal is aborted
+ * @throws the signal's reason when `signal` is aborted; SSE_ERR_RUN_FORGOTTEN if the log has been deleted
  */
-export async function * readLog (broker: SseBroker, channel: string, after: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<SseEntry, void, undefined> {
+export async function * readLog (broker: SseBroker, channel: string, { after, signal, leaving }: LogReading): AsyncGenerator<SseEntry, void, undefined> {
   let published = new Deferred<void>()
   const wake = (): void => published.resolve()
   signal?.throwIfAborted()
   const subscription = await broker.subscribe(channel, { onEntry: wake, onBreak: wake })
   signal?.addEventListener('abort', wake)
+  leaving?.addEventListener('abort', wake)
+  let last: string | undefined
   try {
     for (;;) {
       // Before reading, so that an entry published during the read is never missed.
       published = new Deferred()
-      const { entries, more } = await broker.replay(channel, after, PAGE_SIZE)
-      for (const entry of entries) {
+      const page: SsePage = await broker.replay(channel, last ?? after, PAGE_SIZE)
+      for (const entry of page.entries) {
         signal?.throwIfAborted()
+        // A log of another epoch may contain what was read before.
+        if (last !== undefined && compareIds(entry.id, last) <= 0) continue
+        last = entry.id
         yield entry
-        after = entry.id
+        if (isEnd(entry)) return
       }
       signal?.throwIfAborted()
-      if (!more) await published.promise
+      if (leaving?.aborted === true || (last === undefined && await isComplete(broker, channel, after))) return
+      if (!page.more) await published.promise
     }
   } finally {
     signal?.removeEventListener('abort', wake)
+    leaving?.removeEventListener('abort', wake)
     subscription.unsubscribe()
   }
+}
+
+/** Whether nothing follows an id. @throws SSE_ERR_RUN_FORGOTTEN if there is no log */
+async function isComplete (broker: SseBroker, channel: string, after: string | undefined): Promise<boolean> {
+  const log = await summarizeLog(broker, channel)
+  if (log === undefined) throw new SSE_ERR_RUN_FORGOTTEN()
+  return log.end !== undefined && after !== undefined && compareIds(after, log.end.id) >= 0
 }

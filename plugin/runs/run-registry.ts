@@ -5,20 +5,18 @@ import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUNS_CLOSED, SSE_ERR_RUN
 import type { SsePayload } from '../wire/entry.ts'
 import type { SseFields } from '../wire/event.ts'
 import { RunExecution, type RunExecutionOwner } from './run-execution.ts'
-import { ProducerHeartbeat, ProducerWatch } from './producer-liveness.ts'
+import { ProducerHeartbeat } from './producer-liveness.ts'
+import { RemoteRuns } from './remote-runs.ts'
+import { withResponseTimeout } from './response-timeout.ts'
 import { Run } from './run.ts'
-import { endLog, runChannel, startLog, summarizeLog } from './run-log.ts'
+import { runChannel } from './run-log.ts'
 import { RunState } from './run-state.ts'
-import { resolveRunOptions, type RunSettings, type SseRunOptions } from './options.ts'
+import { resolveRunOptions, type SseRunOptions } from './options.ts'
 import type { SseRunInfo, SseRunProducer, SseRuns } from './runs.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 
 const CANCELLED = JSON.stringify({ reason: 'cancelled' })
-const PRODUCER_LOST = JSON.stringify({ code: 'producer_lost', message: 'The server stopped unexpectedly', retryable: true })
 const SHUTDOWN = JSON.stringify({ code: 'shutdown', message: 'The server was shut down', retryable: true })
-
-/** Milliseconds for which a log is kept if the run was ended by a process that doesn't know the run's options. */
-const REMOTE_RUN_RETENTION = 30 * 60 * 1_000
 
 export interface RunRegistryOptions {
   readonly broker: SseBroker
@@ -48,6 +46,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   readonly toPayload: (data: unknown, fields?: SseFields) => SsePayload
   readonly #maxRuns: number
   readonly #heartbeat: ProducerHeartbeat
+  readonly #remote: RemoteRuns
   readonly #local = new Map<string, LocalRun>()
   readonly #starting = new Map<string, Promise<Started>>()
   #isClosed = false
@@ -59,6 +58,11 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     this.toPayload = toPayload
     this.#maxRuns = maxRuns
     this.#heartbeat = new ProducerHeartbeat(this, () => this.size > 0)
+    this.#remote = new RemoteRuns(this)
+  }
+
+  get processId (): string | undefined {
+    return this.#heartbeat.processId
   }
 
   get size (): number {
@@ -70,44 +74,51 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   }
 
   async start (id: string, producer: SseRunProducer, options?: SseRunOptions): Promise<Started> {
-    const channel = runChannel(id)
+    // Throws if the id is invalid.
+    runChannel(id)
     const settings = resolveRunOptions(options)
     if (typeof producer !== 'function') throw new SSE_ERR_OPTION(`The producer of a run must be a function that returns an iterable; received ${describe(producer)}`)
     const existing = this.#findLocal(id)
-    if (existing !== undefined) return { run: await existing, repeated: true }
+    if (existing !== undefined) return { run: await withResponseTimeout(existing), repeated: true }
     if (this.#isClosed) throw new SSE_ERR_RUNS_CLOSED()
     if (this.#maxRuns > 0 && this.size + this.#starting.size >= this.#maxRuns) throw Object.assign(new SSE_ERR_RUNS_FULL(), { headers: { 'retry-after': '60' } })
-    const starting = this.#start(id, channel, producer, settings)
+    const execution = new RunExecution(new RunState(id), this, settings)
+    const starting = this.#start(execution, producer).finally(() => this.#starting.delete(id))
     this.#starting.set(id, starting)
     try {
-      return await starting
-    } finally {
-      this.#starting.delete(id)
+      return await withResponseTimeout(starting)
+    } catch (error) {
+      execution.abandon()
+      throw error
     }
   }
 
-  async #start (id: string, channel: string, producer: SseRunProducer, settings: RunSettings): Promise<Started> {
-    const result = await startLog(this.broker, channel, this.#heartbeat.processId)
-    if (result === 'started') return { run: this.#execute(id, producer, settings), repeated: false }
-    const run = result === 'exists' ? await this.#findInLog(id) : undefined
+  async #start (execution: RunExecution, producer: SseRunProducer): Promise<Started> {
+    const { run: { id, channel } } = execution
+    // The idempotency key of the beginning is not enough, because a run can outlive it.
+    const { entries } = await this.broker.replay(channel, undefined, 1)
+    if (entries.length === 0 && await execution.begin()) return { run: this.#execute(execution, producer), repeated: false }
+    const run = await this.#remote.find(id)
     if (run === undefined) throw new SSE_ERR_RUN_FORGOTTEN()
     return { run, repeated: true }
   }
 
-  #execute (id: string, producer: SseRunProducer, settings: RunSettings): Run {
-    const state = new RunState(id)
-    const execution = new RunExecution(state, this, settings)
-    const run = new Run(state, this.broker, async () => await execution.end('aborted', CANCELLED))
-    this.#local.set(id, { run, execution })
+  /** @throws SSE_ERR_RUNS_CLOSED */
+  #execute (execution: RunExecution, producer: SseRunProducer): Run {
+    const { run: state } = execution
+    const run = new Run(state, this.broker, () => execution.end('aborted', CANCELLED))
+    this.#local.set(state.id, { run, execution })
+    if (this.#isClosed) {
+      execution.end('failed', SHUTDOWN)
+      throw new SSE_ERR_RUNS_CLOSED()
+    }
     this.#heartbeat.start()
-    execution.execute(signal => producer({ id, signal }))
+    execution.execute(signal => producer({ id: state.id, signal }))
     return run
   }
 
   async get (id: string): Promise<Run | undefined> {
-    // Throws if the id is invalid.
-    runChannel(id)
-    return await (this.#findLocal(id) ?? this.#findInLog(id))
+    return await withResponseTimeout(this.#find(id))
   }
 
   async cancel (id: string): Promise<boolean> {
@@ -116,39 +127,32 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     return run !== undefined
   }
 
+  async #find (id: string): Promise<Run | undefined> {
+    // If the run can't be started, another process may have one with this id nevertheless.
+    return await this.#findLocal(id)?.catch(() => undefined) ?? await this.#remote.find(id)
+  }
+
   /** Finds a run that is executed by this process, or is being started. */
-  #findLocal (id: string): Run | Promise<Run> | undefined {
-    return this.#local.get(id)?.run ?? this.#starting.get(id)?.then(({ run }) => run)
+  #findLocal (id: string): Promise<Run> | undefined {
+    const local = this.#local.get(id)
+    return local === undefined ? this.#starting.get(id)?.then(({ run }) => run) : Promise.resolve(local.run)
   }
 
-  /** Finds a run that another process started, or one that this process has forgotten. */
-  async #findInLog (id: string): Promise<Run | undefined> {
-    const channel = runChannel(id)
-    const summary = await summarizeLog(this.broker, channel)
-    if (summary === undefined) return undefined
-    const { processId, end } = summary
-    const state = new RunState(id, end)
-    if (processId !== undefined && end === undefined) this.#watchProducer(state, processId)
-    return new Run(state, this.broker, async () => await endLog(this.broker, channel, 'aborted', CANCELLED, REMOTE_RUN_RETENTION))
+  forget (state: RunState): void {
+    // A run that could not be started does not count, and another one may have its id.
+    if (this.#local.get(state.id)?.execution.run === state) this.#local.delete(state.id)
   }
 
-  /** Ends a run of another process if that process dies while the run has viewers here. */
-  #watchProducer (run: RunState, processId: string): void {
-    const watch = new ProducerWatch(this, processId, async () => {
-      await endLog(this.broker, run.channel, 'failed', PRODUCER_LOST, REMOTE_RUN_RETENTION)
-    })
-    run.onViewed = () => watch.start()
-    run.onOrphaned = () => watch.stop()
-  }
-
-  forget ({ id }: RunState): void {
-    this.#local.delete(id)
-  }
-
-  /** Ends all runs of this process. @returns a promise that resolves when their terminal events are in the logs */
+  /**
+   * Ends all runs of this process, and those that are being started.
+   *
+   * @returns a promise that resolves when their terminal events are in the logs
+   */
   async close (): Promise<void> {
     this.#isClosed = true
-    await Promise.all(Array.from(this.#local.values(), async ({ execution }) => await execution.end('failed', SHUTDOWN)))
+    const endAll = () => Promise.all(Array.from(this.#local.values(), ({ execution }) => execution.end('failed', SHUTDOWN)))
+    await Promise.all([endAll(), Promise.allSettled(this.#starting.values())])
+    await endAll()
     this.#heartbeat.stop()
   }
 }

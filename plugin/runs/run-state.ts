@@ -14,6 +14,8 @@ export class RunState {
   onViewed = (): void => {}
   /** Called when the last viewer leaves. */
   onOrphaned = (): void => {}
+  /** Called when a viewer receives the terminal event. */
+  onEndSeen = (end: SseEntry): void => { this.end ??= end }
   #viewers = 0
 
   /** @throws SSE_ERR_RUN_ID */

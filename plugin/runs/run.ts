@@ -1,10 +1,12 @@
-import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
 import type { SseBroker } from '../channels/broker.ts'
 import { eventStreamOf } from '../stream/emitter.ts'
+import type { EventStream } from '../stream/event-stream.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { resolveReadOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from './options.ts'
-import { isEnd, readLog, type SseRunEnd } from './run-log.ts'
+import { withResponseTimeout } from './response-timeout.ts'
+import { isEnd, readLog, type LogReading, type SseRunEnd } from './run-log.ts'
 import type { RunState } from './run-state.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
@@ -15,10 +17,13 @@ import type { SseEmitter } from '../stream/sse-emitter.ts'
 export interface SseRun {
   readonly id: string
 
-  /** `running`, or how the run ended, as far as this process knows. */
+  /**
+   * `running`, or how the run ended. For a run that another process produces, this is its state at the last call of
+   * `runs.get()`, or the end that a viewer in this process has received.
+   */
   readonly state: 'running' | SseRunEnd
 
-  /** The number of clients in this process that watch the run, plus the calls of `read()` in progress. */
+  /** The number of clients in this process that watch the run, plus the calls of `read()` in progress. Viewers in other processes do not count. */
   readonly viewers: number
 
   /**
@@ -30,7 +35,8 @@ export interface SseRun {
    *
    * @param emitter an emitter returned by `reply.sse()` that nothing has been sent to
    * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
-   * @throws SSE_ERR_OPTION
+   * @throws SSE_ERR_OPTION; SSE_ERR_RUN_FORGOTTEN (410) if the run has ended and its log has been deleted. The stream ends
+   *   with this error
    */
   watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void>
 
@@ -38,7 +44,8 @@ export interface SseRun {
    * Reads the events of the run in this process, including the terminal event, for example to store them or to translate
    * them to another protocol. The data of each event is text. The reader counts as a viewer.
    *
-   * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`
+   * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`, or SSE_ERR_RUN_FORGOTTEN (410) if the log of
+   *   the run has been deleted
    */
   read (options?: SseReadOptions): AsyncIterable<SseEntry>
 
@@ -46,6 +53,8 @@ export interface SseRun {
    * Ends the run as `aborted`, regardless of the process that produces it. Does nothing if the run has ended.
    *
    * @returns a promise that resolves when the terminal event is in the log
+   * @throws SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds. A run of this process is
+   *   ended nevertheless
    */
   cancel (): Promise<void>
 }
@@ -75,36 +84,75 @@ export class Run implements SseRun {
   }
 
   async watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void> {
-    const { markers } = resolveWatchOptions(options)
     const stream = eventStreamOf(emitter)
     if (stream === undefined) throw new SSE_ERR_OPTION(`The emitter passed to run.watch() must be one that reply.sse() returned; received ${describe(emitter)}`)
+    try {
+      await this.#watch(emitter, stream, options)
+    } catch (error) {
+      // Without the run the stream has no purpose.
+      emitter.completeWithError(error)
+      throw error
+    }
+  }
+
+  async #watch (emitter: SseEmitter<any>, stream: EventStream, options: SseWatchOptions | undefined): Promise<void> {
+    const { markers } = resolveWatchOptions(options)
     if (this.#state.isCompleteFor(stream.lastEventId)) {
       stream.decline()
       return
     }
+    if (this.#state.end !== undefined) await this.#assertLog()
     this.#state.addViewer()
     emitter.onCompletion(() => this.#state.removeViewer())
-    await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until: isEnd, markers })
+    await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until: this.#isEnd, markers })
   }
 
-  read (options?: SseReadOptions): AsyncGenerator<SseEntry, void, undefined> {
+  /** The log of a run that has ended may have been deleted, and nothing would be published to it. */
+  async #assertLog (): Promise<void> {
+    const { entries } = await withResponseTimeout(this.#broker.replay(this.#state.channel, undefined, 1))
+    if (entries.length === 0) throw new SSE_ERR_RUN_FORGOTTEN()
+  }
+
+  readonly #isEnd = (entry: SseEntry): boolean => {
+    if (!isEnd(entry)) return false
+    this.#state.onEndSeen(entry)
+    return true
+  }
+
+  read (options?: SseReadOptions): AsyncIterableIterator<SseEntry> {
     const { after, signal } = resolveReadOptions(options)
-    return this.#read(after, signal)
+    const leaving = new AbortController()
+    const entries = this.#read({ after, signal, leaving: leaving.signal })
+    return {
+      next: () => entries.next(),
+      return: () => {
+        // A generator would finish only after the entry for which it waits.
+        leaving.abort()
+        return entries.return()
+      },
+      [Symbol.asyncIterator] () { return this }
+    }
   }
 
-  async * #read (after: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<SseEntry, void, undefined> {
+  async * #read (reading: LogReading): AsyncGenerator<SseEntry, void, undefined> {
+    let isViewer = true
+    const leave = (): void => {
+      if (isViewer) this.#state.removeViewer()
+      isViewer = false
+    }
     this.#state.addViewer()
+    reading.leaving!.addEventListener('abort', leave)
     try {
-      for await (const entry of readLog(this.#broker, this.#state.channel, after, signal)) {
+      for await (const entry of readLog(this.#broker, this.#state.channel, reading)) {
+        if (isEnd(entry)) this.#state.onEndSeen(entry)
         if (entry.data !== undefined) yield entry
-        if (isEnd(entry)) break
       }
     } finally {
-      this.#state.removeViewer()
+      leave()
     }
   }
 
   async cancel (): Promise<void> {
-    if (this.#state.end === undefined) await this.#cancel()
+    if (this.#state.end === undefined) await withResponseTimeout(this.#cancel())
   }
 }

@@ -52,14 +52,23 @@ export interface SseRuns {
    *   - SSE_ERR_RUNS_CLOSED (503) after `app.close()`
    *   - SSE_ERR_RUN_FORGOTTEN (410) if a run with this id was started less than ten minutes ago and its log has been
    *     deleted
-   *   - any error of the broker
+   *   - SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds; any error of the broker
    */
   start<Events = Record<string, unknown>> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
 
-  /** Returns a run, or `undefined` if there is none with this id or its log has been deleted. @throws SSE_ERR_RUN_ID */
+  /**
+   * Returns a run, or `undefined` if there is none with this id or its log has been deleted.
+   *
+   * @throws SSE_ERR_RUN_ID; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
+   */
   get (id: string): Promise<SseRun | undefined>
 
-  /** Ends a run as `aborted`, unless it has ended. @returns whether the run exists @throws SSE_ERR_RUN_ID */
+  /**
+   * Ends a run as `aborted`, unless it has ended.
+   *
+   * @returns whether the run exists
+   * @throws SSE_ERR_RUN_ID; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
+   */
   cancel (id: string): Promise<boolean>
 }
 

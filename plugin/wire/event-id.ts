@@ -26,6 +26,11 @@ export function compareIds (a: string, b: string): number {
   return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq)
 }
 
+/** The time of an event in milliseconds since 1970, by the clock of the log. */
+export function millisecondsOf (id: string): number {
+  return Number(ID.exec(id)![2])
+}
+
 /** The earlier one of two ids of the same epoch. */
 export function earlierId (a: string, b: string): string {
   return compareIds(a, b) < 0 ? a : b

@@ -4,12 +4,13 @@ import t, { type Test } from 'tap'
 import { event } from '../../plugin/wire/event.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
-import type { SseBroker, SseBrokerListener } from '../../plugin/channels/broker.ts'
 import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { mockClock } from '../fixtures/clock.ts'
 import { hostileErrors } from '../fixtures/hostile-errors.ts'
+import { HeldBroker } from '../fixtures/held-broker.ts'
+import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 import { processWarnings } from '../fixtures/warnings.ts'
 
@@ -220,100 +221,273 @@ t.test('the producer stops when another process ends the run', async t => {
   t.strictSame(await first.eventsOf('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
 })
 
-/** Creates a broker whose methods fail while `state.error` is set, and which delivers no entries while `state.isDeaf`. */
-function unreliableBroker () {
-  const broker = memoryBroker()
-  const listeners: SseBrokerListener[] = []
-  const state: { error: Error | undefined, isDeaf: boolean, listeners: SseBrokerListener[], attempts: number } = { error: undefined, isDeaf: false, listeners, attempts: 0 }
-  const faulty: SseBroker = {
-    publish: async (...args) => {
-      state.attempts++
-      if (state.error !== undefined) throw state.error
-      return await broker.publish(...args)
-    },
-    subscribe: async (channel, listener) => {
-      listeners.push(listener)
-      return await broker.subscribe(channel, { onBreak: () => {}, onEntry: entry => { if (!state.isDeaf) listener.onEntry(entry) } })
-    },
-    replay: async (...args) => {
-      if (state.error !== undefined) throw state.error
-      return await broker.replay(...args)
-    },
-    close: broker.close.bind(broker)
-  }
-  return { state, broker, faulty }
-}
-
-t.test('a run fails if the broker rejects an event, and publishing the terminal event is retried', async t => {
+t.test('an event that the broker rejects is published when the broker accepts it, and the producer waits', async t => {
   const { advance } = mockClock(t)
-  const { state, faulty } = unreliableBroker()
-  const producer = manualProducer()
-  const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
-  state.error = Object.assign(new Error('unavailable'), { code: 'UNAVAILABLE' })
-  producer.yield('x')
-  await settle()
-  t.equal(testRuns.runs.list()[0]!.state, 'running')
-  advance(2_500)
-  state.error = undefined
+  const broker = new UnreliableBroker()
+  const yielded: number[] = []
+  const testRuns = await startRun(async function * () {
+    for (let number = 0; number < 3; number++) {
+      if (number === 1) broker.error = new Error('unavailable')
+      yielded.push(number)
+      yield number
+    }
+  }, { timeout: 0, idleTimeout: 1_000 }, createRuns(broker))
+  for (let second = 0; second < 10; second++) {
+    await settle(3)
+    advance(1_000)
+  }
+  t.strictSame(yielded, [0, 1])
+  t.match(testRuns.logLines, [{ level: 'warn', text: 'the broker did not accept an event of a run, which will be published again', fields: { err: { message: 'unavailable' } } }], 'once')
+  t.equal(testRuns.runs.list()[0]!.state, 'running', 'the time that the broker takes does not count as the producer\'s')
+  broker.error = undefined
   advance(1_000)
   await settle()
-  t.strictSame(await testRuns.eventsOf('a'), [['failed', { code: 'producer_failed', message: 'An internal error occurred', retryable: false }]])
-  t.equal(testRuns.runs.list()[0]!.state, 'failed')
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 0], [undefined, 1], [undefined, 2], ['done', {}]])
 })
 
-t.test('publishing the terminal event is abandoned if the broker stays unavailable', async t => {
-  for (const [error, attempts] of [[new Error('unavailable'), 60], [new SSE_ERR_BROKER_CLOSED(), 1]] as const) {
+t.test('an event that was published although the broker has rejected it is not published again', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  for (const text of ['1', '1', '2']) {
+    broker.lostReplies = 1
+    producer.yield(text)
+    await settle()
+    advance(100)
+    await settle()
+  }
+  producer.return()
+  broker.lostReplies = 1
+  await settle()
+  advance(100)
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 1], [undefined, 1], [undefined, 2], ['done', {}]])
+  t.equal(testRuns.runs.list()[0]!.state, 'done')
+})
+
+t.test('an event that was given up when the run ended precedes its end if it was published', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  broker.lostReplies = 1
+  producer.yield('x')
+  await settle()
+  await testRuns.runs.cancel('a')
+  advance(100)
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 'x'], ['aborted', { reason: 'cancelled' }]])
+  t.equal(producer.hasEnded(), true)
+})
+
+t.test('a run times out while its broker is unavailable', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, { timeout: 5_000 }, createRuns(broker))
+  broker.error = new Error('unavailable')
+  producer.yield('x')
+  for (let second = 0; second < 10; second++) {
+    await settle(3)
+    advance(1_000)
+  }
+  t.equal(producer.hasEnded(), true)
+  broker.error = undefined
+  advance(1_000)
+  await settle()
+  t.match(await testRuns.eventsOf('a'), [['failed', { code: 'timeout' }]])
+  t.equal((await testRuns.eventsOf('a')).length, 1)
+})
+
+t.test('an event that the broker refuses as invalid fails the run', async t => {
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  broker.error = Object.assign(new TypeError('invalid'), { code: 'SSE_ERR_EVENT' })
+  broker.failures = 1
+  producer.yield('x')
+  await settle()
+  t.match(await testRuns.eventsOf('a'), [['failed', { code: 'SSE_ERR_EVENT' }]])
+})
+
+t.test('publishing the terminal event is abandoned when the run is forgotten, or the broker is closed', async t => {
+  for (const error of [new Error('unavailable'), new SSE_ERR_BROKER_CLOSED()]) {
     t.test(error.message, async t => {
       const { advance } = mockClock(t)
-      const { state, faulty } = unreliableBroker()
+      const broker = new UnreliableBroker()
       const producer = manualProducer()
-      const testRuns = await startRun(producer.produce, { retention: 1_000 }, createRuns(faulty))
-      state.error = error
-      state.attempts = 0
-      const cancelling = testRuns.runs.cancel('a')
-      for (let second = 0; second < 60; second++) {
+      const testRuns = await startRun(producer.produce, { retention: 20_000 }, createRuns(broker))
+      broker.error = error
+      const cancelled = testRuns.runs.cancel('a').catch(error => error)
+      await settle(3)
+      advance(6_000)
+      if (error instanceof SSE_ERR_BROKER_CLOSED) t.equal(await cancelled, true)
+      else t.match(await cancelled, { code: 'SSE_ERR_BROKER_UNAVAILABLE', statusCode: 503 })
+      t.equal(testRuns.runs.size, 1)
+      for (let second = 0; second < 20; second++) {
         await settle(3)
         advance(1_000)
       }
-      await cancelling
-      t.equal(state.attempts, attempts)
-      t.match(testRuns.logLines, [{ level: 'error', text: 'failed to publish the terminal event of a run' }])
-      advance(1_200)
       t.equal(testRuns.runs.size, 0)
+      t.match(testRuns.logLines.filter(({ level }) => level === 'error'), [{ text: 'failed to publish the terminal event of a run', fields: { err: { message: error.message } } }])
+      const { attempts } = broker
+      advance(10_000)
+      await settle()
+      t.equal(broker.attempts, attempts)
     })
   }
 })
 
-t.test('after a break in the subscription, the log is searched for the terminal event', async t => {
-  const { state, broker, faulty } = unreliableBroker()
+t.test('a terminal event that the log has lost is published again', async t => {
+  const broker = new UnreliableBroker()
   const producer = manualProducer()
-  const testRuns = await startRun(producer.produce, undefined, createRuns(faulty))
-  state.listeners[0]!.onBreak()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  producer.yield('x')
+  producer.return('result')
+  await settle()
+  t.equal((await testRuns.eventsOf('a')).length, 2)
+  broker.loseAllBut(2)
+  broker.breakAll()
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 'x'], ['done', 'result']])
+  t.equal(testRuns.runs.list()[0]!.state, 'done')
+})
+
+const LOG_LOST = { code: 'log_lost', message: 'Events of the operation were lost', retryable: true }
+
+t.test('a run whose log has lost events fails', async t => {
+  const steps: Array<[name: string, step: (producer: ManualProducer, broker: UnreliableBroker) => void]> = [
+    ['on a break', (_producer, broker) => broker.breakAll()],
+    ['when its next event is refused', producer => producer.yield('y')],
+    ['when its end is refused', producer => producer.return()]
+  ]
+  for (const [name, step] of steps) {
+    for (const kept of [0, 1]) {
+      t.test(`${name}, with ${kept} entries left`, async t => {
+        const broker = new UnreliableBroker()
+        const producer = manualProducer()
+        const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+        producer.yield('x')
+        await settle()
+        broker.loseAllBut(kept)
+        step(producer, broker)
+        await settle()
+        t.strictSame(await testRuns.eventsOf('a'), [['failed', LOG_LOST]])
+        t.equal(testRuns.runs.list()[0]!.state, 'failed')
+        t.equal(producer.hasEnded(), true)
+        if (!name.endsWith('end is refused')) t.match(testRuns.logLines, [{ level: 'error', text: 'run failed', fields: { err: { code: 'SSE_ERR_RUN_LOG_LOST' } } }])
+      })
+    }
+  }
+})
+
+t.test('a run whose log was replaced by that of another run ends, and leaves that log alone', async t => {
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  broker.loseAllBut(0)
+  const other = await startRun(manualProducer().produce, undefined, createRuns(broker))
+  broker.breakAll()
+  await settle()
+  t.equal(testRuns.runs.list()[0]!.state, 'failed')
+  t.equal(producer.hasEnded(), true)
+  t.equal(other.runs.list()[0]!.state, 'running')
+  t.strictSame(await other.eventsOf('a'), [])
+})
+
+t.test('a run whose log has another epoch, and all of its events, continues', async t => {
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  producer.yield('1')
+  await settle()
+  broker.loseAllBut(2)
+  broker.breakAll()
+  await settle()
+  producer.yield('2')
+  producer.return()
+  await settle()
+  t.strictSame(await testRuns.eventsOf('a'), [[undefined, 1], [undefined, 2], ['done', {}]])
+})
+
+t.test('after a break in the subscription, the log is searched for the terminal event', async t => {
+  const broker = new UnreliableBroker()
+  const producer = manualProducer()
+  const testRuns = await startRun(producer.produce, undefined, createRuns(broker))
+  broker.breakAll()
   await settle()
   t.equal(testRuns.runs.list()[0]!.state, 'running', 'no terminal event in the log')
-  state.isDeaf = true
+  broker.isDeaf = true
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL })
-  state.error = new Error('unavailable')
-  state.listeners[0]!.onBreak()
+  broker.error = new Error('unavailable')
+  broker.breakAll()
   await settle()
   t.match(testRuns.logLines, [{ level: 'error', text: 'failed to read the log of a run', fields: { err: { message: 'unavailable' } } }])
-  state.error = undefined
-  state.listeners[0]!.onBreak()
-  state.listeners[0]!.onBreak()
+  broker.error = undefined
+  broker.breakAll()
+  broker.breakAll()
   await settle()
   t.equal(testRuns.runs.list()[0]!.state, 'aborted')
   t.equal(producer.hasEnded(), true)
 })
 
-t.test('a run fails if the broker rejects the subscription', async t => {
-  const { broker, faulty } = unreliableBroker()
-  const testRuns = createRuns({ ...faulty, subscribe: async () => { throw new Error('not subscribed') } })
-  let called = false
-  await testRuns.runs.start('a', () => {
-    called = true
+t.test('an end that arrives before the broker has confirmed the beginning ends the run', async t => {
+  const broker = memoryBroker()
+  const held = new HeldBroker(broker)
+  const { runs, eventsOf } = createRuns(held)
+  const hold = held.hold('publish', 'response')
+  const starting = runs.start('a', () => {
+    t.fail('the producer was called')
     return []
   })
+  await hold.reached
+  await createRuns(broker).runs.cancel('a')
+  hold.release()
+  t.equal((await starting).run.state, 'aborted')
+  t.strictSame(await eventsOf('a'), [['aborted', { reason: 'cancelled' }]])
+})
+
+t.test('an end of an earlier run with the same id is ignored', async t => {
+  const broker = memoryBroker()
+  const held = new HeldBroker(broker)
+  const { runs } = createRuns(held)
+  const hold = held.hold('publish', 'request')
+  const starting = runs.start('a', manualProducer().produce)
+  await hold.reached
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: { ...KEEP_ALL, count: 0 } })
+  hold.release()
+  t.equal((await starting).run.state, 'running')
+})
+
+t.test('breaks before the beginning and while the end is published change nothing', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const { runs, eventsOf, logLines } = createRuns(broker)
+  const starting = runs.start('a', manualProducer().produce)
+  await settle(1)
+  broker.breakAll()
+  await starting
+  broker.lostReplies = 1
+  broker.isDeaf = true
+  const cancelled = runs.cancel('a')
   await settle()
-  t.equal(called, false)
-  t.equal((await broker.replay('run:a', undefined, 9)).entries.at(-1)!.event, 'failed')
+  broker.loseAllBut(0)
+  broker.breakAll()
+  await settle()
+  advance(50)
+  await cancelled
+  await settle()
+  t.match(await eventsOf('a'), [['failed', { code: 'log_lost' }]])
+  t.strictSame(logLines.filter(({ level }) => level === 'error'), [])
+})
+
+t.test('a producer that ends its run while it is aborted changes nothing', async t => {
+  const { runs, eventsOf } = createRuns()
+  await runs.start('a', async function * ({ signal }) {
+    signal.addEventListener('abort', () => { runs.cancel('a') })
+    await new Promise(() => {})
+  }, { maxEvents: 1 })
+  await runs.close()
+  t.match(await eventsOf('a'), [['failed', { code: 'shutdown' }]])
 })

@@ -1,8 +1,29 @@
-import t from 'tap'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
+import { HeldBroker } from '../fixtures/held-broker.ts'
+import { mockClock } from '../fixtures/clock.ts'
+import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { SlowBroker } from '../fixtures/slow-broker.ts'
 import { createRuns, manualProducer, settle } from '../fixtures/runs.ts'
+
+/** Lets a scheduler decide the order of all requests, responses and deliveries. */
+function scheduledBroker (broker: SseBroker, scheduler: fc.Scheduler): SseBroker {
+  const schedule = async <Result>(request: () => Promise<Result>): Promise<Result> => {
+    await scheduler.schedule(Promise.resolve())
+    const result = await request()
+    await scheduler.schedule(Promise.resolve())
+    return result
+  }
+  return {
+    publish: async (...args) => await schedule(() => broker.publish(...args)),
+    subscribe: async (channel, listener) => await schedule(() => broker.subscribe(channel, listener)),
+    replay: async (...args) => await schedule(() => broker.replay(...args)),
+    close: async () => {}
+  }
+}
 
 t.test('a run has one producer, regardless of how often and in which process it is started', async t => {
   for (const broker of [memoryBroker(), new SlowBroker()]) {
@@ -74,4 +95,190 @@ t.test('closing fails the runs of the process, and no run can be started afterwa
   t.strictSame(await eventsOf('b'), [[undefined, 'x'], ['done', {}]], 'a run that has ended does not change')
   await t.rejects(runs.start('c', () => []), { code: 'SSE_ERR_RUNS_CLOSED', statusCode: 503 })
   t.equal((await runs.start('a', () => [])).repeated, true)
+})
+
+const failsIfCalled = (t: Test) => () => {
+  t.fail('the producer was called')
+  return []
+}
+
+const STEPS = [['replay', 'request'], ['replay', 'response'], ['subscribe', 'request'], ['subscribe', 'response'], ['publish', 'request'], ['publish', 'response']] as const
+
+t.test('while the broker does not respond, get(), start() and cancel() reject within five seconds', async t => {
+  const { advance } = mockClock(t)
+  for (const [method, moment] of STEPS) {
+    t.test(`${method}, ${moment}`, async t => {
+      const broker = new HeldBroker(memoryBroker())
+      const { runs, eventsOf } = createRuns(broker, 1)
+      const hold = broker.hold(method, moment)
+      let called = false
+      const outcome = runs.start('a', () => {
+        called = true
+        return []
+      }).catch(error => error)
+      await hold.reached
+      const same = runs.start('a', () => []).catch(error => error)
+      advance(5_000)
+      for (const error of await Promise.all([outcome, same])) t.match(error, { code: 'SSE_ERR_BROKER_UNAVAILABLE', statusCode: 503 })
+      await t.rejects(runs.start('b', () => []), { code: 'SSE_ERR_RUNS_FULL' }, 'it still waits for the broker')
+      hold.release()
+      await settle()
+      t.equal(called, false)
+      const isBegun = method === 'publish'
+      t.equal(runs.size, isBegun ? 1 : 0)
+      t.strictSame(await eventsOf('a'), isBegun ? [['failed', { code: 'not_started', message: 'The operation could not be started', retryable: true }]] : [])
+      t.equal((await runs.start('a', () => [])).repeated, isBegun)
+    })
+  }
+
+  const broker = new HeldBroker(memoryBroker())
+  const { runs } = createRuns(broker)
+  for (const call of [() => runs.get('a'), () => runs.cancel('a')]) {
+    const hold = broker.hold('replay', 'request')
+    const outcome = call().catch(error => error)
+    await hold.reached
+    advance(5_000)
+    t.match(await outcome, { code: 'SSE_ERR_BROKER_UNAVAILABLE' })
+    hold.release()
+  }
+})
+
+t.test('a run whose beginning may have been published fails if it can not be started', async t => {
+  for (const isPublished of [true, false]) {
+    t.test(isPublished ? 'it was published' : 'it was not published', async t => {
+      const { advance } = mockClock(t)
+      const broker = new UnreliableBroker()
+      const { publish } = broker
+      const testRuns = createRuns(broker)
+      if (isPublished) broker.lostReplies = Infinity
+      else broker.publish = async () => { throw new Error('unavailable') }
+      const outcome = testRuns.runs.start('a', failsIfCalled(t)).catch(error => error)
+      for (let second = 0; second < 7; second++) {
+        await settle(3)
+        advance(1_000)
+      }
+      t.match(await outcome, { code: 'SSE_ERR_BROKER_UNAVAILABLE' })
+      broker.lostReplies = 0
+      broker.publish = publish
+      advance(1_000)
+      await settle()
+      t.match(await testRuns.eventsOf('a'), isPublished ? [['failed', { code: 'not_started' }]] : [])
+      advance(700_000)
+      await settle()
+      t.equal(broker.listeners.length, 0)
+    })
+  }
+})
+
+t.test('a start that fails because the log cannot be read leaves nothing behind', async t => {
+  const broker = new UnreliableBroker()
+  const testRuns = createRuns(broker)
+  broker.publish = async () => { throw new TypeError('broken') }
+  const { replay } = broker
+  broker.replay = async (...args) => {
+    const page = await replay.apply(broker, args)
+    broker.error = new Error('unreadable')
+    return page
+  }
+  await t.rejects(testRuns.runs.start('a', () => []), { message: 'broken' })
+  await settle()
+  t.match(testRuns.logLines, [{ level: 'error', text: 'failed to read the log of a run', fields: { err: { message: 'unreadable' } } }])
+  t.equal(broker.listeners.length, 0)
+})
+
+t.test('a run whose broker refuses the subscription is not started, and not kept', async t => {
+  const broker = memoryBroker()
+  const { runs } = createRuns({ ...broker, publish: broker.publish.bind(broker), replay: broker.replay.bind(broker), close: async () => {}, subscribe: async () => { throw new Error('not subscribed') } })
+  await t.rejects(runs.start('a', failsIfCalled(t)), { message: 'not subscribed' })
+  t.equal(runs.size, 0)
+  t.equal(await runs.get('a'), undefined)
+})
+
+t.test('get() beside a start that is refused finds no run', async t => {
+  const broker = new HeldBroker(memoryBroker())
+  const { runs } = createRuns(broker)
+  const hold = broker.hold('subscribe', 'request')
+  const starting = runs.start('a', () => []).catch(error => error)
+  await hold.reached
+  const getting = runs.get('a')
+  hold.fail(new Error('refused'))
+  t.match(await starting, { message: 'refused' })
+  t.equal(await getting, undefined)
+})
+
+t.test('closing ends runs that are being started, without a call of their producers', async t => {
+  for (const [method, moment] of STEPS) {
+    t.test(`${method}, ${moment}`, async t => {
+      const broker = new HeldBroker(memoryBroker())
+      const { runs, eventsOf } = createRuns(broker)
+      const hold = broker.hold(method, moment)
+      const outcome = runs.start('a', failsIfCalled(t)).catch(error => error)
+      await hold.reached
+      let closed = false
+      const closing = runs.close().then(() => { closed = true })
+      await settle()
+      t.equal(closed, false)
+      hold.release()
+      await closing
+      t.match(await outcome, { code: 'SSE_ERR_RUNS_CLOSED' })
+      t.match(await eventsOf('a'), [['failed', { code: 'shutdown' }]])
+    })
+  }
+})
+
+t.test('a run that is cancelled by another process at any step of its start is aborted, or was not there yet', async t => {
+  for (const [method, moment] of STEPS) {
+    for (const [otherMethod, otherMoment] of STEPS.filter(([method]) => method !== 'subscribe')) {
+      const broker = memoryBroker()
+      const [firstBroker, secondBroker] = [new HeldBroker(broker), new HeldBroker(broker)]
+      const [first, second] = [createRuns(firstBroker), createRuns(secondBroker)]
+      const [hold, otherHold] = [firstBroker.hold(method, moment), secondBroker.hold(otherMethod, otherMoment)]
+      const producer = manualProducer()
+      const starting = first.runs.start('a', producer.produce)
+      await hold.reached
+      const cancelling = second.runs.cancel('a')
+      await Promise.race([otherHold.reached, cancelling])
+      hold.release()
+      await settle()
+      otherHold.release()
+      const found = await cancelling
+      await starting
+      await settle()
+      const name = `${method}, ${moment}; ${otherMethod}, ${otherMoment}`
+      t.equal(first.runs.list()[0]!.state, found ? 'aborted' : 'running', name)
+      t.strictSame(await first.eventsOf('a'), found ? [['aborted', { reason: 'cancelled' }]] : [], name)
+    }
+  }
+})
+
+t.test('whatever the order of requests and responses, a run has one producer and one end, and every process knows it', async () => {
+  const command = fc.constantFrom('start', 'cancel', 'return', 'yield')
+  await fc.assert(fc.asyncProperty(fc.scheduler(), fc.array(fc.tuple(fc.nat(1), command), { minLength: 2, maxLength: 8 }), async (scheduler, commands) => {
+    const broker = memoryBroker()
+    const processes = [0, 1].map(() => createRuns(scheduledBroker(broker, scheduler)))
+    const producers: Array<ReturnType<typeof manualProducer>> = []
+    const calls = commands.map(async ([index, name]) => {
+      const { runs } = processes[index]!
+      if (name === 'cancel') return await runs.cancel('a')
+      if (name !== 'start') return producers.forEach(producer => name === 'yield' ? producer.yield('x') : producer.return())
+      await runs.start('a', context => {
+        producers.push(manualProducer())
+        return producers.at(-1)!.produce(context)
+      })
+    })
+    await scheduler.waitFor(Promise.all(calls))
+    await scheduler.waitFor(settle())
+    await scheduler.waitAll()
+    if (producers.length > 1) throw new Error(`${producers.length} producers`)
+    const { entries } = await broker.replay('run:a', undefined, 1_000)
+    const ends = entries.filter(({ event }) => event !== undefined)
+    if (ends.length > 1) throw new Error(`${ends.length} ends`)
+    const producing = processes.filter(({ runs }) => runs.size > 0)
+    if (producing.length !== producers.length) throw new Error(`${producing.length} processes have the run`)
+    const state = ends.length === 0 ? 'running' : ends[0]!.event
+    for (const { runs } of producing) if (runs.list()[0]!.state !== state) throw new Error(`${runs.list()[0]!.state} instead of ${state}`)
+    if (ends.length > 0 && entries.at(-1) !== ends[0]) throw new Error('an event follows the end')
+    if (producers.some(producer => producer.hasEnded() !== (ends.length > 0))) throw new Error('the producer goes on')
+    await Promise.all(processes.map(({ runs }) => scheduler.waitFor(runs.close())))
+  }), { numRuns: 60 })
 })

@@ -38,3 +38,11 @@ t.test('a run is complete for a client whose last event id is that of the end, o
 t.test('an invalid id is rejected', async t => {
   t.throws(() => new RunState('a\n'), { code: 'SSE_ERR_RUN_ID' })
 })
+
+t.test('the end that a viewer has received is the end of the run, unless the run has one', async t => {
+  const [first, second] = ['done', 'failed'].map((event, index) => new SseEntry(`epoch.${index}-0`, { event, data: '{}' }))
+  const run = new RunState('a')
+  run.onEndSeen(first!)
+  run.onEndSeen(second!)
+  t.equal(run.status, 'done')
+})

@@ -196,3 +196,48 @@ t.test('a value that is not an emitter cannot watch a run, and does not count as
   }
   t.equal(run.viewers, 0)
 })
+
+t.test('a viewer that sends a run with sendAll() is gone as soon as its client leaves', async t => {
+  const { app, listen } = await build(t)
+  app.get('/read', async (_request, reply) => {
+    const [emitter, run] = [reply.sse(), await app.sse.runs.get('a')]
+    emitter.open()
+    await emitter.sendAll(run!.read()).catch(() => {})
+    return emitter
+  })
+  const url = new URL('read', await listen())
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce, { orphanTimeout: 50 })
+  const viewer = call(url)
+  await viewer.response
+  await until(() => run.viewers === 1)
+  viewer.request.destroy()
+  await until(() => run.viewers === 0 && run.state === 'aborted')
+  t.equal(producer.hasEnded(), true)
+})
+
+t.test('a run with an invalid option for its viewer answers with an error', async t => {
+  const { app, logs, listen } = await build(t)
+  const { run } = await app.sse.runs.start('a', () => ['x'])
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    run.watch(emitter, { markrs: true } as object).catch(() => {})
+    return emitter
+  })
+  t.equal((await read(await listen())).status, 500)
+  t.equal(run.viewers, 0)
+  t.equal(logs.filter(({ level }) => level >= WARN).length, 1)
+})
+
+t.test('a viewer of a run that has been deleted gets 410', async t => {
+  const { app, listen } = await build(t)
+  const { run } = await app.sse.runs.start('a', () => ['x'], { retention: 1 })
+  await until(() => app.sse.runs.size === 0)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await run.watch(emitter)
+    return emitter
+  })
+  t.equal((await read(await listen())).status, 410)
+  await t.rejects(run.read()[Symbol.asyncIterator]().next(), { code: 'SSE_ERR_RUN_FORGOTTEN' })
+})

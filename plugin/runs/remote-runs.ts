@@ -1,0 +1,92 @@
+import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
+import { isInstance } from '../base/failure.ts'
+import type { SseBroker } from '../channels/broker.ts'
+import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { millisecondsOf } from '../wire/event-id.ts'
+import { ProducerWatch, type LivenessOwner } from './producer-liveness.ts'
+import { RESPONSE_TIMEOUT } from './response-timeout.ts'
+import { retry } from './retry.ts'
+import { Run } from './run.ts'
+import { endKey, KEEP_ALL, runChannel, summarizeLog, type LogSummary } from './run-log.ts'
+import { RunState } from './run-state.ts'
+
+const CANCELLED = { event: 'aborted', data: JSON.stringify({ reason: 'cancelled' }) }
+const PRODUCER_LOST = { event: 'failed', data: JSON.stringify({ code: 'producer_lost', message: 'The server stopped unexpectedly', retryable: true }) }
+
+interface ViewedRun {
+  readonly generation: string
+  readonly state: RunState
+  readonly run: Run
+}
+
+/** Finds runs that other processes produce, or that this process has forgotten. */
+export class RemoteRuns {
+  readonly #owner: LivenessOwner
+  /** The runs that have viewers in this process, by id. */
+  readonly #viewed = new Map<string, ViewedRun>()
+
+  constructor (owner: LivenessOwner) {
+    this.#owner = owner
+  }
+
+  /** Returns undefined if there is no log. As long as a run has viewers, it is the same object. */
+  async find (id: string): Promise<Run | undefined> {
+    const { broker } = this.#owner
+    const log = await summarizeLog(broker, runChannel(id))
+    if (log === undefined) return undefined
+    const viewed = this.#viewed.get(id)
+    if (viewed?.generation === log.generation) {
+      viewed.state.end ??= log.end
+      return viewed.run
+    }
+    const state = new RunState(id, log.end)
+    const run = new Run(state, broker, () => cancel(broker, state, log.generation))
+    this.#watch({ generation: log.generation, state, run }, log)
+    return run
+  }
+
+  /** Ends the run if its process dies while the run has viewers here. */
+  #watch (viewed: ViewedRun, { processId, generation, end }: LogSummary): void {
+    const { broker } = this.#owner
+    const { state } = viewed
+    const watch = processId === undefined || end !== undefined
+      ? undefined
+      : new ProducerWatch(this.#owner, processId, async () => { state.end ??= await endLog(broker, state.channel, generation, PRODUCER_LOST) })
+    state.onViewed = () => {
+      this.#viewed.set(state.id, viewed)
+      watch?.start()
+    }
+    state.onOrphaned = () => {
+      if (this.#viewed.get(state.id) === viewed) this.#viewed.delete(state.id)
+      watch?.stop()
+    }
+  }
+}
+
+/** Cancels a run. While the broker fails, it waits a few seconds. */
+async function cancel (broker: SseBroker, state: RunState, generation: string): Promise<void> {
+  const deadline = performance.now() + RESPONSE_TIMEOUT
+  const attempt = (): Promise<SseEntry | undefined> => endLog(broker, state.channel, generation, CANCELLED)
+  state.end ??= await attempt().catch(error => retry(error, { attempt, isOver: () => performance.now() > deadline }))
+}
+
+/**
+ * Ends a run whose producer may be in another process, unless it has ended.
+ *
+ * @returns the terminal event; undefined if the log is gone, or belongs to another run with the same id
+ */
+async function endLog (broker: SseBroker, channel: string, generation: string, payload: SsePayload): Promise<SseEntry | undefined> {
+  const log = await summarizeLog(broker, channel)
+  if (log?.generation !== generation) return undefined
+  if (log.end !== undefined) return log.end
+  // The clocks of the broker and of this process may differ.
+  const now = Math.max(Date.now(), millisecondsOf(log.clock))
+  const age = now - millisecondsOf(log.beginId) + log.retention
+  try {
+    const { id } = await broker.publish(channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey: endKey(generation) })
+    return new SseEntry(id, payload)
+  } catch (error) {
+    if (!isInstance(error, SSE_ERR_IDEMPOTENCY_KEY)) throw error
+    return (await summarizeLog(broker, channel))?.end
+  }
+}

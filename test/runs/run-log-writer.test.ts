@@ -1,0 +1,151 @@
+import t from 'tap'
+import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import type { SseBroker } from '../../plugin/channels/broker.ts'
+import { RunLogWriter } from '../../plugin/runs/run-log-writer.ts'
+import { endKey, KEEP_ALL } from '../../plugin/runs/run-log.ts'
+import { mockClock } from '../fixtures/clock.ts'
+import { settle } from '../fixtures/runs.ts'
+import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
+
+const NEVER = (): boolean => false
+const END = { event: 'done', data: '{}' }
+
+const createWriter = (broker: SseBroker, generation = 'g'): RunLogWriter => {
+  return new RunLogWriter(broker, 'run:a', { generation, retention: 1_000, processId: undefined }, () => {})
+}
+
+async function begunWriter (broker: SseBroker): Promise<RunLogWriter> {
+  const writer = createWriter(broker)
+  await writer.begin(NEVER)
+  return writer
+}
+
+const texts = async (broker: SseBroker): Promise<Array<string | undefined>> => (await broker.replay('run:a', undefined, 9_999)).entries.slice(1).map(({ data }) => data)
+
+t.test('a log is begun once', async t => {
+  const broker = memoryBroker()
+  const begun = await Promise.all(['g', 'h', 'i'].map(async generation => await createWriter(broker, generation).begin(NEVER)))
+  t.strictSame(begun, [true, false, false])
+})
+
+t.test('a beginning whose outcome is unknown is repeated, and recognized as its own', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  broker.lostReplies = 1
+  const begun = createWriter(broker).begin(NEVER)
+  await settle()
+  advance(50)
+  t.equal(await begun, true)
+  t.equal(broker.entries('run:a').length, 1)
+})
+
+t.test('a writer that gave up finds out whether its log was begun', async t => {
+  const broker = new UnreliableBroker()
+  broker.error = new Error('unavailable')
+  const [first, second] = [createWriter(broker), createWriter(broker, 'other')]
+  await t.rejects(first.begin(() => true), { message: 'unavailable' })
+  broker.error = undefined
+  t.equal(await first.isBegun(), false)
+  broker.lostReplies = 1
+  await t.rejects(first.begin(() => true), { message: 'connection lost' })
+  t.equal(await first.isBegun(), true)
+  t.equal(await second.isBegun(), false)
+  await first.append({ data: 'x' }, new AbortController().signal)
+  t.strictSame(await texts(broker), ['x'])
+})
+
+t.test('waiting for the broker ends when the signal is aborted', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const writer = await begunWriter(broker)
+  broker.error = new Error('unavailable')
+  const controller = new AbortController()
+  const appending = writer.append({ data: 'x' }, controller.signal)
+  await settle()
+  controller.abort()
+  advance(50)
+  await t.rejects(appending, { message: 'unavailable' })
+})
+
+t.test('an event after the terminal event of another process is not published', async t => {
+  const broker = memoryBroker()
+  const writer = await begunWriter(broker)
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
+  t.match(await writer.append({ data: 'x' }, new AbortController().signal), { event: 'aborted' })
+  t.match(await writer.end(END, () => 0, NEVER), { event: 'aborted' })
+  t.strictSame(await texts(broker), ['{}'])
+})
+
+t.test('an event of somebody else in the log of a run counts as a loss', async t => {
+  const broker = memoryBroker()
+  const writer = await begunWriter(broker)
+  await broker.publish('run:a', { data: 'foreign' }, { history: KEEP_ALL })
+  await t.rejects(writer.append({ data: 'x' }, new AbortController().signal), { code: 'SSE_ERR_RUN_LOG_LOST' })
+})
+
+t.test('a history that has lost events counts as a loss', async t => {
+  const broker = memoryBroker()
+  const writer = await begunWriter(broker)
+  await writer.append({ data: 'x' }, new AbortController().signal)
+  for (const data of ['1', '2']) await broker.publish('run:a', { data }, { history: { ...KEEP_ALL, count: 1 } })
+  await t.rejects(writer.findEnd(), { code: 'SSE_ERR_RUN_LOG_LOST' })
+  t.match(await writer.end(END, () => 0, NEVER), { event: 'failed', data: '{"code":"log_lost","message":"Events of the operation were lost","retryable":true}' })
+})
+
+t.test('a log of another epoch that has all entries is continued, over any number of pages', async t => {
+  const broker = new UnreliableBroker()
+  const writer = await begunWriter(broker)
+  const { signal } = new AbortController()
+  for (let number = 0; number < 600; number++) await writer.append({ data: `${number}` }, signal)
+  broker.loseAllBut(601)
+  t.equal(await writer.findEnd(), undefined)
+  await writer.append({ data: 'x' }, signal)
+  t.match(await writer.end(END, () => 0, NEVER), END)
+  t.match(await writer.findEnd(), END)
+  broker.loseAllBut(600)
+  await t.rejects(writer.findEnd(), { code: 'SSE_ERR_RUN_LOG_LOST' })
+})
+
+t.test('if the log of a run was lost after it was ended by another process, that end remains', async t => {
+  const broker = new UnreliableBroker()
+  const writer = await begunWriter(broker)
+  const { signal } = new AbortController()
+  await writer.append({ data: 'x' }, signal)
+  broker.loseAllBut(1)
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
+  t.match(await writer.end(END, () => 0, NEVER), { event: 'aborted' })
+})
+
+t.test('an end that was published and is missing in the log cannot be published again', async t => {
+  const broker = memoryBroker()
+  const writer = await begunWriter(broker)
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: { ...KEEP_ALL, count: 0 }, idempotencyKey: endKey('g') })
+  await t.rejects(writer.end(END, () => 0, NEVER), { code: 'SSE_ERR_IDEMPOTENCY_KEY' })
+})
+
+t.test('a log that cannot be read is read again', async t => {
+  const { advance } = mockClock(t)
+  const broker = new UnreliableBroker()
+  const writer = await begunWriter(broker)
+  const { signal } = new AbortController()
+  broker.lostReplies = 1
+  const appending = writer.append({ data: 'x' }, signal)
+  await settle()
+  const { replay } = broker
+  let reads = 0
+  broker.replay = async (...args) => {
+    if (reads++ === 0) throw new Error('unreadable')
+    return await replay.apply(broker, args)
+  }
+  advance(50)
+  await settle()
+  advance(100)
+  await appending
+  t.strictSame(await texts(broker), ['x'])
+  reads = 0
+  await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
+  const ending = writer.end(END, () => 0, NEVER)
+  await settle()
+  advance(50)
+  t.match(await ending, { event: 'aborted' })
+})
