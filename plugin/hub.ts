@@ -1,3 +1,6 @@
+import { decision } from './base/callbacks.ts'
+import { SSE_ERR_OPTION } from './base/errors.ts'
+import { describe } from './base/option-checks.ts'
 import { Channel, type SseChannel } from './channels/channel.ts'
 import type { FanOut } from './channels/fan-out.ts'
 import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
@@ -15,7 +18,7 @@ export interface SseHub {
   /**
    * Ends streams with the reason `kicked`. Events that are already queued are written first.
    *
-   * @param match selects the streams; all of them by default
+   * @param match selects the streams; all of them by default. If it throws or returns a promise, no stream ends
    * @returns the number of streams that were ended
    */
   close (match?: (stream: SseStreamInfo) => boolean): number
@@ -56,13 +59,12 @@ export class Hub implements SseHub {
   }
 
   close (match: (stream: SseStreamInfo) => boolean = () => true): number {
-    let closed = 0
-    for (const replyStream of [...this.#streams]) {
-      if (replyStream.stream.state === 'closed' || !match(replyStream.describe())) continue
-      replyStream.stream.end('kicked')
-      closed++
-    }
-    return closed
+    if (typeof match !== 'function') throw new SSE_ERR_OPTION(`The callback of app.sse.close() must be a function; received ${describe(match)}`)
+    const matching = [...this.#streams].filter(replyStream => {
+      return replyStream.stream.state !== 'closed' && decision(match(replyStream.describe()), 'match')
+    })
+    for (const { stream } of matching) stream.end('kicked')
+    return matching.length
   }
 
   channel (name: string, options?: SseChannelOptions): SseChannel<any> {

@@ -35,3 +35,17 @@ t.test('app.sse.close() ends the streams that match', async t => {
   await ben.readAll()
   t.equal(await emitters[1]!.closed, 'kicked')
 })
+
+t.test('a callback of app.sse.close() that throws or returns a promise ends no stream', async t => {
+  const { app, listen } = await build(t, { connectionKey })
+  const emitters = endless(app)
+  const url = await listen()
+  await open(url, 'anna')
+  await open(url, 'ben')
+  const promised = (async () => { throw new Error('lost') }) as unknown as () => boolean
+  t.throws(() => app.sse.close('anna' as unknown as () => boolean), { code: 'SSE_ERR_OPTION', message: 'The callback of app.sse.close() must be a function; received "anna"' })
+  t.throws(() => app.sse.close(promised), { code: 'SSE_ERR_CALLBACK', message: 'The callback `match` must return true or false; it returned a promise' })
+  t.throws(() => app.sse.close(({ key }) => { if (key === 'anna') return true; throw new Error('boom') }), { message: 'boom' })
+  t.strictSame(emitters.map(({ state }) => state), ['open', 'open'])
+  t.equal(app.sse.close(), 2)
+})

@@ -1,3 +1,6 @@
+import { SSE_ERR_CALLBACK, SSE_ERR_OPTION } from './errors.ts'
+import { describe } from './option-checks.ts'
+
 type Callback<Args extends unknown[]> = (...args: Args) => unknown
 
 /** Receives what a callback throws or rejects with. */
@@ -23,8 +26,9 @@ export class Callbacks<Args extends unknown[]> {
     return this.#finalArgs
   }
 
-  /** Adds a callback. After the final call, it runs immediately. */
+  /** Adds a callback. After the final call, it runs immediately. @throws SSE_ERR_OPTION unless it is a function */
   add (callback: Callback<Args>, report: Report): void {
+    if (typeof callback !== 'function') throw new SSE_ERR_OPTION(`A callback must be a function; received ${describe(callback)}`)
     if (this.#finalArgs === undefined) this.#callbacks.push(callback)
     else run([callback], this.#finalArgs, report)
   }
@@ -60,6 +64,29 @@ function run<Args extends unknown[]> (callbacks: Array<Callback<Args>>, args: Ar
   return pending
 }
 
+/** Calls a callback of which nothing is expected. Never throws; what the callback throws or rejects with is reported. */
+export function notify<Args extends unknown[]> (callback: Callback<Args>, args: Args, report: Report): void {
+  run([callback], args, report)
+}
+
+/**
+ * Returns what a callback has returned.
+ *
+ * @param name what the callback is called, for messages
+ * @param rule what it must return, for messages
+ * @throws SSE_ERR_CALLBACK for a promise, which would count as true; its rejection is ignored
+ */
+export function notPromise<Value> (value: Value, name: string, rule: string): Value {
+  if (!isThenable(value)) return value
+  Promise.resolve(value).catch(() => {})
+  throw new SSE_ERR_CALLBACK(name, rule, 'a promise')
+}
+
+/** Returns what a callback has decided. @throws SSE_ERR_CALLBACK for a promise */
+export function decision (value: unknown, name: string): boolean {
+  return typeof value === 'boolean' ? value : Boolean(notPromise(value, name, 'true or false'))
+}
+
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+  return (typeof value === 'object' || typeof value === 'function') && typeof (value as PromiseLike<unknown> | null)?.then === 'function'
 }

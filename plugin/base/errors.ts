@@ -23,6 +23,9 @@ export const SSE_ERR_EVENT = createError('SSE_ERR_EVENT', '%s', 500, TypeError)
 /** The serializer threw, or did not return a string. `cause` is the error that it threw. */
 export const SSE_ERR_SERIALIZE = createError('SSE_ERR_SERIALIZE', 'Event data could not be serialized: %s', 500, TypeError)
 
+/** A callback returned a promise, or another value that it must not return. The message contains the callback and the rule. */
+export const SSE_ERR_CALLBACK = createError<[string, string, string]>('SSE_ERR_CALLBACK', 'The callback `%s` must return %s; it returned %s', 500, TypeError)
+
 /** `sendAll()` received a value that is not iterable. */
 export const SSE_ERR_SOURCE = createError('SSE_ERR_SOURCE', 'The source of sendAll() must be an iterable, an async iterable, a stream, or a function that returns one of these; received %s', 500, TypeError)
 

@@ -46,7 +46,8 @@ export interface SseSubscribeOptions {
   readonly from?: 'now' | 'start' | (string & {}) | undefined
 
   /**
-   * Selects the events that this client receives. If it throws, the stream ends with that error.
+   * Selects the events that this client receives. It must not be async: look up what the client may see before `subscribe`,
+   * and compare here. If it throws or returns a promise, the stream ends with that error, and the event is not sent.
    *
    * @default undefined (all events)
    */
@@ -54,7 +55,7 @@ export interface SseSubscribeOptions {
 
   /**
    * Returns whether the stream ends after this event. The client receives the event. Not called for events that `filter`
-   * rejects. If it throws, the stream ends with that error.
+   * rejects. It must not be async. If it throws or returns a promise, the stream ends with that error.
    *
    * @default undefined (the stream does not end)
    */

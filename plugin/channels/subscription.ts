@@ -1,3 +1,4 @@
+import { decision } from '../base/callbacks.ts'
 import { ListNode } from '../base/linked-list.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
@@ -37,12 +38,12 @@ export class Subscription extends ListNode {
 
   /** @throws the error of the filter */
   wants (entry: SseEntry): boolean {
-    return (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || this.filter(entry, this.channel.name))
+    return (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || decision(this.filter(entry, this.channel.name), 'filter'))
   }
 
   /** Whether the stream ends after an entry that was sent. @throws the error of `until` */
   endsAfter (entry: SseEntry): boolean {
-    return this.until !== undefined && this.until(entry, this.channel.name)
+    return this.until !== undefined && decision(this.until(entry, this.channel.name), 'until')
   }
 }
 

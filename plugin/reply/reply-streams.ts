@@ -1,6 +1,8 @@
-import type { FastifyReply } from 'fastify'
-import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { notPromise } from '../base/callbacks.ts'
+import { SSE_ERR_CALLBACK, SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
+import { describe } from '../base/option-checks.ts'
 import { jitter } from '../base/jitter.ts'
 import { LinkedList } from '../base/linked-list.ts'
 import type { StreamContext } from '../stream/connection.ts'
@@ -15,6 +17,9 @@ import { ReplyStream } from './reply-stream.ts'
 
 /** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
 const DEFAULT_RETRY = 3_000
+
+/** What the option `connectionKey` must return. */
+const KEY_RULE = 'a string or undefined'
 
 /** All streams of one application, each from `reply.sse()` until its connection is closed. */
 export class ReplyStreams {
@@ -51,7 +56,7 @@ export class ReplyStreams {
     const settings = resolveStreamOptions<ReplySettings>(this.#settings, options)
     const { request } = reply
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
-    const key = this.#settings.connectionKey?.(request)
+    const key = this.#keyOf(request)
     this.#admit(key)
     const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
     setReplyStream(reply, replyStream)
@@ -60,6 +65,12 @@ export class ReplyStreams {
     // A request that arrived before the server closed may still be answered.
     if (this.#shutdownRetry !== undefined) replyStream.stream.shutDown(this.#shutdownRetry())
     return replyStream.emitter
+  }
+
+  #keyOf (request: FastifyRequest): string | undefined {
+    const key = this.#settings.connectionKey?.(request)
+    if (key === undefined || typeof key === 'string') return key
+    throw new SSE_ERR_CALLBACK('connectionKey', KEY_RULE, describe(notPromise(key, 'connectionKey', KEY_RULE)))
   }
 
   #admit (key: string | undefined): void {

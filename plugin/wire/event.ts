@@ -1,4 +1,7 @@
+import { constants } from 'node:buffer'
+import { notPromise } from '../base/callbacks.ts'
 import { SSE_ERR_EVENT, SSE_ERR_SERIALIZE } from '../base/errors.ts'
+import { plainErrorOf } from '../base/failure.ts'
 import { describe } from '../base/option-checks.ts'
 
 /**
@@ -65,6 +68,9 @@ export function event (data: unknown, fields: SseFields = {}): SseEvent {
  */
 export const HEARTBEAT = ':\n'
 
+/** The maximum number of characters of an event. With what else is sent, it must fit in one string. */
+const MAX_LENGTH = constants.MAX_STRING_LENGTH - 1024 * 1024
+
 const LINE_END = /\r\n|\r|\n/
 const FIELDS = new Set(['event', 'id', 'retry', 'comment'])
 
@@ -76,9 +82,9 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
   if (typeof data === 'string' || data === undefined) return data
   let text: unknown
   try {
-    text = serializer(data)
+    text = notPromise(serializer(data), 'serializer', 'a string')
   } catch (cause) {
-    throw new SSE_ERR_SERIALIZE(cause instanceof Error ? cause.message : String(cause), { cause })
+    throw new SSE_ERR_SERIALIZE(plainErrorOf(cause).message, { cause })
   }
   if (typeof text === 'string') return text
   // JSON.stringify returns undefined for a function or a symbol.
@@ -95,9 +101,10 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
  * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
 export function encode (data: string | undefined, fields: SseFields | undefined, space: boolean): string {
+  if (data !== undefined) assertLength(data)
   const head = fields === undefined ? '' : encodeFields(fields, space)
   if (data !== undefined) return `${head}${encodeLines('data', data, space)}\n`
-  if (head === '') throw new SSE_ERR_EVENT('An event must have data or at least one field')
+  if (head === '') throw empty()
   return `${head}\n`
 }
 
@@ -116,6 +123,21 @@ export function isEventType (value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !/[\0\r\n]/.test(value)
 }
 
+/** @throws SSE_ERR_EVENT for fields that are not an object */
+export function assertFields (fields: unknown): void {
+  if (typeof fields !== 'object' || fields === null) throw new SSE_ERR_EVENT(`Event fields must be an object; received ${describe(fields)}`)
+}
+
+/** @throws SSE_ERR_EVENT if a field is invalid or `data` is no text, or if there is neither data nor a field */
+export function assertEncodable (data: unknown, { event, retry, comment }: SseFields): void {
+  if (data !== undefined) assertLength(checkString('data', data))
+  if (comment !== undefined) checkString('comment', comment)
+  if (event !== undefined) checkType(event)
+  if (retry !== undefined) checkRetry(retry)
+  assertUnreserved({ event })
+  if (data === undefined && comment === undefined && !event && retry === undefined) throw empty()
+}
+
 /** @throws SSE_ERR_EVENT for an event type that only this package sends */
 export function assertUnreserved (fields: SseFields | undefined): void {
   if (typeof fields?.event === 'string' && fields.event.startsWith(RESERVED)) {
@@ -125,6 +147,7 @@ export function assertUnreserved (fields: SseFields | undefined): void {
 
 // The order of Spring's SseEmitter: comment, id, event, retry, data.
 function encodeFields (fields: SseFields, space: boolean): string {
+  assertFields(fields)
   for (const name in fields) {
     if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
   }
@@ -148,6 +171,14 @@ function encodeLines (name: string, value: string, space: boolean): string {
 
 function encodeLine (name: string, value: string, space: boolean): string {
   return space || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
+}
+
+function assertLength (data: string): void {
+  if (data.length > MAX_LENGTH) throw new SSE_ERR_EVENT(`Event data must not exceed ${MAX_LENGTH} characters; received ${data.length}`)
+}
+
+function empty (): Error {
+  return new SSE_ERR_EVENT('An event must have data or at least one field')
 }
 
 function checkString (field: string, value: unknown): string {

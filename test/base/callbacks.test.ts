@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Callbacks, isThenable } from '../../plugin/base/callbacks.ts'
+import { Callbacks, decision, isThenable, notify, notPromise } from '../../plugin/base/callbacks.ts'
 
 const rethrow = (error: unknown): void => { throw error }
 
@@ -63,4 +63,34 @@ t.test('a callback that throws or rejects is reported, and the others run', asyn
 t.test('a value is thenable if it has a then method', async t => {
   for (const value of [Promise.resolve(), { then: () => {} }, Object.assign(() => {}, { then: () => {} })]) t.ok(isThenable(value))
   for (const value of [undefined, null, 5, 'then', {}, { then: 5 }]) t.notOk(isThenable(value))
+})
+
+t.test('a callback of which nothing is expected may throw or reject', async t => {
+  const errors: unknown[] = []
+  const report = (error: unknown): void => { errors.push(error) }
+  const args: unknown[] = []
+  notify((...all) => { args.push(all) }, [1, 2], report)
+  notify(() => { throw new Error('thrown') }, [], report)
+  notify(async () => { throw new Error('rejected') }, [], report)
+  notify(() => ({ get then () { throw new Error('read') } }), [], report)
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(args, [[1, 2]])
+  t.match(errors, [{ message: 'thrown' }, { message: 'read' }, { message: 'rejected' }])
+})
+
+t.test('a promise is no result, and its rejection does not end the process', async t => {
+  for (const value of [undefined, null, '', 0, {}, () => {}]) t.equal(notPromise(value, 'key', 'a string'), value)
+  for (const value of [Promise.resolve('x'), Promise.reject(new Error('lost')), { then () { throw new Error('lost') } }]) {
+    t.throws(() => notPromise(value, 'key', 'a string'), { code: 'SSE_ERR_CALLBACK', message: 'The callback `key` must return a string; it returned a promise' })
+  }
+  await new Promise(resolve => { setImmediate(resolve) })
+})
+
+t.test('a decision is any value but a promise', async t => {
+  for (const [value, result] of [[true, true], [false, false], [1, true], ['', false], [undefined, false], [{}, true]] as const) t.equal(decision(value, 'filter'), result)
+  t.throws(() => decision(Promise.resolve(false), 'filter'), { message: 'The callback `filter` must return true or false; it returned a promise' })
+})
+
+t.test('a callback that is not a function is refused', async t => {
+  for (const callback of [undefined, null, 5, {}]) t.throws(() => new Callbacks().add(callback as unknown as () => void, rethrow), { code: 'SSE_ERR_OPTION', message: /^A callback must be a function; received / })
 })

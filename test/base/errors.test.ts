@@ -30,7 +30,7 @@ t.test('a client receives the status of the error, and 500 if the cause is in th
 
 t.test('an invalid argument is a TypeError', async t => {
   const names = Object.entries(errors).filter(([, SseError]) => new SseError('complete') instanceof TypeError).map(([name]) => name)
-  t.strictSame(names, ['SSE_ERR_CHANNEL', 'SSE_ERR_EVENT', 'SSE_ERR_OPTION', 'SSE_ERR_RUN_ID', 'SSE_ERR_SERIALIZE', 'SSE_ERR_SOURCE'])
+  t.strictSame(names, ['SSE_ERR_CALLBACK', 'SSE_ERR_CHANNEL', 'SSE_ERR_EVENT', 'SSE_ERR_OPTION', 'SSE_ERR_RUN_ID', 'SSE_ERR_SERIALIZE', 'SSE_ERR_SOURCE'])
 })
 
 t.test('a message contains the values that caused the error', async t => {

@@ -46,3 +46,12 @@ t.test('entries of several channels are sorted by id', async t => {
   const entries = [{ entry: entryAt(3), subscription: a }, { entry: entryAt(10), subscription: b }, { entry: entryAt(2), subscription: b }]
   t.strictSame(entries.sort(compareEntries).map(({ entry }) => entry.id), ['e.2-0', 'e.3-0', 'e.10-0'])
 })
+
+t.test('a filter or `until` that returns a promise throws', async t => {
+  const rejects = (async () => { throw new Error('lost') }) as unknown as () => boolean
+  for (const promised of [rejects, (async () => false) as unknown as () => boolean]) {
+    t.throws(() => new FakeChannel('a').subscribe({ filter: promised }).wants(entryAt(1)), { code: 'SSE_ERR_CALLBACK', message: /`filter`/ })
+    t.throws(() => new FakeChannel('a').subscribe({ until: promised }).endsAfter(entryAt(1)), { code: 'SSE_ERR_CALLBACK', message: /`until`/ })
+  }
+  await new Promise(resolve => { setImmediate(resolve) })
+})

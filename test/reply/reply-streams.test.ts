@@ -7,7 +7,7 @@ import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { resolvePluginOptions } from '../../plugin/hub-options.ts'
 import { wrapHandler } from '../../plugin/reply/handler.ts'
 import { ReplyStreams } from '../../plugin/reply/reply-streams.ts'
-import { build } from '../fixtures/app.ts'
+import { build, WARN } from '../fixtures/app.ts'
 import { connectionKey, endless, open } from '../fixtures/open-streams.ts'
 import { call, decode } from '../fixtures/client.ts'
 
@@ -73,6 +73,19 @@ t.test("with refuse: 'retry', a refused browser is asked to reconnect later", as
   }
   t.equal((await call(new URL('/other', url)).readAll()).status, 500)
   t.equal(logs.filter(({ level }) => level >= 40).length, 1)
+})
+
+t.test('a connectionKey that returns a promise or no string is refused and takes no place', async t => {
+  const rows: Array<[connectionKey: () => unknown, received: string]> = [
+    [async () => 'me', 'a promise'], [async () => { throw new Error('lost') }, 'a promise'], [() => 7, '7'], [() => null, 'null'], [() => ({ id: 'me' }), 'an object']
+  ]
+  for (const [connectionKey, received] of rows) {
+    const { app, logs } = await build(t, { connectionKey: connectionKey as () => string, maxConnectionsPerKey: 1 })
+    app.get('/', async (_request, reply) => reply.sse())
+    t.match((await app.inject('/')).json(), { statusCode: 500, code: 'SSE_ERR_CALLBACK', message: 'An internal error occurred' })
+    t.match(logs.filter(({ level }) => level >= WARN), [{ err: { message: `The callback \`connectionKey\` must return a string or undefined; it returned ${received}` } }])
+    t.equal(app.sse.size, 0)
+  }
 })
 
 t.test('connectionKey that throws is an error response and takes no place', async t => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { SSE_ERR_EVENT } from '../../plugin/base/errors.ts'
-import { assertUnreserved, encode, encodeComment, encodeRetry, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
+import { assertEncodable, assertUnreserved, encode, encodeComment, encodeRetry, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
 import { decode } from '../fixtures/client.ts'
 
 interface Vector {
@@ -88,7 +89,10 @@ t.test('data that the serializer does not convert to a string throws', async t =
   t.throws(() => serialize(() => {}, json), { message: 'Event data could not be serialized: the serializer must return a string; it returned undefined for a function' })
   t.throws(() => serialize({}, () => { throw new Error('no') }), { message: 'Event data could not be serialized: no', cause: { message: 'no' } })
   // eslint-disable-next-line no-throw-literal -- this test is about it
-  t.throws(() => serialize({}, () => { throw 'no' }), { message: 'Event data could not be serialized: no', cause: 'no' })
+  t.throws(() => serialize({}, () => { throw 'no' }), { message: "Event data could not be serialized: Not an error, but 'no'", cause: 'no' })
+  const asynchronous = (async () => { throw new Error('lost') }) as unknown as () => string
+  t.throws(() => serialize({}, asynchronous), { code: 'SSE_ERR_SERIALIZE', message: /: The callback `serializer` must return a string; it returned a promise$/, cause: { code: 'SSE_ERR_CALLBACK' } })
+  t.throws(() => serialize({}, () => { throw Object.freeze(new Error('frozen')) }), { message: 'Event data could not be serialized: frozen' })
 })
 
 t.test('fields are written in a fixed order, and a blank line ends the event', async t => {
@@ -166,4 +170,14 @@ t.test('a parser decodes any event that encode() accepts', async t => {
     return true
   }), { numRuns: 5_000 })
   t.ok(accepted > 2_000, `${accepted} of 5000 events were accepted`)
+})
+
+t.test('fields that are not an object are refused', async t => {
+  for (const fields of [null, 5, 'delta', true]) t.throws(() => encode('x', fields as SseFields, false), { code: 'SSE_ERR_EVENT', message: `Event fields must be an object; received ${JSON.stringify(fields)}` })
+})
+
+t.test('data that does not fit in one string with its framing is refused', async t => {
+  const data = 'x'.repeat(constants.MAX_STRING_LENGTH - 1024 * 1024 + 1)
+  t.throws(() => encode(data, undefined, false), { code: 'SSE_ERR_EVENT', message: /^Event data must not exceed \d+ characters; received \d+$/ })
+  t.throws(() => assertEncodable(data, {}), { code: 'SSE_ERR_EVENT' })
 })
