@@ -1,6 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { writeLog } from './base/logging.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
+import { CheckedBroker } from './channels/checked-broker.ts'
 import { FanOut } from './channels/fan-out.ts'
 import { memoryBroker } from './channels/memory-broker.ts'
 import { payloadOf } from './channels/payload.ts'
@@ -16,7 +18,10 @@ import type { SseEmitter } from './stream/sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const settings = resolvePluginOptions(options)
-  const { broker = memoryBroker(), maxRuns, serializer, shutdownGrace } = settings
+  const { maxRuns, serializer, shutdownGrace } = settings
+  const broker = new CheckedBroker(settings.broker ?? memoryBroker(), (err, channel) => {
+    writeLog(app.log, 'error', { err, channel }, 'the broker delivered an event that cannot be sent, which is left out')
+  })
   const wheel = new TimerWheel()
   const fanOut = new FanOut(broker)
   const streams = new ReplyStreams(settings, { wheel, fanOut })
@@ -37,7 +42,7 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
 /** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
 export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
-export { SseEntry, type SsePayload } from './wire/entry.ts'
+export { assertPayload, SseEntry, type SsePayload } from './wire/entry.ts'
 export { event } from './wire/event.ts'
 export * as errors from './base/errors.ts'
 export type { SseReason } from './base/errors.ts'

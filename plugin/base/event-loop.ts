@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers'
+import { warnOf } from './logging.ts'
 
 /** Work for the end of a callback of the event loop. */
 export interface TickTask {
@@ -23,7 +24,11 @@ export function atEndOfTick (task: TickTask): void {
 }
 
 function endTick (task: TickTask): void {
-  task.endTick()
+  try {
+    task.endTick()
+  } catch (error) {
+    warnOf(error, 'A task threw')
+  }
 }
 
 /** Calls `endTurn` at the end of the current turn of the event loop. All tasks of a turn share one immediate. */
@@ -34,5 +39,11 @@ export function atEndOfTurn (task: TurnTask): void {
 function endTurn (): void {
   const ending = tasks
   tasks = []
-  for (const task of ending) task.endTurn()
+  for (const task of ending) {
+    try {
+      task.endTurn()
+    } catch (error) {
+      warnOf(error, 'A task threw')
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers'
 import { ListNode } from './linked-list.ts'
+import { warnOf } from './logging.ts'
 import { MAX_DELAY } from './option-checks.ts'
 
 /** Milliseconds per slot. With 512 slots, one round takes 25.6 s, which is longer than most heartbeat intervals. */
@@ -16,7 +17,7 @@ export abstract class WheelTimer extends ListNode {
   /** When the timer is due, on the clock of `performance.now()`; Infinity while it is not set. Only the wheel writes it. */
   dueAt = Infinity
 
-  /** Called when the timer is due. @param now the time of `performance.now()` */
+  /** Called when the timer is due. Must not throw. @param now the time of `performance.now()` */
   abstract fire (now: number): void
 }
 
@@ -94,7 +95,11 @@ export class TimerWheel {
     for (let fired = 0; fired < BATCH && this.#due.next !== this.#due; fired++) {
       const timer = this.#due.next as WheelTimer
       this.clear(timer)
-      timer.fire(now)
+      try {
+        timer.fire(now)
+      } catch (error) {
+        warnOf(error, 'A timer threw')
+      }
     }
     if (this.#due.next !== this.#due) setImmediate(() => this.#turn())
     else this.#wakeAtNextTimer()

@@ -1,3 +1,5 @@
+import { isThenable } from '../base/callbacks.ts'
+import { warnOf } from '../base/logging.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { laterId } from '../wire/event-id.ts'
 import type { SseBrokerListener, SseBrokerSubscription } from './broker.ts'
@@ -12,16 +14,19 @@ export interface BrokerSubscriptionOptions {
   readonly unsubscribe: (subscription: BrokerSubscription) => void
 }
 
+/** The warning for a listener that throws or rejects. The other listeners still receive the entry. */
+const MESSAGE = 'A listener of a broker threw'
+
 /** A listener's subscription at a broker that delivers the entries of all channels in the order of their ids. */
 export class BrokerSubscription implements SseBrokerSubscription {
-  readonly listener: SseBrokerListener
   readonly unsubscribe: () => void
+  readonly #listener: SseBrokerListener
   readonly #delivered: () => string
   /** The last entry delivered to this listener, or where it starts. */
   #last: string
 
   constructor ({ listener, start, delivered, unsubscribe }: BrokerSubscriptionOptions) {
-    this.listener = listener
+    this.#listener = listener
     this.unsubscribe = () => unsubscribe(this)
     this.#delivered = delivered
     this.#last = start
@@ -33,7 +38,25 @@ export class BrokerSubscription implements SseBrokerSubscription {
 
   deliver (entry: SseEntry): void {
     this.#last = entry.id
-    this.listener.onEntry(entry)
+    try {
+      this.#ignorePromise(this.#listener.onEntry(entry))
+    } catch (error) {
+      warnOf(error, MESSAGE)
+    }
+  }
+
+  /** Tells the listener that it may have missed entries. */
+  announceBreak (): void {
+    try {
+      this.#ignorePromise(this.#listener.onBreak())
+    } catch (error) {
+      warnOf(error, MESSAGE)
+    }
+  }
+
+  /** A listener must not be async, but its rejection must not end the process. */
+  #ignorePromise (result: unknown): void {
+    if (isThenable(result)) Promise.resolve(result).catch(error => { warnOf(error, MESSAGE) })
   }
 
   /** Continues after another id, whatever was delivered before. */

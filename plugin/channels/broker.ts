@@ -91,6 +91,10 @@ export interface SseBrokerSubscription {
  * is published in the meantime is in a page, is delivered to the listener, or both. Missing entries are reported by `lost`,
  * `known` and `onBreak`. A broker that cannot tell whether entries are missing reports that they are.
  *
+ * **Payloads.** A broker publishes only payloads for which `assertPayload` does not throw. What it delivers is checked again,
+ * because another program may have access to its store: an entry that cannot be sent is logged and left out, and the
+ * subscribers of its channel receive a gap.
+ *
  * **Failures.** `publish` rejects if the entry was not accepted. If the outcome is unknown, for example because a connection
  * was lost, it rejects with a code of its own (such as SSE_ERR_BROKER_UNKNOWN), and the caller may retry with the same key.
  * `subscribe` and `replay` wait while the log is unreachable, and reject only if waiting would not help. Live subscriptions
@@ -117,7 +121,7 @@ export interface SseBroker {
    * Appends an entry to a channel's log and delivers it to all subscribers. Some may receive it before the promise resolves.
    *
    * @returns a promise that resolves once the log has accepted the entry
-   * @throws SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_PRECONDITION if
+   * @throws SSE_ERR_EVENT if the payload cannot be sent, as `assertPayload` throws, SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_PRECONDITION if
    *   `expectedLastId` is not the id of its last event, SSE_ERR_BROKER_FULL if the broker has reached its limit of channels
    */
   publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished>

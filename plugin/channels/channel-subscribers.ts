@@ -100,6 +100,8 @@ export class ChannelSubscribers implements SseBrokerListener {
   }
 
   onBreak (): void {
+    // Nobody has received anything yet: subscribers read the history once the broker has answered.
+    if (this.#brokerSubscription === undefined) return
     this.#recent.restartAfter(this.position)
     this.newest = undefined
     for (const { listener } of [...this.#subscriptions]) listener.onBreak()

@@ -70,7 +70,7 @@ export class Channel implements SseChannel {
 
   async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
     const { history, serializer } = this.#settings
-    if (fields === undefined || !('idempotencyKey' in fields)) return await this.#broker.publish(this.name, payloadOf(data, fields, serializer), { history })
+    if (typeof fields !== 'object' || fields === null || !('idempotencyKey' in fields)) return await this.#broker.publish(this.name, payloadOf(data, fields, serializer), { history })
     const { idempotencyKey, ...payloadFields } = fields
     assertIdempotencyKey(idempotencyKey)
     return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer), { history, idempotencyKey })

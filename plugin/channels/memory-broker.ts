@@ -1,6 +1,6 @@
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
-import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { assertPayload, SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../wire/event-id.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
@@ -34,6 +34,7 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
 
   async publish (channel: string, payload: SsePayload, { history, idempotencyKey, expectedLastId }: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
+    assertPayload(payload)
     const append = (): string => {
       if (expectedLastId !== undefined && this.#logs.get(channel)?.lastId !== expectedLastId) throw new SSE_ERR_PRECONDITION()
       return this.#append(channel, payload, history)

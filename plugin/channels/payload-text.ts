@@ -5,8 +5,18 @@ export function stringifyPayload ({ data, event, retry, comment, key }: SsePaylo
   return JSON.stringify([data, event, retry, comment, key])
 }
 
-/** Reads the text of `stringifyPayload`. */
+/** Reads the text of `stringifyPayload`. Its fields may be anything; for any other text, there are none. */
 export function parsePayload (text: string): SsePayload {
-  const [data, event, retry, comment, key] = (JSON.parse(text) as unknown[]).map(value => value ?? undefined)
+  const fields = parseArray(text)
+  const [data, event, retry, comment, key] = fields.map(value => value ?? undefined)
   return { data, event, retry, comment, key } as SsePayload
+}
+
+function parseArray (text: string): unknown[] {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? value : []
+  } catch {
+    return []
+  }
 }

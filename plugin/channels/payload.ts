@@ -1,7 +1,7 @@
 import type { SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
-import { assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
+import { assertFields, assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
 
 /** The fields of a payload besides its data. */
 export interface PayloadFields extends Omit<SseFields, 'id'> {
@@ -32,6 +32,7 @@ export function assertIdempotencyKey (key: unknown): void {
  * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event is invalid
  */
 export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
+  assertFields(fields)
   const { key, event, retry, comment } = fields
   assertUnreserved(fields)
   if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')

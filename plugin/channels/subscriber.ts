@@ -6,7 +6,7 @@ import { compareIds, earlierId, laterId } from '../wire/event-id.ts'
 import type { Batch, Delivery } from './batch.ts'
 import type { ChannelSubscribers } from './channel-subscribers.ts'
 import type { FanOut } from './fan-out.ts'
-import { filterBatches, type FilteredBatch } from './filtered-batch.ts'
+import { filterBatches } from './filtered-batch.ts'
 import { readHistory, readLatest, readPages, type HistorySlice } from './history-reader.ts'
 import { encodeMarker, lossesAfter, markerId, NO_LOSSES, type Losses } from './markers.ts'
 import { replayWithoutIds } from './replay-without-ids.ts'
@@ -118,6 +118,15 @@ export class Subscriber implements BatchListener {
 
   deliver (channel: ChannelSubscribers, delivery: Delivery): void {
     if (!this.#live) return
+    try {
+      this.#deliver(channel, delivery)
+    } catch (error) {
+      // Others must still receive the batch.
+      this.#stream.completeWithError(error)
+    }
+  }
+
+  #deliver (channel: ChannelSubscribers, delivery: Delivery): void {
     const subscription = this.#subscriptions[0]
     if (this.#subscriptions.length === 1 && subscription!.takesEverything) {
       this.#send(channel.batch!, delivery)
@@ -140,13 +149,7 @@ export class Subscriber implements BatchListener {
   /** Sends the wanted entries of all batches in this delivery. */
   #sendFiltered (delivery: Delivery): void {
     const subscriptions = this.#subscriptions.filter(({ channel }) => channel.batch !== undefined)
-    let filtered: FilteredBatch
-    try {
-      filtered = filterBatches(subscriptions)
-    } catch (error) {
-      this.#stream.completeWithError(error)
-      return
-    }
+    const filtered = filterBatches(subscriptions)
     if (filtered.batch !== undefined) this.#send(filtered.batch, delivery)
     // If there was no room, the stream ends once the client has caught up.
     if (filtered.isLast && this.#live) this.#stream.complete()

@@ -58,9 +58,9 @@ export class Listeners {
   /** Tells listeners that they may have missed entries, and continues after an id. */
   announceBreak (channels: SubscribedChannel[], id: string): void {
     for (const channel of channels) channel.moveTo(id)
-    for (const { listener } of channels.flatMap(({ subscriptions }) => [...subscriptions])) {
+    for (const subscription of channels.flatMap(({ subscriptions }) => [...subscriptions])) {
       if (this.#closed) return
-      listener.onBreak()
+      subscription.announceBreak()
     }
   }
 

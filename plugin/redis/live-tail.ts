@@ -4,7 +4,7 @@ import { BrokerSubscription } from '../channels/broker-subscription.ts'
 import type { SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { parsePayload } from '../channels/payload-text.ts'
 import { SseEntry } from '../wire/entry.ts'
-import { compareIds } from '../wire/event-id.ts'
+import { compareIds, isId } from '../wire/event-id.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 import type { PubSubMessage } from './held-messages.ts'
 import type { RedisKeys } from './keys.ts'
@@ -166,7 +166,7 @@ export class LiveTail implements PubSubHandler {
 
   #processMarker (message: string): void {
     const { name, epoch, lastId } = parseMarkerMessage(message)
-    if (epoch !== this.#listeners.epoch) return
+    if (epoch !== this.#listeners.epoch || !isId(lastId)) return
     this.#listeners.advance(lastId)
     this.#markers.process(name, lastId)
   }
@@ -178,6 +178,11 @@ export class LiveTail implements PubSubHandler {
       return
     }
     const channel = this.#listeners.channels.get(pubsubChannel)
+    if (!isId(id) || !isId(previousId)) {
+      // Another program has published it. Listeners read the history, which shows whether they have missed an entry.
+      if (channel?.position !== undefined) this.#listeners.announceBreak([channel], channel.position)
+      return
+    }
     if (channel?.position !== undefined && compareIds(id, channel.position) > 0) {
       if (compareIds(previousId, channel.position) > 0) {
         this.#replaceConnection()

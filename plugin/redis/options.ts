@@ -155,7 +155,7 @@ export interface RedisBrokerOptions {
 
   /**
    * Called when a connection to Redis is lost or can't be established: once, until it is established or fails for another
-   * reason. Must not throw.
+   * reason. What it throws becomes a warning of the process.
    *
    * @default process.emitWarning
    */

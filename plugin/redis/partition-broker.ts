@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { notify } from '../base/callbacks.ts'
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_PRECONDITION } from '../base/errors.ts'
+import { warnOf } from '../base/logging.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { stringifyPayload } from '../channels/payload-text.ts'
-import type { SsePayload } from '../wire/entry.ts'
+import { assertPayload, type SsePayload } from '../wire/entry.ts'
 import { ConcurrencyLimiter } from './concurrency-limiter.ts'
 import type { CreateConnection } from './connection-factory.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
@@ -47,10 +49,11 @@ export class PartitionBroker implements SseBroker {
   #closed = false
 
   constructor (settings: RedisSettings, { hashTag, sharded, createConnection, wheel, discovery }: PartitionLocation) {
-    const { prefix, timeout, probe, maxReplays, maxWaiting, maxPending, wait, onError } = settings
+    const { prefix, timeout, probe, maxReplays, maxWaiting, maxPending, wait } = settings
     const keys = new RedisKeys(prefix, hashTag)
     const markerChannel = keys.markerChannel(randomUUID())
     const scripts = sharded ? SHARDED_SCRIPTS : SCRIPTS
+    const onError = (error: Error): void => { notify(settings.onError, [error], failure => { warnOf(failure, 'The callback `onError` of redisBroker() threw') }) }
     const findAddress = discovery && (() => discovery.discover())
     const connect = (prepare: ReconnectingClientOptions['prepare'], waiting = 0): ReconnectingClient => {
       return new ReconnectingClient({ createConnection, findAddress, timeout: timeout + waiting, wheel, prepare, onError })
@@ -80,6 +83,7 @@ export class PartitionBroker implements SseBroker {
 
   async publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
+    assertPayload(payload)
     const text = stringifyPayload(payload)
     const size = text.length + PUBLICATION_OVERHEAD
     if (this.#pending > 0 && this.#pending + size > this.#maxPending) throw new SSE_ERR_BROKER_BUSY()

@@ -148,6 +148,10 @@ export class ReconnectingClient {
       const error = await this.#useConnection(() => {
         failures = 0
         reported = undefined
+      }).catch((error: Error) => {
+        // The application's client could not be duplicated.
+        this.disconnect(error)
+        return error
       })
       if (signal.aborted) return
       this.#firstAttempt.resolve()

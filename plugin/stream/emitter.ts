@@ -39,13 +39,11 @@ export class Emitter implements SseEmitter {
   comment (text: string): Promise<void> {
     const { settings, closedError } = this.#stream
     if (closedError !== undefined) return quietRejection(closedError)
-    let encoded: string
     try {
-      encoded = encodeComment(text, settings.spaceAfterColon)
+      return this.#stream.put(encodeComment(text, settings.spaceAfterColon), 0) ?? RESOLVED
     } catch (error) {
       return this.#stream.rejectEvent(error)
     }
-    return this.#stream.put(encoded, 0) ?? RESOLVED
   }
 
   sendAll (source: unknown): Promise<void> {
@@ -63,17 +61,15 @@ export class Emitter implements SseEmitter {
   #send (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
     const { settings, closedError, isSubscribed } = this.#stream
     if (closedError !== undefined) return quietRejection(closedError)
-    let text: string
     try {
       assertUnreserved(fields)
       if (isSubscribed && fields?.id !== undefined) {
         throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because it would replace their ids')
       }
-      text = encode(serialize(data, settings.serializer), fields, settings.spaceAfterColon)
+      return this.#stream.put(encode(serialize(data, settings.serializer), fields, settings.spaceAfterColon), 1)
     } catch (error) {
       return this.#stream.rejectEvent(error)
     }
-    return this.#stream.put(text, 1)
   }
 
   subscribe (channels: Subscribable | readonly Subscribable[], options?: SseSubscribeOptions): Promise<void> {

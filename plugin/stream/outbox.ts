@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { Deferred } from '../base/deferred.ts'
 import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 import type { SharedText } from '../wire/shared-text.ts'
@@ -10,6 +11,9 @@ const BATCH = 16 * 1024
 const TRANSPORT_SHARE = 1 / 2
 /** The part of the limit that a batch may have. The remaining quarter leaves room for one more event. */
 const BATCH_SHARE = 1 / 4
+
+/** Characters that a transport adds to text, at most. */
+const FRAMING = 64
 
 /** What an outbox tells its stream. */
 export interface OutboxOwner {
@@ -199,6 +203,8 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   #fits (text: string): boolean {
+    // Text that waits is one string, and the transport adds to it.
+    if (this.#text.length + text.length > constants.MAX_STRING_LENGTH - FRAMING) return false
     if (this.#transport === undefined) {
       this.#pendingBytes += Buffer.byteLength(text)
       return this.#text === '' || this.#pendingBytes <= this.#limit

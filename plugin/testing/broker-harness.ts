@@ -18,7 +18,7 @@ interface PublishOptions {
 }
 
 /** Keeps everything that a case publishes. */
-const UNLIMITED: SseHistory = { count: 10_000, age: 600_000, bytes: 64 * 1024 * 1024 }
+export const UNLIMITED: SseHistory = { count: 10_000, age: 600_000, bytes: 64 * 1024 * 1024 }
 
 /** The broker of a test case, with new channels and the steps that cases have in common. */
 export class BrokerHarness {

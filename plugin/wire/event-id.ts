@@ -18,6 +18,11 @@ export function epochOf (id: string): string | undefined {
   return ID.exec(id)?.[1]
 }
 
+/** Whether a value is an id. */
+export function isId (value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value)
+}
+
 /** Compares two ids of the same epoch, for `Array.prototype.sort`. */
 export function compareIds (a: string, b: string): number {
   if (a === b) return 0

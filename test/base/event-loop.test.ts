@@ -52,3 +52,15 @@ t.test('in a callback, the tick ends before the next callback of the same turn',
   })
   t.strictSame(calls, ['callback', 'tick', 'next callback'])
 })
+
+t.test('a task that throws does not stop the others, and becomes a warning', async t => {
+  const warnings = t.capture(process, 'emitWarning')
+  const calls: string[] = []
+  const fail = (): never => { throw new Error('boom') }
+  atEndOfTick({ endTick: fail })
+  atEndOfTurn({ endTurn: fail })
+  atEndOfTurn({ endTurn: () => { calls.push('turn') } })
+  await nextTurn()
+  t.strictSame(calls, ['turn'])
+  t.match(warnings.args(), [[/^A task threw: Error: boom/], [/^A task threw: Error: boom/]])
+})

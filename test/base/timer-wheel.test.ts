@@ -184,3 +184,16 @@ t.test('a wheel uses one Node.js timer, and none while it is empty', async t => 
   for (const timer of timers) wheel.clear(timer)
   t.equal(live.size, 0)
 })
+
+t.test('a timer that throws does not stop the others, and becomes a warning', async t => {
+  const { wheel, advance } = setup(t)
+  const warnings = t.capture(process, 'emitWarning')
+  const timers = [1, 2, 3].map(number => new RecordingTimer(() => { if (number < 3) throw new Error(`boom ${number}`) }))
+  for (const timer of timers) wheel.set(timer, performance.now() + 100)
+  advance(300)
+  t.strictSame(timesFired(...timers), [1, 1, 1])
+  t.match(warnings.args(), [[/^A timer threw: Error: boom 1/], [/boom 2/]])
+  wheel.set(timers[2]!, performance.now() + 100)
+  advance(300)
+  t.strictSame(timesFired(timers[2]!), [2])
+})

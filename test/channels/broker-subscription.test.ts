@@ -48,3 +48,17 @@ t.test('unsubscribe passes the subscription to its broker, also when called with
   unsubscribe()
   t.strictSame(ended, [subscription])
 })
+
+t.test('a listener that throws or rejects becomes a warning', async t => {
+  const warnings = t.capture(process, 'emitWarning')
+  const rejects = async (): Promise<void> => { throw new Error('rejected') }
+  const throws = (): void => { throw new Error('thrown') }
+  for (const listener of [{ onEntry: throws, onBreak: throws }, { onEntry: rejects, onBreak: rejects }]) {
+    const subscription = new BrokerSubscription({ listener, start: 'e.1-0', delivered: () => 'e.1-0', unsubscribe: () => {} })
+    subscription.deliver(new SseEntry('e.2-0', { data: 'x' }))
+    t.equal(subscription.position, 'e.2-0')
+    subscription.announceBreak()
+  }
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.match(warnings.args(), [[/^A listener of a broker threw: Error: thrown/], [/thrown/], [/rejected/], [/rejected/]])
+})

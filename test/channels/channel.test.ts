@@ -97,3 +97,8 @@ t.test('the history can be read in the process', async t => {
   t.strictSame(await texts({ after: 'x' }), [['1', '2', '3'], false, false])
   await t.rejects(a.replay({ count: 0 }), { code: 'SSE_ERR_OPTION' })
 })
+
+t.test('fields that are not an object are refused', async t => {
+  const channel = setup().channel('a')
+  for (const fields of [null, 5, 'delta']) await t.rejects(channel.publish('x', fields as unknown as object), { code: 'SSE_ERR_EVENT', message: /^Event fields must be an object/ })
+})

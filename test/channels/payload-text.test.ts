@@ -12,3 +12,9 @@ t.test('equal payloads have the same text, whatever the order of their fields', 
   t.equal(stringifyPayload({ data: 'x', event: 'a' }), stringifyPayload({ event: 'a', data: 'x', key: undefined }))
   t.not(stringifyPayload({ data: 'x', event: 'a' }), stringifyPayload({ data: 'a', event: 'x' }))
 })
+
+t.test('text that is no payload has no fields', async t => {
+  for (const text of ['', 'x', '5', 'null', '{"data":"x"}', '["x"']) {
+    t.strictSame(parsePayload(text), { data: undefined, event: undefined, retry: undefined, comment: undefined, key: undefined }, text)
+  }
+})

@@ -712,3 +712,30 @@ function seededRandom (seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+t.test('a stream whose filter returns a promise fails before it sends an event', async t => {
+  for (const live of [true, false]) {
+    const { broker, fanOut } = setup()
+    const stream = new FakeStream(fanOut)
+    const filter = (async () => false) as unknown as () => boolean
+    if (!live) await publish(broker, 'a', ['secret'])
+    await stream.subscribe('a', { filter }).catch(() => {})
+    if (live) await publish(broker, 'a', ['secret'])
+    await turns()
+    t.match(stream.error, { code: 'SSE_ERR_CALLBACK' })
+    t.strictSame(stream.data(), [])
+  }
+})
+
+t.test('a stream that cannot deliver ends with the error, and the others receive the batch', async t => {
+  const { broker, stream, newStream } = setup()
+  const other = newStream()
+  for (const one of [stream, other]) await one.subscribe('a', { now: true })
+  stream.deliver = () => { throw new Error('boom') }
+  await publish(broker, 'a', ['1'])
+  await turns()
+  t.match(stream.error, { message: 'boom' })
+  await publish(broker, 'a', ['2'])
+  await turns()
+  t.strictSame(other.data(), ['1', '2'])
+})

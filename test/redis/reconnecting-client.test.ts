@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
@@ -256,4 +257,19 @@ t.test('a client that is closed between two attempts does not connect again', as
   await t.rejects(client.ready, { code: 'SSE_ERR_BROKER_CLOSED' })
   await new Promise(setImmediate)
   t.equal(connections.length, 1)
+})
+
+t.test('a connection that cannot be created is tried again', async t => {
+  let attempts = 0
+  const connection = new FakeConnection()
+  const { client, errors } = setup(t, {
+    createConnection: () => {
+      if (++attempts === 1) throw new Error('not now')
+      return connection
+    }
+  })
+  await eventually(() => { assert.equal(attempts, 2) })
+  connection.connected.resolve()
+  await client.ready
+  t.match(errors, [{ message: 'not now' }])
 })

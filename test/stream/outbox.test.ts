@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import t from 'tap'
 import { Outbox } from '../../plugin/stream/outbox.ts'
 import type { Transport } from '../../plugin/stream/transport.ts'
@@ -249,4 +250,10 @@ t.test('shared text is written after text that was added before', async t => {
   outbox.put('a')
   t.ok(outbox.sendShared(new SharedText('b'), 1))
   t.strictSame(transport.written.join(''), ':\nab')
+})
+
+t.test('text that would exceed the longest string is refused', async t => {
+  const outbox = new Outbox({ pressureChanged () {}, finished () {} }, Number.MAX_SAFE_INTEGER)
+  t.equal(outbox.put('a'), true)
+  t.equal(outbox.put('x'.repeat(constants.MAX_STRING_LENGTH - 64)), false)
 })

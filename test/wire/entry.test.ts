@@ -1,6 +1,8 @@
+import { inspect } from 'node:util'
 import t from 'tap'
-import { SseEntry, type SsePayload } from '../../plugin/wire/entry.ts'
+import { assertPayload, receiveEntry, SseEntry, type SsePayload } from '../../plugin/wire/entry.ts'
 import { decode } from '../fixtures/client.ts'
+import { INVALID_PAYLOADS } from '../fixtures/invalid-payloads.ts'
 
 const PAYLOAD: SsePayload = { data: 'one\ntwo', event: 'type', retry: 5_000, comment: 'comment', key: 'key' }
 
@@ -44,4 +46,29 @@ t.test('the size of an entry is that of its id and its text in bytes', async t =
   t.equal(new SseEntry('e.1-0', {}).bytes, 5)
   t.equal(new SseEntry('e.1-0', PAYLOAD).bytes, 5 + 7 + 4 + 7 + 3)
   for (const field of ['data', 'event', 'comment', 'key']) t.equal(new SseEntry('e.1-0', { [field]: '🦜é' }).bytes, 5 + 4 + 2, field)
+})
+
+t.test('a payload that cannot be sent is refused', async t => {
+  for (const payload of INVALID_PAYLOADS) {
+    t.throws(() => assertPayload(payload), { code: 'SSE_ERR_EVENT' }, inspect(payload))
+    if (typeof payload === 'object' && payload !== null) t.doesNotThrow(() => new SseEntry('e.1-0', payload), 'it can be received')
+  }
+  for (const payload of [PAYLOAD, { data: '' }, { event: 'x' }, { retry: 0 }, { comment: '' }, { data: '', event: '' }]) t.doesNotThrow(() => assertPayload(payload))
+})
+
+t.test('an entry that can be sent is received as it is, and one of another copy of the package is converted', async t => {
+  const entry = new SseEntry('e.1-0', PAYLOAD)
+  t.equal(receiveEntry(entry), entry)
+  t.equal(receiveEntry(entry), entry)
+  const received = receiveEntry({ id: 'e.1-0', ...PAYLOAD })
+  t.type(received, SseEntry)
+  t.strictSame({ ...received }, { ...entry })
+})
+
+t.test('an entry that cannot be sent is not received', async t => {
+  for (const payload of INVALID_PAYLOADS) {
+    t.throws(() => receiveEntry(payload), { code: 'SSE_ERR_EVENT' })
+    if (typeof payload === 'object' && payload !== null) t.throws(() => receiveEntry(new SseEntry('e.1-0', payload)), { code: 'SSE_ERR_EVENT' }, inspect(payload))
+  }
+  for (const id of ['', 'x', 'e.1-0\n', undefined, 5]) t.throws(() => receiveEntry({ id, data: 'x' }), { code: 'SSE_ERR_EVENT', message: /^The id of an entry must have the form/ })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compareIds, earlierId, epochOf, IdGenerator, idBeforeAll, laterId } from '../../plugin/wire/event-id.ts'
+import { compareIds, earlierId, epochOf, IdGenerator, idBeforeAll, isId, laterId } from '../../plugin/wire/event-id.ts'
 import { mockClock } from '../fixtures/clock.ts'
 
 const HOUR = 3_600_000
@@ -95,4 +95,9 @@ t.test('idBeforeAll() precedes every generated id', async t => {
     mockClock(t, now)
     t.ok(compareIds(idBeforeAll('e'), new IdGenerator('e').next()) < 0, `at ${now}`)
   }
+})
+
+t.test('an id has the form `<epoch>.<ms>-<seq>`', async t => {
+  for (const id of ['e.1-0', 'abc123.1764000000000-15']) t.equal(isId(id), true)
+  for (const value of ['', 'e', 'e.1', 'e.1-0\n', 'E.1-0', 'e.1-0-0', 5, undefined, null]) t.equal(isId(value), false, String(value))
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import type { SsePayload } from '../../wire/entry.ts'
 import { compareIds, epochOf } from '../../wire/event-id.ts'
-import type { Cases } from '../broker-harness.ts'
+import { UNLIMITED, type Cases } from '../broker-harness.ts'
 import { assertEntry, assertRising, idsOf } from '../entries.ts'
 
 /** Values that brokers may lose or change: empty and long ones, and those with a special meaning in some format. */
@@ -18,6 +19,12 @@ const PAYLOADS: SsePayload[] = [
   { data: 'undefined', event: 'false' },
   { data: '$1 %s \\r\\n {}[]*?' },
   { data: 'é'.repeat(512 * 1_024) }
+]
+
+/** Values that are no payload, or cannot be sent to clients. */
+const INVALID_PAYLOADS: unknown[] = [
+  undefined, null, 'x', {}, { key: 'k' }, { data: 5 }, { data: null }, { data: {} }, { data: 'x', event: 'a\nb' }, { data: 'x', event: 'a\0' },
+  { data: 'x', event: 'sse-ready' }, { data: 'x', retry: -1 }, { data: 'x', retry: 1.5 }, { data: 'x', comment: 5 }, { data: 'x', key: 5 }
 ]
 
 /** Bytes that require a preflight in a `Last-Event-ID` header (Fetch standard, "CORS-unsafe request-header byte"). */
@@ -79,6 +86,18 @@ export const publishCases = {
       assertEntry(subscriber.entries[index]!, id, payload)
       assertEntry(entries[index]!, id, payload)
     }
+  },
+
+  'a payload that cannot be sent is refused with SSE_ERR_EVENT, and nothing is published': async harness => {
+    const subscriber = await harness.subscribe(harness.newChannel())
+    for (const payload of INVALID_PAYLOADS) {
+      await assert.rejects(harness.broker.publish(subscriber.channel, payload as SsePayload, { history: UNLIMITED }), { code: 'SSE_ERR_EVENT' }, inspect(payload))
+      await assert.rejects(harness.broker.publish(subscriber.channel, payload as SsePayload, { history: UNLIMITED, idempotencyKey: 'key' }), { code: 'SSE_ERR_EVENT' }, inspect(payload))
+    }
+    assert.deepEqual((await harness.replay(subscriber.channel, undefined)).entries, [])
+    const { id, repeated } = await harness.publish(subscriber.channel, 'x', { idempotencyKey: 'key' })
+    assert.equal(repeated, false, 'the key was not used')
+    await harness.assertReceived(subscriber, [id])
   },
 
   'a channel name may be any text, and different texts are different channels': async harness => {
