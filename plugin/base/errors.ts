@@ -91,11 +91,12 @@ export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run has end
 
 /**
  * Why a stream ended:
- * - `complete`: `complete()` was called, or the reply was sent without a stream (HEAD, 204, another payload)
+ * - `complete`: `complete()` was called and everything was written, or the reply was sent without a stream (HEAD, 204,
+ *   another payload)
  * - `error`: `completeWithError()` was called, or the handler or an `onSend` hook failed
  * - `timeout`: the lifetime set by the option `timeout` elapsed
- * - `client`: the client disconnected
- * - `slow`: more than `maxBuffered` bytes were waiting for the client, or it read nothing for `stallTimeout`
+ * - `client`: the client disconnected, possibly after `complete()` but before everything was written
+ * - `slow`: more than `maxBuffered` bytes were waiting for the client, or it accepted nothing for `stallTimeout`
  * - `shutdown`: `app.close()` was called
  * - `expired`: the time set by the option `expiresAt` was reached
  * - `kicked`: `app.sse.close()` was called

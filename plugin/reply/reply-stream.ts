@@ -230,7 +230,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
       raw.flushHeaders()
       this.#settle()
     })
-    this.#attach(new StreamTransport(destination))
+    this.#attach(new StreamTransport(destination, raw))
   }
 
   #attach (transport: Transport): void {

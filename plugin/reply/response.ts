@@ -32,7 +32,9 @@ export function onceClosed (raw: RawResponse, listener: () => void): void {
 
 /** Whether everything written has been handed to the operating system. */
 export function isDelivered (raw: RawResponse): boolean {
-  return isHttp2(raw) ? raw.stream.writableFinished : raw.writableFinished
+  if (isHttp2(raw)) return raw.stream.writableFinished
+  // An injected response is destroyed by its end.
+  return raw.writableFinished || (raw.writableEnded && socketOf(raw) === undefined)
 }
 
 /** Disables the server's timeouts for a response. On HTTP/2, the socket is shared with others and keeps them. */

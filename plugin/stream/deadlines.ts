@@ -10,9 +10,12 @@ export interface DeadlinesOwner {
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
   expire (): void
-  /** Ends the stream immediately. Called after `stallTimeout` without progress. */
+  /** Ends the stream immediately. Called when the client has accepted nothing for `stallTimeout`. */
   cut (reason: 'slow'): void
 }
+
+/** How often the progress of a client is checked while bytes wait for it: at this part of `stallTimeout`. */
+const CHECK_SHARE = 1 / 4
 
 /** The timer of one open stream: it fires at the earliest of the heartbeat and all deadlines. */
 export class Deadlines extends WheelTimer {
@@ -26,6 +29,9 @@ export class Deadlines extends WheelTimer {
   #expiresAt = Infinity
   /** When the stream ended, and began to wait for its client to read what is queued. */
   #endedAt = Infinity
+  /** When the client was last seen to take bytes, and the outbox's progress at that time. */
+  #progressAt = 0
+  #progress = 0
   #running = false
 
   constructor (owner: DeadlinesOwner, settings: StreamSettings, outbox: Outbox, wheel: TimerWheel) {
@@ -69,20 +75,32 @@ export class Deadlines extends WheelTimer {
   /** The outbox has become full, or is no longer full. */
   update (): void {
     if (!this.#running) return
-    const { fullSince } = this.#outbox
-    const stallAt = Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout
-    this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(stallAt, this.#timeoutAt, this.#expiresAt, this.#heartbeatAt) : stallAt)
+    const checkAt = this.#checkProgress(performance.now())
+    this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(checkAt, this.#timeoutAt, this.#expiresAt, this.#heartbeatAt) : checkAt)
   }
 
   fire (now: number): void {
-    const { fullSince } = this.#outbox
-    if (now >= Math.min(fullSince, this.#endedAt) + this.#settings.stallTimeout) this.#owner.cut('slow')
+    if (this.#checkProgress(now) <= now) this.#owner.cut('slow')
     else if (this.#endedAt === Infinity) {
       if (now >= this.#expiresAt) this.#owner.expire()
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
       else if (now >= this.#heartbeatAt) this.#owner.beat()
     }
     this.update()
+  }
+
+  /** @returns when the client's progress must be checked again; if that has come, the client has stalled */
+  #checkProgress (now: number): number {
+    const waitingSince = Math.min(this.#outbox.fullSince, this.#endedAt)
+    if (waitingSince === Infinity) return Infinity
+    const { progress } = this.#outbox
+    if (progress !== this.#progress) {
+      this.#progress = progress
+      this.#progressAt = now
+    }
+    const { stallTimeout } = this.#settings
+    const stallAt = Math.max(waitingSince, this.#progressAt) + stallTimeout
+    return Math.min(stallAt, now + stallTimeout * CHECK_SHARE)
   }
 
   /** Never while the connection is full: the client would receive the heartbeat late. */

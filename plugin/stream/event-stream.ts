@@ -67,7 +67,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** The error that further sends reject with; undefined while the stream accepts events. */
   get closedError (): SSE_ERR_CLOSED | undefined {
-    return this.#reason === undefined ? undefined : this.#closedBecause(this.#reason)
+    if (this.#reason !== undefined && this.#closedError?.reason !== this.#reason) this.#closedError = new SSE_ERR_CLOSED(this.#reason)
+    return this.#closedError
   }
 
   get lastEventId (): string | undefined {
@@ -82,7 +83,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = createAbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#closedBecause(this.#reason))
+      if (this.#reason !== undefined) this.#controller.abort(this.closedError!)
     }
     return this.#controller.signal
   }
@@ -109,7 +110,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.open()
     this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
-    return this.#reason === undefined ? this.#outbox.room : quietRejection(this.#closedBecause(this.#reason))
+    return this.#reason === undefined ? this.#outbox.room : quietRejection(this.closedError!)
   }
 
   /** Reports an event that cannot be encoded. The stream continues. */
@@ -226,7 +227,9 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Ends the stream immediately and discards what is queued. */
   cut (reason: SseReason): void {
-    this.#stop(reason)
+    // What the client has not received is not complete.
+    if (this.#reason === 'complete') this.#reason = reason
+    else this.#stop(reason)
     this.#connection.cut()
   }
 
@@ -234,13 +237,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadlines.end()
-    this.#subscriber?.close(() => this.#closedBecause(reason))
-    this.#controller?.abort(this.#closedBecause(reason))
-  }
-
-  #closedBecause (reason: SseReason): SSE_ERR_CLOSED {
-    this.#closedError ??= new SSE_ERR_CLOSED(reason)
-    return this.#closedError
+    this.#subscriber?.close(() => this.closedError!)
+    this.#controller?.abort(this.closedError!)
   }
 
   /**
@@ -254,11 +252,11 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#completed = true
     this.#open = false
     this.#stop(reason)
-    // The request of a stream that was completed before it opened may have received a different response, or none.
-    if (this.#reason === 'complete' && this.#openedAt === undefined) this.#reason = reason
+    // The client of a completed stream may have disconnected before its end, or received a different response.
+    if (this.#reason === 'complete' && !(delivered && this.#openedAt !== undefined)) this.#reason = reason
     const ended = this.#reason!
     this.#deadlines.clear()
-    this.#outbox.close(delivered ? undefined : () => this.#closedBecause(ended))
+    this.#outbox.close(delivered ? undefined : () => this.closedError!)
     if (this.#openedAt !== undefined) {
       logClosed(this.#connection.log, ended, { events: this.#events, bytes: this.#outbox.bytes, duration: Math.round(performance.now() - this.#openedAt) })
     }

@@ -57,8 +57,9 @@ export interface StreamOptions {
   readonly overflow?: 'close' | 'drop' | 'latest' | undefined
 
   /**
-   * Milliseconds that a full connection may make no progress, at least 1. After that, the client is dropped with the
-   * reason `slow`, regardless of `overflow`.
+   * Milliseconds for which a client may accept nothing while bytes wait for it, also after the end of the stream, at least
+   * 1. After that, the client is dropped with the reason `slow`, regardless of `overflow`; checks may take a quarter longer.
+   * A client that accepts anything in that time is not dropped, however slow it is.
    *
    * @default 30000
    */

@@ -63,6 +63,11 @@ export class Outbox implements TickTask, TurnTask {
     return Buffer.byteLength(this.#text) + (this.#transport?.queued ?? 0)
   }
 
+  /** A number that changes whenever the client's connection accepts bytes. */
+  get progress (): number {
+    return this.#transport?.progress ?? 0
+  }
+
   /** Starts to write. @param preamble is written before everything that was added so far */
   attach (transport: Transport, preamble: string): void {
     this.#transport = transport
@@ -142,7 +147,7 @@ export class Outbox implements TickTask, TurnTask {
     // Some proxies forward the headers only with the first byte of the body.
     if (this.bytes === 0 && this.#text === '' && !this.#finishing) this.#write(transport, COMMENT)
     if (this.#finishing || !transport.full) this.#send(transport)
-    if (this.#finishing) this.#owner.finished()
+    if (this.#finishing) transport.finish(() => this.#owner.finished())
     else this.#settleRoom(transport)
   }
 

@@ -18,6 +18,20 @@ export interface Transport {
   readonly full: boolean
   /** Bytes that the operating system, or a stream in between, has not accepted yet. */
   readonly queued: number
+  /** A number that changes whenever the operating system, or a stream in between, accepts bytes. */
+  readonly progress: number
+  /** Calls back once everything has been handed to the socket or the stream, so that it can be ended. */
+  finish (done: () => void): void
+}
+
+/** What Node.js writes a socket's bytes to. */
+interface Handle {
+  /** Includes the bytes of `writeQueueSize`. */
+  readonly bytesWritten: number
+  /** Bytes that the operating system has not accepted yet. */
+  readonly writeQueueSize: number
+  /** The handle that one of TLS encrypts to. */
+  readonly _parent?: Handle
 }
 
 /**
@@ -77,6 +91,18 @@ export class SocketTransport implements Transport {
     return this.#socket.writableLength
   }
 
+  get progress (): number {
+    // Public properties change only when a whole write is done. Node.js itself compares these before a socket times out.
+    const { _handle: handle } = this.#socket as unknown as { _handle: Handle | null }
+    if (handle === null) return 0
+    const { bytesWritten, writeQueueSize } = handle._parent ?? handle
+    return bytesWritten - writeQueueSize
+  }
+
+  finish (done: () => void): void {
+    done()
+  }
+
   #checkDrain (): void {
     if (!this.#awaitingDrain || this.full) return
     this.#awaitingDrain = false
@@ -90,17 +116,29 @@ export interface Destination extends NodeJS.WritableStream {
   flush? (): void
 }
 
-/** Writes with `destination.write()`, where the response does not own its socket. */
+/** Bytes of one write to a stream, so that a slow client makes progress with each of them. */
+const PIECE = 16 * 1024
+
+/**
+ * Writes with `destination.write()`, where the response does not own its socket. What the destination has no room for waits
+ * here, because it reports the progress of whole writes only.
+ */
 export class StreamTransport implements Transport {
   readonly #destination: Destination
+  readonly #response: { readonly writableLength: number } | undefined
+  readonly #held: Buffer[] = []
   #highWaterMark!: number
   #onDrain!: () => void
+  #onFinished: (() => void) | undefined
   #needDrain = false
   #queued = 0
+  #accepted = 0
   #awaitingDrain = false
 
-  constructor (destination: Destination) {
+  /** @param response what the destination is piped to, if it is a stream in between */
+  constructor (destination: Destination, response?: { readonly writableLength: number }) {
     this.#destination = destination
+    this.#response = response
   }
 
   begin (highWaterMark: number, onDrain: () => void): void {
@@ -111,17 +149,10 @@ export class StreamTransport implements Transport {
   write (text: string | SharedText): number {
     const bytes = typeof text === 'string' ? Buffer.from(text) : text.buffer
     this.#queued += bytes.length
-    // With a callback, a destroyed destination reports its error there instead of emitting `error`.
-    const hasRoom = this.#destination.write(bytes, () => {
-      this.#queued -= bytes.length
-      this.#checkDrain()
-    })
-    if (!hasRoom && !this.#needDrain) {
-      this.#needDrain = true
-      this.#destination.once('drain', () => {
-        this.#needDrain = false
-        this.#checkDrain()
-      })
+    if (!this.#needDrain && bytes.length <= PIECE) this.#writePiece(bytes)
+    else {
+      this.#held.push(bytes)
+      this.#writeHeld()
     }
     if (this.full) this.#awaitingDrain = true
     return bytes.length
@@ -137,6 +168,46 @@ export class StreamTransport implements Transport {
 
   get queued (): number {
     return this.#queued
+  }
+
+  get progress (): number {
+    // A compressor may have accepted everything while its client still has much to read.
+    return this.#accepted - (this.#response?.writableLength ?? 0)
+  }
+
+  finish (done: () => void): void {
+    if (this.#held.length === 0) done()
+    else this.#onFinished = done
+  }
+
+  #writeHeld (): void {
+    while (!this.#needDrain && this.#held.length > 0) {
+      const bytes = this.#held.shift()!
+      if (bytes.length > PIECE) this.#held.unshift(bytes.subarray(PIECE))
+      this.#writePiece(bytes.subarray(0, PIECE))
+    }
+  }
+
+  #writePiece (bytes: Buffer): void {
+    // With a callback, a destroyed destination reports its error there instead of emitting `error`.
+    const hasRoom = this.#destination.write(bytes, () => {
+      this.#queued -= bytes.length
+      this.#accepted += bytes.length
+      this.#checkDrain()
+    })
+    if (hasRoom) return
+    this.#needDrain = true
+    this.#destination.once('drain', () => this.#drained())
+  }
+
+  #drained (): void {
+    this.#needDrain = false
+    if (this.#held.length > 0) {
+      this.#writeHeld()
+      this.flush()
+      if (this.#held.length === 0) this.#onFinished?.()
+    }
+    this.#checkDrain()
   }
 
   #checkDrain (): void {

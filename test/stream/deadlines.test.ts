@@ -9,7 +9,7 @@ interface Setup {
   deadlines: Deadlines
   /** What was called, in order. */
   due: string[]
-  outbox: { lastWrite: number, fullSince: number }
+  outbox: { lastWrite: number, fullSince: number, progress: number }
   wheel: TimerWheel
   advance: (ms: number) => void
 }
@@ -17,7 +17,7 @@ interface Setup {
 function setup (t: Test, options: StreamOptions): Setup {
   const { advance } = mockClock(t)
   const due: string[] = []
-  const outbox = { lastWrite: performance.now(), fullSince: Infinity }
+  const outbox = { lastWrite: performance.now(), fullSince: Infinity, progress: 7 }
   const wheel = new TimerWheel()
   const deadlines = new Deadlines({
     beat: () => {
@@ -96,6 +96,48 @@ t.test('a connection that drains in time does not stall', async t => {
   deadlines.update()
   advance(5_000)
   t.strictSame(due, [])
+})
+
+t.test('a client that takes bytes does not stall, however long the connection stays full', async t => {
+  const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
+  deadlines.begin()
+  outbox.fullSince = performance.now()
+  deadlines.update()
+  for (let times = 0; times < 10; times++) {
+    advance(1_400)
+    outbox.progress++
+  }
+  t.strictSame(due, [])
+  advance(1_900)
+  t.strictSame(due, [])
+  advance(800)
+  t.strictSame(due, ['slow'], 'stallTimeout counts from the last bytes, as far as they are noticed')
+})
+
+t.test('bytes that were taken before the connection was full are no progress', async t => {
+  const { deadlines, due, outbox, advance } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
+  deadlines.begin()
+  advance(1_000)
+  outbox.progress = 1_000
+  outbox.fullSince = performance.now()
+  deadlines.update()
+  advance(1_900)
+  t.strictSame(due.filter(call => call !== 'beat'), [])
+  advance(200)
+  t.strictSame(due.filter(call => call !== 'beat'), ['slow'])
+})
+
+t.test('after the end, a client that takes bytes does not stall', async t => {
+  const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
+  deadlines.begin()
+  deadlines.end()
+  for (let times = 0; times < 10; times++) {
+    advance(1_400)
+    outbox.progress++
+  }
+  t.strictSame(due, [])
+  advance(2_700)
+  t.strictSame(due, ['slow'])
 })
 
 t.test('after the end, only stallTimeout applies', async t => {

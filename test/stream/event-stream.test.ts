@@ -120,6 +120,17 @@ t.test('completing', async t => {
     t.match(connection.lines, [{ level: 'info', text: 'event stream closed', fields: { sse: { reason: 'complete', events: 1, bytes: 8, duration: Number } } }])
   })
 
+  t.test('is not the reason if the client disconnects before it has everything', async t => {
+    const { emitter, stream, connection, completions } = setupStream()
+    connection.end = () => { stream.close('client', false) }
+    emitter.send('x')
+    emitter.complete()
+    await nextTurn()
+    t.strictSame(completions, ['client'])
+    t.equal(await emitter.closed, 'client')
+    t.match(connection.lines, [{ fields: { sse: { reason: 'client' } }, text: 'event stream closed' }])
+  })
+
   t.test('opens and ends a stream that nothing was sent to', async t => {
     const { emitter, connection, completions } = setupStream()
     emitter.complete()
@@ -448,7 +459,7 @@ t.test('a stalled client', async t => {
     t.equal(emitter.state, 'open')
   })
 
-  t.test('is dropped at the end of the stream, too, and the reason stays', async t => {
+  t.test('is dropped after the end of the stream, too, which is then not complete', async t => {
     const advance = stopClock(t)
     const { emitter, connection, completions } = setupStream({ stallTimeout: 2_000 })
     connection.end = () => { connection.calls.push('end') }
@@ -459,7 +470,23 @@ t.test('a stalled client', async t => {
     t.strictSame(completions, [])
     await advance(200)
     t.strictSame(connection.calls, ['open', 'end', 'cut'])
-    t.strictSame(completions, ['complete'])
+    t.strictSame(completions, ['slow'])
+    t.match(connection.lines, [{ fields: { sse: { reason: 'slow' } }, text: 'event stream closed' }])
+    await t.rejects(emitter.send('late'), closed('slow'))
+  })
+
+  t.test('is not dropped while it takes anything', async t => {
+    const advance = stopClock(t)
+    const { emitter, completions, transport } = setupStream({ stallTimeout: 2_000 })
+    transport.fillUp()
+    emitter.send('x')
+    for (let times = 0; times < 20; times++) {
+      transport.progress++
+      await advance(1_400)
+    }
+    t.equal(emitter.state, 'open')
+    await advance(2_000)
+    t.strictSame(completions, ['slow'])
   })
 })
 

@@ -13,6 +13,10 @@ class FakeTransport implements Transport {
   flushes = 0
   full = false
   queued = 0
+  progress = 0
+  /** Called by a test when everything is written, if it sets `holds`. */
+  onWritten = (): void => {}
+  holds = false
   mark = Infinity
   onDrain = (): void => {}
 
@@ -29,6 +33,11 @@ class FakeTransport implements Transport {
 
   flush (): void {
     this.flushes++
+  }
+
+  finish (done: () => void): void {
+    if (this.holds) this.onWritten = done
+    else done()
   }
 }
 
@@ -212,6 +221,27 @@ t.test('finish writes everything, even if the connection is full', async t => {
   await nextTurn()
   t.strictSame(transport.written, ['last'])
   t.equal(calls.at(-1), 'finished')
+})
+
+t.test('finish waits for a transport that holds something back', async t => {
+  const { outbox, transport, calls } = setup()
+  outbox.attach(transport, '')
+  transport.holds = true
+  outbox.put('last')
+  outbox.finish()
+  await nextTurn()
+  t.strictSame(transport.written, ['last'])
+  t.strictSame(calls, [])
+  transport.onWritten()
+  t.strictSame(calls, ['finished'])
+})
+
+t.test('the progress is that of the transport', async t => {
+  const { outbox, transport } = setup()
+  t.equal(outbox.progress, 0)
+  outbox.attach(transport, '')
+  transport.progress = 5
+  t.equal(outbox.progress, 5)
 })
 
 t.test('finish before there is a transport waits for one', async t => {

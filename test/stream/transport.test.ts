@@ -102,6 +102,35 @@ t.test('a full socket reports that it is full, and when it has drained', async t
   t.equal(here.listenerCount('drain'), listeners - 1)
 })
 
+t.test('the progress of a socket changes when the operating system accepts a part of one write', async t => {
+  const { here, there } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  there.pause()
+  transport.write('x'.repeat(40_000_000))
+  await sleep(50)
+  const { progress, queued } = transport
+  await sleep(50)
+  t.equal(transport.progress, progress, 'a client that takes nothing makes none')
+  transport.write('y')
+  t.equal(transport.progress, progress, 'nor does a write that waits')
+  const size = transport.queued
+  there.resume()
+  await eventually(() => { assert.ok(transport.progress > progress) })
+  there.pause()
+  t.ok(queued > 0 && transport.queued === size, 'although the write is not done')
+  here.destroy()
+  t.equal(transport.progress, 0)
+})
+
+t.test('everything written has been handed to a socket', async t => {
+  const { here } = await connection(t)
+  const transport = begun(new SocketTransport(here, false))
+  transport.write('x'.repeat(1_000_000))
+  let finished = false
+  transport.finish(() => { finished = true })
+  t.ok(finished)
+})
+
 t.test('writes to a socket that has ended are ignored', async t => {
   const { here } = await connection(t)
   const transport = begun(new SocketTransport(here, false))
@@ -185,6 +214,57 @@ t.test('a high-water mark below the stream\'s own is respected', async t => {
   await sleep(1)
   t.equal(transport.full, false)
   t.equal(drains, 1)
+})
+
+t.test('a stream takes large text in pieces, each of which is progress', async t => {
+  const writes: Array<{ size: number, done: () => void }> = []
+  const stream = new Writable({ write: (chunk, _encoding, done) => { writes.push({ size: chunk.length, done }) } })
+  let flushes = 0
+  const transport = begun(new StreamTransport(Object.assign(stream, { flush: () => { flushes++ } })))
+  let drains = 0
+  transport.begin(Infinity, () => { drains++ })
+  transport.write('a'.repeat(50_000))
+  transport.write('b')
+  let finished = false
+  transport.finish(() => { finished = true })
+  const sizes: number[] = []
+  for (let left = 50_001; left > 0;) {
+    t.equal(transport.queued, left)
+    t.equal(transport.progress, 50_001 - left)
+    t.equal(writes.length, 1)
+    const { size, done } = writes.shift()!
+    sizes.push(size)
+    left -= size
+    done()
+    await sleep(1)
+  }
+  t.strictSame(sizes, [16_384, 16_384, 16_384, 848, 1])
+  t.equal(drains, 1)
+  t.equal(flushes, 3, 'what was held back is flushed')
+  t.ok(finished)
+})
+
+t.test('finish waits for what is held back', async t => {
+  const stream = new PassThrough()
+  const transport = begun(new StreamTransport(stream))
+  transport.write('x'.repeat(60_000))
+  let finished = 0
+  transport.finish(() => { finished++ })
+  t.equal(finished, 0)
+  let read = 0
+  stream.on('data', chunk => { read += chunk.length })
+  await eventually(() => { assert.equal(finished, 1) })
+  await eventually(() => { assert.equal(read, 60_000) })
+  transport.finish(() => { finished++ })
+  t.equal(finished, 2)
+})
+
+t.test('what a stream in between has accepted is progress when the response takes it', async t => {
+  const response = { writableLength: 100 }
+  const transport = begun(new StreamTransport(new PassThrough(), response))
+  const { progress } = transport
+  response.writableLength = 40
+  t.not(transport.progress, progress)
 })
 
 t.test('writes to a destroyed stream are ignored', async t => {
