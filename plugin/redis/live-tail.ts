@@ -3,7 +3,7 @@ import type { TimerWheel } from '../base/timer-wheel.ts'
 import { BrokerSubscription } from '../channels/broker-subscription.ts'
 import type { SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { parsePayload } from '../channels/payload-text.ts'
-import { SseEntry } from '../wire/entry.ts'
+import { canBeSent, SseEntry } from '../wire/entry.ts'
 import { compareIds, isId } from '../wire/event-id.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 import type { PubSubMessage } from './held-messages.ts'
@@ -188,7 +188,10 @@ export class LiveTail implements PubSubHandler {
         this.#replaceConnection()
         return
       }
-      this.#listeners.deliver(channel, new SseEntry(id, parsePayload(payload)))
+      const entry = new SseEntry(id, parsePayload(payload))
+      this.#listeners.deliver(channel, entry)
+      // Another program may have made up its id, and a log that lacks an id that this broker knows counts as lost.
+      if (!canBeSent(entry)) return
     }
     this.#listeners.advance(id)
   }

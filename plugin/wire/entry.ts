@@ -37,6 +37,16 @@ export function assertPayload (payload: unknown): asserts payload is SsePayload 
  */
 export let receiveEntry: (value: unknown) => SseEntry
 
+/** Whether `receiveEntry` accepts a value. */
+export function canBeSent (value: unknown): boolean {
+  try {
+    receiveEntry(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** A published event, as brokers keep and deliver it. It never changes. */
 export class SseEntry implements SsePayload {
   /** Whether `receiveEntry` has checked it. */

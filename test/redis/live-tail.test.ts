@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
+import { CheckedBroker } from '../../plugin/channels/checked-broker.ts'
+import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { SYNC } from '../../plugin/redis/lua-scripts.ts'
 import { liveTimers } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
@@ -9,6 +11,7 @@ import { suiteWith } from '../fixtures/programs.ts'
 import { record, Recorder } from '../fixtures/recorder.ts'
 import { NO_PROBES, openBroker, publish, UNKNOWN } from '../fixtures/redis-broker.ts'
 import { RedisServer } from '../fixtures/redis-server.ts'
+import { FakeStream } from '../fixtures/subscriber.ts'
 import { TcpProxy } from '../fixtures/tcp-proxy.ts'
 
 suiteWith(t, 'redis-server', 'the live tail of channels', async (t, program) => {
@@ -41,6 +44,50 @@ suiteWith(t, 'redis-server', 'the live tail of channels', async (t, program) => 
     const { id } = await publish(broker, 'a', 'x')
     await recorder.receives('x')
     t.equal(recorder.subscription.position, id)
+  })
+
+  t.test('a message that another program has published is left out, and later events are received', async t => {
+    const broker = openBroker(t, server, { probe: NO_PROBES })
+    const recorder = await record(broker, 'a')
+    const { id } = await publish(broker, 'a', '1')
+    await recorder.receives('1')
+    const [epoch, time] = id.split('.')
+    const markerChannel = await eventually(async () => {
+      const markerChannels = await server.command('PUBSUB', 'CHANNELS', '*:node:*') as string[]
+      assert.equal(markerChannels.length, 1, 'the brokers of other tests are closed')
+      return markerChannels[0]!
+    })
+    for (const channel of [markerChannel, 'sse:{0}:live:a', 'sse:{0}:live:b']) {
+      for (const message of ['', 'x', `${epoch}\nx\n${time}\n["x"]`, `${epoch}\n${time}\nx\n["x"]`, `x\n${epoch}\nx\n`]) await server.command('PUBLISH', channel, message)
+    }
+    await publish(broker, 'a', '2')
+    await recorder.receives('1', '2')
+    t.equal(recorder.breaks, 2, 'its listeners read the history')
+  })
+
+  t.test('clients receive a gap in place of an event that cannot be sent', async t => {
+    const reports: unknown[] = []
+    const redis = openBroker(t, server, { probe: NO_PROBES })
+    const broker = new CheckedBroker(redis, (error, channel) => { reports.push([(error as { code: string }).code, channel]) })
+    const fanOut = new FanOut(broker)
+    const [stream, other] = [new FakeStream(fanOut), new FakeStream(fanOut)]
+    await stream.subscribe('a', { now: true })
+    await other.subscribe('b', { now: true })
+    for (const [number, payload] of ['["x","a\\nb"]', '["x",null,-1]', '[]', 'no JSON'].entries()) {
+      const { id } = await publish(broker, 'a', String(number))
+      await eventually(() => { assert.equal(stream.data().at(-1), String(number)) })
+      const [epoch, time] = id.split('.')
+      const [ms, seq] = time!.split('-')
+      await server.command('PUBLISH', 'sse:{0}:live:a', `${epoch}\n${ms}-${Number(seq) + 1}\n${time}\n${payload}`)
+      await eventually(() => { assert.equal(stream.markers().length, number + 2) })
+    }
+    await publish(broker, 'a', 'last')
+    await publish(broker, 'b', 'other')
+    await eventually(() => { assert.equal(stream.data().at(-1), 'last') })
+    await eventually(() => { assert.equal(other.data().at(-1), 'other') })
+    t.strictSame(stream.markers(), ['sse-ready', 'sse-gap', 'sse-gap', 'sse-gap', 'sse-gap'])
+    t.strictSame(reports, Array(4).fill(['SSE_ERR_EVENT', 'a']))
+    t.equal(stream.error, undefined)
   })
 
   t.test('subscribing waits until Redis replies', async t => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { Deferred } from '../../plugin/base/deferred.ts'
+import { redisBroker, type RedisConnection } from '../../plugin/redis/index.ts'
 import { PUBLISH, READ } from '../../plugin/redis/lua-scripts.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { InstrumentedClient } from '../fixtures/instrumented-client.ts'
@@ -25,6 +27,11 @@ suiteWith(t, 'redis-server', 'a broker of one partition', async (t, program) => 
     await large
     await Promise.all(['1', '2', '3'].map(text => publish(broker, 'a', text)))
     await t.rejects(Promise.all(['1', '2', '3', '4'].map(text => publish(broker, 'a', text))), BUSY)
+  })
+
+  t.test('it refuses an event that cannot be sent', async t => {
+    const broker = openBroker(t, server)
+    await t.rejects(broker.publish('a', { data: 'x', event: 'a\nb' }, { history: { count: 1, age: 0, bytes: 1_024 } }), { code: 'SSE_ERR_EVENT' })
   })
 
   t.test('it limits the replays at once, and the replays and subscriptions that wait', async t => {
@@ -63,4 +70,22 @@ suiteWith(t, 'redis-server', 'a broker of one partition', async (t, program) => 
     await t.rejects(publishing, { code: 'SSE_ERR_BROKER_CLOSED' })
     await eventually(async () => { assert.equal(await server.connectionCount(), 0) })
   })
+})
+
+t.test('an onError that throws becomes a warning, and the connection is made again', async t => {
+  const warnings = t.capture(process, 'emitWarning')
+  let attempts = 0
+  const client = {
+    duplicate: (): RedisConnection => {
+      attempts++
+      return Object.assign(new EventEmitter(), { connect: async () => { throw new Error('refused') }, destroy: () => {} }) as unknown as RedisConnection
+    }
+  }
+  const broker = redisBroker({ client, onError: () => { throw new Error('boom') } })
+  // Without a real connection, nothing else keeps the process alive.
+  const keepAlive = setInterval(() => {}, 1_000)
+  await eventually(() => { assert.ok(attempts >= 4) })
+  await broker.close()
+  clearInterval(keepAlive)
+  t.match(warnings.args()[0], [/^The callback `onError` of redisBroker\(\) threw: Error: boom/])
 })

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { assertPayload, receiveEntry, SseEntry, type SsePayload } from '../../plugin/wire/entry.ts'
+import { assertPayload, canBeSent, receiveEntry, SseEntry, type SsePayload } from '../../plugin/wire/entry.ts'
 import { decode } from '../fixtures/client.ts'
 import { INVALID_PAYLOADS } from '../fixtures/invalid-payloads.ts'
 
@@ -59,6 +59,7 @@ t.test('a payload that cannot be sent is refused', async t => {
 t.test('an entry that can be sent is received as it is, and one of another copy of the package is converted', async t => {
   const entry = new SseEntry('e.1-0', PAYLOAD)
   t.equal(receiveEntry(entry), entry)
+  t.equal(canBeSent(entry), true)
   t.equal(receiveEntry(entry), entry)
   const received = receiveEntry({ id: 'e.1-0', ...PAYLOAD })
   t.type(received, SseEntry)
@@ -68,6 +69,7 @@ t.test('an entry that can be sent is received as it is, and one of another copy 
 t.test('an entry that cannot be sent is not received', async t => {
   for (const payload of INVALID_PAYLOADS) {
     t.throws(() => receiveEntry(payload), { code: 'SSE_ERR_EVENT' })
+    t.equal(canBeSent(payload), false)
     if (typeof payload === 'object' && payload !== null) t.throws(() => receiveEntry(new SseEntry('e.1-0', payload)), { code: 'SSE_ERR_EVENT' }, inspect(payload))
   }
   for (const id of ['', 'x', 'e.1-0\n', undefined, 5]) t.throws(() => receiveEntry({ id, data: 'x' }), { code: 'SSE_ERR_EVENT', message: /^The id of an entry must have the form/ })
