@@ -42,6 +42,7 @@ const USED_BY: Record<string, string[]> = {
   'README.md': ['test/package.test.ts'],
   'README.md nginx': ['test/integration/nginx.test.ts'],
   'docs/redis.md': ['test/redis/redis-broker.test.ts', 'test/redis/cluster-broker.test.ts'],
+  'docs/typescript.md cts': ['test/fixtures/compile.ts'],
   'docs/redis.md nginx': ['test/redis/integration/applications.test.ts']
 }
 
