@@ -1,12 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import cors from '@fastify/cors'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
 import files from '@fastify/static'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import sse from 'fastify-sse-emitter'
 import type { RedisBroker } from 'fastify-sse-emitter/redis'
+import { MAX_CHANNELS, MAX_STREAMS } from './client-limits.ts'
 import type { Config } from './config.ts'
 import { eventStreamParser } from './event-stream-parser.ts'
+import { refuseForeignHosts } from './foreign-hosts.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
 import { languageModel } from './language-model.ts'
 import { channels } from './routes/channels.ts'
@@ -17,6 +21,7 @@ import { market } from './routes/market.ts'
 import { openAIApi } from './routes/openai-api.ts'
 import { sseChat } from './routes/sse-chat.ts'
 import { uiChat } from './routes/ui-chat.ts'
+import { startSession } from './session.ts'
 import { vendor } from './vendor.ts'
 
 /** The page's files, wherever this file was compiled to. */
@@ -47,16 +52,24 @@ const AJV = { customOptions: { removeAdditional: false, coerceTypes: false } } a
 /** Leaves the length of a parameter to its schema, which produces a clear error. The router's own limit leads to a 404. */
 const ROUTER = { maxParamLength: 16_384 }
 
-/** The demo server, ready to listen. */
-export async function buildApp (config: Config, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
+/** A client must send its whole request in this time, so that a body that never ends does not hold its connection. */
+const TIMEOUTS = { requestTimeout: 30_000, http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 } } as const
+
+/**
+ * The demo server, ready to listen.
+ *
+ * @param node identifies this process to clients, in the header `x-node`
+ */
+export async function buildApp (config: Config, options: FastifyServerOptions = {}, node = randomBytes(4).toString('hex')): Promise<FastifyInstance> {
   // Browsers keep idle connections, which close() would otherwise wait for. All streams have ended by the time they are cut.
-  const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...options })
+  const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...TIMEOUTS, ...options })
   const broker = await connectRedis(config, app.log)
-  await app.register(sse, { broker })
+  await app.register(sse, { broker, connectionKey: ({ ip }) => ip, maxConnectionsPerKey: MAX_STREAMS })
   const answer = languageModel(app, config)
 
   // Several processes may share one address.
-  app.addHook('onRequest', async (_request, reply) => { reply.header('x-node', process.pid) })
+  app.addHook('onRequest', async (_request, reply) => { reply.header('x-node', node) })
+  app.addHook('onRequest', refuseForeignHosts(listOf(config.ALLOWED_HOSTS)))
 
   // Pages of any origin may use /learn.
   app.register(async learn => {
@@ -68,13 +81,15 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   app.register(eventStreamParser)
 
   app.register(async own => {
-    const origins = config.CORS_ORIGIN === '' ? [] : config.CORS_ORIGIN.split(',')
+    const origins = listOf(config.CORS_ORIGIN)
     own.addHook('onRequest', refuseForeignOrigins(origins))
+    own.addHook('onRequest', startSession)
+    own.register(rateLimit, { global: false })
     own.register(cors, { origin: origins })
     own.register(helmet, HEADERS)
     own.register(files, { root: STATIC })
     own.register(vendor)
-    own.register(channels, { token: config.PUBLISH_TOKEN })
+    own.register(channels, { token: config.PUBLISH_TOKEN, limitPerClient: MAX_CHANNELS })
     own.register(chat, { answer })
     own.register(uiChat, { answer })
     own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
@@ -83,6 +98,10 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
   })
 
   return await app
+}
+
+function listOf (value: string): string[] {
+  return value === '' ? [] : value.split(',')
 }
 
 /** The Redis broker, if one is configured. The package `@redis/client` is only loaded in that case. */

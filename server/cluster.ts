@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -19,7 +20,8 @@ cluster.schedulingPolicy = cluster.SCHED_NONE
 /** The node processes. Once they are listening, a node that exits is replaced. */
 class Nodes {
   readonly #env: NodeJS.ProcessEnv
-  readonly #workers = new Set<Worker>()
+  /** The id of each node, which clients see, and its process, which they don't. */
+  readonly #workers = new Map<string, Worker>()
   readonly #restarts = new Set<NodeJS.Timeout>()
   #listening = false
   #closing = false
@@ -28,8 +30,8 @@ class Nodes {
     this.#env = env
   }
 
-  get pids (): Array<number | undefined> {
-    return Array.from(this.#workers, ({ process }) => process.pid)
+  get list (): Array<{ id: string, pid: number | undefined }> {
+    return Array.from(this.#workers, ([id, { process: { pid } }]) => ({ id, pid }))
   }
 
   /** Starts one node, and the others once it is listening. @returns the port */
@@ -44,28 +46,31 @@ class Nodes {
   async close (): Promise<void> {
     this.#closing = true
     this.#restarts.forEach(clearTimeout)
-    const exits = Array.from(this.#workers, worker => once(worker, 'exit'))
-    for (const worker of this.#workers) worker.process.kill('SIGTERM')
+    const workers = [...this.#workers.values()]
+    const exits = workers.map(worker => once(worker, 'exit'))
+    for (const { process } of workers) process.kill('SIGTERM')
     await Promise.all(exits)
   }
 
-  #start (): void {
-    const worker = cluster.fork(this.#env)
-    this.#workers.add(worker)
+  #start (): string {
+    const id = randomBytes(4).toString('hex')
+    const worker = cluster.fork({ ...this.#env, NODE_ID: id })
+    this.#workers.set(id, worker)
     worker.once('exit', (code, signal) => {
-      this.#workers.delete(worker)
+      this.#workers.delete(id)
       if (this.#closing) return
       // The node has printed its error, and other nodes would fail for the same reason.
       if (!this.#listening) process.exit(1)
-      print(`Node ${worker.process.pid} exited (${[signal, code].join('')}); starting another`)
+      print(`Node ${id} exited (${[signal, code].join('')}); starting another`)
       this.#restart()
     })
+    return describe({ id, pid: worker.process.pid })
   }
 
   #restart (): void {
     const timer = setTimeout(() => {
       this.#restarts.delete(timer)
-      this.#start()
+      print(`Started node ${this.#start()}`)
     }, RESTART_DELAY)
     this.#restarts.add(timer)
   }
@@ -80,8 +85,8 @@ async function runPrimary (): Promise<void> {
   const nodes = new Nodes({ REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL })
   closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: CLOSE_TIMEOUT }, async () => { await nodes.close() })
   const origin = `http://localhost:${await nodes.listen()}`
-  print(`${NODES} nodes listening at ${origin}: ${nodes.pids.join(', ')}. The response header x-node identifies the node.`)
-  print(`Start a conversation at ${origin}/conversation.html, then run: kill -9 ${nodes.pids[0]}`)
+  print(`${NODES} nodes listening at ${origin}: ${nodes.list.map(describe).join(', ')}. The response header x-node contains the id of the node.`)
+  print(`Start a conversation at ${origin}/conversation.html, then run: kill -9 ${nodes.list[0]!.pid}`)
   print('Pages reconnect to another node and resume. An answer that the killed node was generating is reported as lost within 15 seconds.')
 }
 
@@ -109,6 +114,10 @@ async function findFreePort (): Promise<number> {
   const { port } = server.address() as AddressInfo
   server.close()
   return port
+}
+
+function describe ({ id, pid }: { id: string, pid: number | undefined }): string {
+  return `${id} (process ${pid})`
 }
 
 function print (text: string): void {

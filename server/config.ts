@@ -9,6 +9,8 @@ export interface Config {
   readonly PORT: number
   /** Comma-separated origins whose pages may use the whole server, in addition to its own. `/learn` is open to all pages. */
   readonly CORS_ORIGIN: string
+  /** Comma-separated host names that requests may be for, in addition to addresses and `localhost`. */
+  readonly ALLOWED_HOSTS: string
   /** Milliseconds between two lines of `/learn/sseChat`. */
   readonly CHAT_INTERVAL_MS: number
   /** Bearer token required to publish to a channel; if empty, anyone may publish. */
@@ -36,6 +38,7 @@ export interface Config {
 }
 
 const ORIGIN = 'https?://[^/\\s,]+'
+const HOST_NAME = '[a-zA-Z0-9.-]+'
 
 const schema = {
   type: 'object',
@@ -43,6 +46,7 @@ const schema = {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     PORT: { type: 'integer', minimum: 0, maximum: 65_535, default: 3_000 },
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
+    ALLOWED_HOSTS: { type: 'string', pattern: `^(${HOST_NAME}(,${HOST_NAME})*)?$`, default: '' },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
     REDIS_URL: { type: 'string', format: 'redis-url', default: '' },
@@ -61,6 +65,7 @@ const schema = {
 const RULES: Record<string, string> = {
   HOST: 'must not be empty',
   CORS_ORIGIN: 'must be origins such as https://example.com, separated by commas',
+  ALLOWED_HOSTS: 'must be host names such as demo.example.com, without ports, separated by commas',
   PUBLISH_TOKEN: 'must be printable ASCII without spaces, because it is sent in a header',
   REDIS_URL: 'must be a URL such as redis://127.0.0.1:6379, or rediss:// for TLS',
   LLM_BASE_URL: 'must be a URL such as https://api.openai.com/v1',

@@ -14,7 +14,7 @@ const app = await buildApp(config, {
     level: config.LOG_LEVEL,
     ...pretty && { transport: { target: 'pino-pretty', options: { ignore: cluster.isWorker ? 'hostname' : 'pid,hostname', translateTime: 'HH:MM:ss.l' } } }
   }
-})
+}, process.env.NODE_ID)
 
 closeWithGrace({ skip: ['beforeExit', ...ignored] }, async ({ err, signal }) => {
   if (err !== undefined) app.log.fatal({ err }, 'closing the server after an uncaught error')

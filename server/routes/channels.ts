@@ -2,6 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { errors, type SseChannel } from 'fastify-sse-emitter'
 import { requireToken } from '../bearer-token.ts'
 import { ChannelNameLimit } from '../channel-name-limit.ts'
+import { sessionKey } from '../session.ts'
 
 /** Milliseconds for which an event is kept, and the name of its channel stays in use. */
 const MAX_AGE = 10 * 60 * 1_000
@@ -50,29 +51,32 @@ export interface ChannelsOptions {
    * is kept. @default 1000
    */
   readonly limit?: number
+  /** Maximum number of channel names that one client brings into use at once. @default limit */
+  readonly limitPerClient?: number
 }
 
 /**
  * Channels that anyone may subscribe to, and clients with the token may publish to. A client that reconnects resumes after
  * its `Last-Event-ID`, which the plugin reads. `from` is where a client without an id starts.
  */
-export const channels: FastifyPluginAsync<ChannelsOptions> = async (app, { token, limit = 1_000 }) => {
-  const names = new ChannelNameLimit(limit)
+export const channels: FastifyPluginAsync<ChannelsOptions> = async (app, { token, limit = 1_000, limitPerClient }) => {
+  const names = new ChannelNameLimit(limit, limitPerClient)
   const channelOf = (name: string): SseChannel => app.sse.channel(`demo:${name}`, { history: HISTORY })
 
-  app.get<SubscribeRoute>('/channels/:name', { schema: { params, querystring } }, async ({ params: { name }, query: { from } }, reply) => {
+  app.get<SubscribeRoute>('/channels/:name', { schema: { params, querystring } }, async ({ params: { name }, query: { from }, ip }, reply) => {
     const emitter = reply.sse()
-    names.acquire(name)
+    names.acquire(name, ip)
     emitter.onCompletion(() => names.release(name))
     await emitter.subscribe(channelOf(name), { from })
     return emitter
   })
 
-  app.post<PublishRoute>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token), schema: { params, headers, body } }, async ({ params: { name }, headers, body }, reply) => {
-    names.acquire(name)
+  app.post<PublishRoute>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token), schema: { params, headers, body } }, async (request, reply) => {
+    const { params: { name }, headers, body, ip } = request
+    names.acquire(name, ip)
     let reserve = 0
     try {
-      const { id, repeated } = await publish(channelOf(name), body, headers['idempotency-key'])
+      const { id, repeated } = await publish(channelOf(name), body, headers['idempotency-key'] && sessionKey(request, headers['idempotency-key']))
       if (!repeated) reserve = MAX_AGE
       reply.code(repeated ? 200 : 201)
       return { id }

@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyPluginAsync } from 'fastify'
 import createError from '@fastify/error'
+import { answerLimit } from '../client-limits.ts'
 import type { AnswerEvents, AnswerMessages, Message } from '../language-model.ts'
+import { sessionKey } from '../session.ts'
 
 const UNKNOWN_CHAT = createError('UNKNOWN_CHAT', 'Unknown answer, or one that is no longer kept', 404)
 
@@ -42,15 +44,17 @@ interface AnswerRoute {
 
 /**
  * Answers that outlive a connection: `POST /chat` starts one, `GET /chat/:id` streams it to any number of clients, and
- * `DELETE /chat/:id` stops it. Knowing the id is sufficient for access, since ids can't be guessed.
+ * `DELETE /chat/:id` stops it. Knowing the id is sufficient for access, since ids can't be guessed. An idempotency key
+ * belongs to the session of its client.
  */
 export const chat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app, { answer }) => {
   const { runs } = app.sse
   /** Remembers which question an idempotency key was used for. */
   const keys = app.sse.channel('chat:keys', { history: { count: 0 } })
 
-  app.post<StartRoute>('/chat', { bodyLimit: BODY_LIMIT, schema: { headers, body } }, async ({ headers, body: { messages } }, reply) => {
-    const key = headers['idempotency-key']
+  app.post<StartRoute>('/chat', { bodyLimit: BODY_LIMIT, schema: { headers, body }, config: answerLimit() }, async (request, reply) => {
+    const { headers, body: { messages } } = request
+    const key = headers['idempotency-key'] && sessionKey(request, headers['idempotency-key'])
     const question = JSON.stringify(messages.map(({ role, content }) => [role, content]))
     if (key !== undefined) await keys.publish(digest(question), { idempotencyKey: key })
     const id = key === undefined ? randomUUID() : digest(`${key}\n${question}`)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import createError from '@fastify/error'
 import type { SseEmitter, SseRun } from 'fastify-sse-emitter'
+import { answerLimit } from '../client-limits.ts'
 import type { AnswerEvents, AnswerMessages, Message } from '../language-model.ts'
 import { uiMessageStream } from '../ui-message-stream.ts'
 
@@ -59,7 +60,7 @@ export const uiChat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app
     return entry === undefined ? {} : { run: await runs.get(entry.data!), entryId: entry.id }
   }
 
-  app.post<SendRoute>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body } }, async ({ body: { id: chatId, messages } }, reply) => {
+  app.post<SendRoute>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body }, config: answerLimit() }, async ({ body: { id: chatId, messages } }, reply) => {
     const question = messages.map(({ role, parts }) => ({ role, content: parts.map(({ type, text }) => type === 'text' ? text ?? '' : '').join('') }))
     // The same question, sent again while it is being answered, is a repeated request.
     const prefix = `ui-chat:${digest(JSON.stringify([chatId, question]))}`

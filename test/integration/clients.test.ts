@@ -59,7 +59,7 @@ suiteWith(t, 'curl', 'curl', async (t, curlPath) => {
     t.teardown(() => curl.kill())
     let text = ''
     curl.stdout.setEncoding('utf8').on('data', chunk => { text += chunk })
-    const first = 'retry:20\n\nid:+\nevent:delta\ndata:{"text":"größer 😀"}\n\n'
+    const first = 'retry:20\nid:+\nevent:delta\ndata:{"text":"größer 😀"}\n\n'
     while (text.length < first.length) await sleep(5)
     t.equal(text, first)
     await emitters[0]!.send('more')

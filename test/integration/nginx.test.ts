@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { SseEmitter } from 'fastify-sse-emitter'
 import { build, sleep } from '../fixtures/app.ts'
-import { call } from '../fixtures/client.ts'
+import { call, decode } from '../fixtures/client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -69,7 +69,7 @@ suiteWith(t, 'nginx', 'behind nginx, configured as in the README', async (t, ngi
   let text = ''
   message.setEncoding('utf8').on('data', chunk => { text += chunk })
   await until(() => text.startsWith('data:hello\n\n'), 'the first event has arrived')
-  await until(() => text.includes('\n:\n\n'), 'a heartbeat has arrived')
+  await until(() => decode(text).comments.length > 0, 'a heartbeat has arrived')
   await emitters[0]!.send('again')
   await until(() => text.includes('data:again\n\n'), 'another event has arrived')
   attempt.request.destroy()

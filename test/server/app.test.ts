@@ -6,6 +6,7 @@ import { readConfig } from '../../server/config.ts'
 import { decode } from '../fixtures/client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { rawRequest } from '../fixtures/raw-request.ts'
 import { RedisServer } from '../fixtures/redis-server.ts'
 
 async function demo (t: Test, env: NodeJS.ProcessEnv = {}, options: FastifyServerOptions = {}): Promise<FastifyInstance> {
@@ -28,14 +29,18 @@ t.test('pages are served with a strict content security policy', async t => {
   t.equal((await app.inject('/../package.json')).statusCode, 404)
 })
 
-t.test('/healthz and /readyz answer 200, and every response names the process', async t => {
+t.test('/healthz and /readyz answer 200, and every response identifies the node without its process id', async t => {
   const app = await demo(t)
+  const nodes = new Set<unknown>()
   for (const [url, status] of [['/healthz', 'ok'], ['/readyz', 'ready']] as const) {
     const { statusCode, headers, body } = await app.inject(url)
     t.equal(statusCode, 200)
     t.strictSame(JSON.parse(body), { status })
-    t.equal(headers['x-node'], String(process.pid))
+    t.match(headers['x-node'], /^[0-9a-f]{8}$/)
+    nodes.add(headers['x-node'])
   }
+  t.equal(nodes.size, 1)
+  t.not((await (await demo(t)).inject('/healthz')).headers['x-node'], [...nodes][0])
 })
 
 t.test('pages of any origin may use /learn', async t => {
@@ -67,6 +72,75 @@ t.test('origins in CORS_ORIGIN may use all routes', async t => {
     t.equal(headers['access-control-allow-origin'], origin)
   }
   t.equal((await app.inject({ url: '/healthz', headers: { origin: 'https://c.example' } })).statusCode, 403)
+})
+
+t.test('requests for a foreign host name are refused, so that no name can be rebound to this server', async t => {
+  const app = await demo(t, { ALLOWED_HOSTS: 'demo.example.com' })
+  for (const url of ['/', '/learn/sseChat?name=x', '/healthz']) {
+    const { statusCode, body } = await app.inject({ url, headers: { host: 'evil.example:3000', origin: 'http://evil.example:3000' } })
+    t.equal(statusCode, 403, url)
+    t.match(JSON.parse(body), { code: 'FOREIGN_HOST' })
+  }
+  for (const host of ['localhost:3000', '127.0.0.1', 'demo.example.com:8080']) t.equal((await app.inject({ url: '/', headers: { host } })).statusCode, 200, host)
+})
+
+t.test('a request whose body never ends is refused with 408', async t => {
+  const defaults = await demo(t)
+  t.equal(defaults.server.requestTimeout, 30_000)
+  t.equal(defaults.server.headersTimeout, 15_000)
+  const app = await demo(t, {}, { requestTimeout: 100, http: { connectionsCheckingInterval: 20 } } as FastifyServerOptions)
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const answer = await rawRequest(Number(port), 'POST /chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
+  t.match(answer, /^HTTP\/1\.1 408 /)
+})
+
+t.test('one client cannot take what is kept for all', async t => {
+  const app = await demo(t, { LLM_PACE_MS: '0' })
+  const post = async (url: string, payload: object, remoteAddress: string) => await app.inject({ method: 'POST', url, payload, remoteAddress })
+  const ask = async (remoteAddress: string) => await post('/chat', { messages: [{ role: 'user', content: 'hello' }] }, remoteAddress)
+  const chat = async (remoteAddress: string) => await post('/api/chat', { id: 'x' }, remoteAddress)
+  const publish = async (name: string, remoteAddress: string) => await post(`/channels/${name}`, { data: 'x' }, remoteAddress)
+
+  for (let count = 0; count < 100; count++) {
+    t.equal((await ask('10.0.0.1')).statusCode, 201)
+    t.equal((await chat('10.0.0.1')).statusCode, 400, 'an invalid question counts, too')
+  }
+  for (const response of [await ask('10.0.0.1'), await chat('10.0.0.1')]) {
+    t.equal(response.statusCode, 429)
+    t.match(response.json(), { code: 'TOO_MANY_ANSWERS', message: 'You have asked too many questions; try again in 10 minutes' })
+    t.ok(Number(response.headers['retry-after']) > 0)
+  }
+  t.equal((await ask('10.0.0.2')).statusCode, 201)
+
+  for (let count = 0; count < 100; count++) t.equal((await publish(`a${count}`, '10.0.0.1')).statusCode, 201)
+  const refused = await publish('b', '10.0.0.1')
+  t.equal(refused.statusCode, 429)
+  t.match(refused.json(), { code: 'TOO_MANY_CHANNELS_PER_CLIENT' })
+  t.equal((await publish('a1', '10.0.0.1')).statusCode, 201, 'a name in use')
+  t.equal((await publish('b', '10.0.0.2')).statusCode, 201)
+})
+
+t.test('an idempotency key belongs to the session of its client', async t => {
+  const app = await demo(t)
+  const cookieOf = async (headers: Record<string, string> = {}): Promise<string | undefined> => {
+    const cookie = (await app.inject({ url: '/', headers: { accept: 'text/html,*/*', ...headers } })).headers['set-cookie']
+    return cookie === undefined ? undefined : String(cookie).split(';')[0]
+  }
+  const [anna, ben] = [await cookieOf(), await cookieOf()] as [string, string]
+  t.equal(await cookieOf({ cookie: `other=1; ${anna}` }), undefined, 'a session is kept')
+  t.equal((await app.inject('/healthz')).headers['set-cookie'], undefined, 'only a page starts one')
+
+  const ask = async (headers: Record<string, string>, remoteAddress = '10.0.0.1') => (await app.inject({
+    method: 'POST', url: '/chat', payload: { messages: [{ role: 'user', content: 'hello' }] }, headers: { 'idempotency-key': '1', ...headers }, remoteAddress
+  })).json().id as string
+  const publish = async (headers: Record<string, string>, remoteAddress = '10.0.0.1') => (await app.inject({
+    method: 'POST', url: '/channels/news', payload: { data: 'x' }, headers: { 'idempotency-key': '1', ...headers }, remoteAddress
+  })).json().id as string
+  for (const send of [ask, publish]) {
+    const ids = [await send({ cookie: anna }), await send({ cookie: ben }), await send({}), await send({}, '10.0.0.2')]
+    t.equal(new Set(ids).size, 4)
+    t.strictSame([await send({ cookie: anna }, '10.0.0.3'), await send({ cookie: `a=b; ${ben}` }), await send({}), await send({}, '10.0.0.2')], ids)
+  }
 })
 
 suiteWith(t, 'redis-server', 'on Redis', async (t, program) => {

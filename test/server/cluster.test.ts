@@ -61,14 +61,16 @@ suiteWith(t, 'redis-server', 'several nodes on one port', async (t, program) => 
     const cluster = start(t, { PATH: `${note}${delimiter}${process.env.PATH}` })
     await nodes(cluster, 3)
     const [, origin] = /^3 nodes listening at (http:\S+):/m.exec(cluster.stdout())!
+    /** The process of a node, which only the log of the primary tells. */
+    const pidOf = (node: string): number => Number(new RegExp(`${node} \\(process (\\d+)\\)`).exec(cluster.stdout())![1])
     const news = new URL('/channels/news', origin)
 
-    const serving: number[] = []
+    const serving: string[] = []
     const heard: string[] = []
     const source = new EventSource(news, {
       fetch: async (input, init) => {
         const response = await fetch(input, init)
-        serving.push(Number(response.headers.get('x-node')))
+        serving.push(response.headers.get('x-node')!)
         return response
       }
     })
@@ -96,7 +98,7 @@ suiteWith(t, 'redis-server', 'several nodes on one port', async (t, program) => 
       }
     }
     await until(() => heard.length >= 20)
-    process.kill(serving[0]!, 'SIGKILL')
+    process.kill(pidOf(serving[0]!), 'SIGKILL')
     await until(() => serving.length > 1)
     const back = heard.length
     await until(() => heard.length >= back + 20)
@@ -109,7 +111,7 @@ suiteWith(t, 'redis-server', 'several nodes on one port', async (t, program) => 
     await nodes(cluster, 4)
     t.match(cluster.stdout(), /then run: kill -9 \d+$/m)
     // None comes again when all end.
-    process.kill(serving[1]!, 'SIGKILL')
+    process.kill(pidOf(serving[1]!), 'SIGKILL')
     while (!cluster.stdout().includes(`Node ${serving[1]} exited`)) await sleep(1)
     cluster.child.kill('SIGTERM')
     t.strictSame(await cluster.exit, [0, null])

@@ -6,6 +6,7 @@ t.test('every variable has a default', async t => {
     HOST: '127.0.0.1',
     PORT: 3_000,
     CORS_ORIGIN: '',
+    ALLOWED_HOSTS: '',
     CHAT_INTERVAL_MS: 3_000,
     PUBLISH_TOKEN: '',
     REDIS_URL: '',
@@ -21,7 +22,7 @@ t.test('every variable has a default', async t => {
 })
 
 t.test('variables are read, and unknown ones are ignored', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', ALLOWED_HOSTS: 'a.example,B.example', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
   t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
@@ -34,6 +35,7 @@ t.test('an invalid value is rejected with a line that names the variable', async
     [{ CHAT_INTERVAL_MS: '-1' }, 'CHAT_INTERVAL_MS must be >= 0; received "-1"'],
     [{ CORS_ORIGIN: '*' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "*"'],
     [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "https://a.example/"'],
+    [{ ALLOWED_HOSTS: 'a.example:80' }, 'ALLOWED_HOSTS must be host names such as demo.example.com, without ports, separated by commas; received "a.example:80"'],
     [{ LLM_BASE_URL: 'localhost:8080' }, 'LLM_BASE_URL must be a URL such as https://api.openai.com/v1'],
     [{ LLM_API_KEY: 'two words' }, 'LLM_API_KEY must be printable ASCII without spaces, because it is sent in a header'],
     [{ MARKET_SYMBOLS: '201' }, 'MARKET_SYMBOLS must be <= 200; received "201"'],

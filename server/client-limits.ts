@@ -1,0 +1,17 @@
+import createError from '@fastify/error'
+import type { RateLimitOptions } from '@fastify/rate-limit'
+
+const TOO_MANY_ANSWERS = createError<[string]>('TOO_MANY_ANSWERS', 'You have asked too many questions; try again in %s', 429)
+
+/** Open streams of one client, a tenth of those of all clients. */
+export const MAX_STREAMS = 1_000
+/** Channel names that one client may bring into use, a tenth of all. */
+export const MAX_CHANNELS = 100
+
+/**
+ * Limits the answers that one client may start on a route, to a tenth of those that are kept for all clients. An answer is
+ * kept for ten minutes after its end.
+ */
+export const answerLimit = (max = 100): { rateLimit: RateLimitOptions } => ({
+  rateLimit: { max, timeWindow: '10 minutes', errorResponseBuilder: (_request, { after }) => new TOO_MANY_ANSWERS(after) }
+})
