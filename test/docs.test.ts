@@ -154,3 +154,15 @@ t.test('every link between the documents leads to a file', async t => {
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.doesNotThrow(() => readFileSync(join(ROOT, file, '..', target!)), `${file}: ${target}`)
   }
 })
+
+t.test('the page on reliability has a row for each fault, and the tests it names exist', async t => {
+  const page = readFileSync(join(ROOT, 'docs/reliability.md'), 'utf8')
+  const rows = Array.from(page.matchAll(/^\| (\d+) \| .* \| (.*) \|$/gm), ([, number, test]) => ({ number: Number(number), test: test! }))
+  const numbers = Array.from({ length: 36 }, (_, index) => index + 1)
+  t.strictSame(rows.map(({ number }) => number), [...numbers, ...numbers])
+  for (const { test } of rows) {
+    if (test === '*open*') continue
+    const [, file = '', name = ''] = /^`(test\/.*\.test\.ts)`: (.*)$/.exec(test) ?? []
+    t.ok(existsSync(join(ROOT, file)) && readFileSync(join(ROOT, file), 'utf8').includes(`test('${name}'`), test)
+  }
+})
