@@ -253,10 +253,11 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#open = false
     this.#stop(reason)
     // The client of a completed stream may have disconnected before its end, or received a different response.
-    if (this.#reason === 'complete' && !(delivered && this.#openedAt !== undefined)) this.#reason = reason
+    const isComplete = delivered && this.#openedAt !== undefined
+    if (this.#reason === 'complete' && !isComplete) this.#reason = reason
     const ended = this.#reason!
     this.#deadlines.clear()
-    this.#outbox.close(delivered ? undefined : () => this.closedError!)
+    this.#outbox.close(isComplete ? undefined : () => this.closedError!)
     if (this.#openedAt !== undefined) {
       logClosed(this.#connection.log, ended, { events: this.#events, bytes: this.#outbox.bytes, duration: Math.round(performance.now() - this.#openedAt) })
     }

@@ -21,6 +21,8 @@ t.test('a client receives the status of the error, and 500 if the cause is in th
     SSE_ERR_BROKER_CLOSED: 503,
     SSE_ERR_BROKER_FULL: 503,
     SSE_ERR_IDEMPOTENCY_KEY: 422,
+    SSE_ERR_BROKER_UNAVAILABLE: 503,
+    SSE_ERR_PRECONDITION: 412,
     SSE_ERR_RUN_ID: 400,
     SSE_ERR_RUN_FORGOTTEN: 410,
     SSE_ERR_RUNS_FULL: 503,
