@@ -92,7 +92,8 @@ export class EventStreamParser {
     const field = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (field === '') return { kind: 'comment', text: value }
-    this.#inBlock = true
+    // A retry applies immediately, so that nothing of it would be discarded.
+    this.#inBlock ||= field !== 'retry'
     switch (field) {
       case 'data':
         this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
