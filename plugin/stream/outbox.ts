@@ -144,16 +144,28 @@ export class Outbox implements TickTask, TurnTask {
     this.#dirty = false
     const transport = this.#transport
     if (transport === undefined) return
-    // Some proxies forward the headers only with the first byte of the body.
-    if (this.bytes === 0 && this.#text === '' && !this.#finishing) this.#write(transport, COMMENT)
-    if (this.#finishing || !transport.full) this.#send(transport)
+    // A channel may still have the first event in this turn.
+    if (this.#hasSentNothing) atEndOfTurn(this)
+    else if (this.#finishing || !transport.full) this.#send(transport)
     if (this.#finishing) transport.finish(() => this.#owner.finished())
     else this.#settleRoom(transport)
   }
 
   endTurn (): void {
     this.#yielding = false
-    if (this.#transport !== undefined) this.#settleRoom(this.#transport)
+    const transport = this.#transport
+    if (transport === undefined) return
+    if (this.#hasSentNothing) {
+      // Some proxies forward the headers only with the first byte of the body.
+      this.#write(transport, COMMENT)
+      this.#flush(transport, performance.now())
+    }
+    this.#settleRoom(transport)
+  }
+
+  /** Whether the stream has opened without an event. */
+  get #hasSentNothing (): boolean {
+    return this.bytes === 0 && this.#text === '' && !this.#finishing
   }
 
   #yieldTurn (): void {

@@ -49,6 +49,8 @@ t.test('opening', async t => {
     emitter.open()
     t.strictSame(connection.calls, ['open'])
     t.equal(emitter.state, 'open')
+    t.equal(read(), '')
+    await nextTurn()
     await nextTurn()
     t.equal(read(), ':\n')
     emitter.send('a')
@@ -59,11 +61,13 @@ t.test('opening', async t => {
   t.test('a stream that opens with an event, with retry or only to end has no comment', async t => {
     for (const [options, open, expected] of [
       [{}, (emitter: SseEmitter) => { emitter.open(); emitter.send('a') }, 'data:a\n\n'],
+      [{}, async (emitter: SseEmitter) => { emitter.open(); await null; await null; emitter.send('a') }, 'data:a\n\n'],
       [{ retry: 5 }, (emitter: SseEmitter) => emitter.open(), 'retry:5\n'],
       [{}, (emitter: SseEmitter) => emitter.complete(), '']
     ] as const) {
       const { emitter, read } = setupStream(options)
       open(emitter)
+      await nextTurn()
       await nextTurn()
       t.equal(read(), expected)
     }
@@ -338,7 +342,7 @@ t.test('timeout', async t => {
     finish()
     await nextTurn()
     await nextTurn()
-    t.equal(read(), ':\ndata:bye\n\n')
+    t.equal(read(), 'data:bye\n\n')
     t.strictSame(completions, ['timeout'])
   })
 
@@ -386,6 +390,7 @@ t.test('heartbeats', async t => {
     await advance(5_000)
     t.equal(read(), '', 'not before the stream opens')
     emitter.open()
+    await nextTurn()
     await nextTurn()
     transport.text = ''
     for (let times = 0; times < 5; times++) {

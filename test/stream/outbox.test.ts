@@ -279,7 +279,7 @@ t.test('shared text is written after text that was added before', async t => {
   await nextTurn()
   outbox.put('a')
   t.ok(outbox.sendShared(new SharedText('b'), 1))
-  t.strictSame(transport.written.join(''), ':\nab')
+  t.strictSame(transport.written.join(''), 'ab')
 })
 
 t.test('text that would exceed the longest string is refused', async t => {
