@@ -25,12 +25,12 @@ export interface SseHub {
   /**
    * Returns a channel to publish to and to subscribe to.
    *
-   * @typeParam Events the data of each event type
+   * @typeParam Events maps each event type to the type of its data
    * @param name 1 to 255 characters without control characters
-   * @throws SSE_ERR_CHANNEL, SSE_ERR_OPTION
+   * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option
    */
-  channel<Events = Record<string, unknown>> (name: string, options?: SseChannelOptions): SseChannel<Events>
-  /** Returns the channels that have subscribers in this process, with their number. */
+  channel<Events = any> (name: string, options?: SseChannelOptions): SseChannel<Events>
+  /** Returns the channels that have subscribers in this process, each with its number of subscribers. */
   channels (): Array<{ readonly name: string, readonly subscribers: number }>
   /** Runs: producers that continue when clients disconnect. */
   readonly runs: SseRuns

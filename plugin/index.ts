@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { SSE_ERR_REGISTERED } from './base/errors.ts'
 import { writeLog } from './base/logging.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
 import { CheckedBroker } from './channels/checked-broker.ts'
@@ -8,7 +9,7 @@ import { memoryBroker } from './channels/memory-broker.ts'
 import { payloadOf } from './channels/payload.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
-import { kReplyStream, wrapHandler } from './reply/handler.ts'
+import { kReplyStream, wrapRoute } from './reply/handler.ts'
 import type { SseStreamOptions } from './reply/options.ts'
 import { ReplyStreams } from './reply/reply-streams.ts'
 import { RunRegistry } from './runs/run-registry.ts'
@@ -17,6 +18,7 @@ import { shutDown } from './shutdown.ts'
 import type { SseEmitter } from './stream/sse-emitter.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
+  if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
   const settings = resolvePluginOptions(options)
   const { maxRuns, serializer, shutdownGrace } = settings
   const broker = new CheckedBroker(settings.broker ?? memoryBroker(), (err, channel) => {
@@ -32,14 +34,13 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)
   })
-  app.addHook('onRoute', route => {
-    route.handler = wrapHandler(route.handler, streams.answerRefused)
-  })
+  // Routes that were declared before are not wrapped. `reply.sse()` handles these itself.
+  app.addHook('onRoute', route => wrapRoute(route, streams.respondIfRefused))
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
   app.addHook('onClose', () => broker.close())
 }
 
-/** Server-Sent Events for Fastify: `reply.sse()` on every reply, `app.sse` for all streams. */
+/** Server-Sent Events for Fastify: `reply.sse()` opens a stream; `app.sse` manages all streams, channels and runs. */
 export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
 export { assertPayload, SseEntry, type SsePayload } from './wire/entry.ts'
@@ -70,17 +71,17 @@ declare module 'fastify' {
 
   interface FastifyReply {
     /**
-     * Turns the reply into an event stream. It opens at the first `send`, at `open()`, or when the handler returns the
-     * emitter or the reply.
+     * Turns the reply into an event stream. It opens at the first `send` or `comment`, at `open()`, when it subscribes to a
+     * channel, or when the handler returns the emitter, passes it to `reply.send()` or, if it is async, returns nothing.
      *
-     * @typeParam Events the data of each event type, checked by `send`
+     * @typeParam Events maps each event type to the type of its data, which `send` checks
      * @param options override the plugin's options for this stream
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
      * @throws SSE_ERR_DUPLICATE if it was called before for this reply, SSE_ERR_REPLY_SENT if the reply was sent
-     * @throws SSE_ERR_NOT_READY outside a route handler, or if the route was declared before the plugin was loaded
+     * @throws SSE_ERR_NOT_READY in a hook
      * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
-    sse<Events = Record<string, unknown>> (options?: SseStreamOptions): SseEmitter<Events>
+    sse<Events = any> (options?: SseStreamOptions): SseEmitter<Events>
   }
 }

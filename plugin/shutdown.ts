@@ -7,20 +7,21 @@ import type { ReplyStreams } from './reply/reply-streams.ts'
 /**
  * Ends all runs and streams when the application closes.
  *
- * The server stops listening first: a closing Fastify answers 503, after which an EventSource gives up for good, whereas
- * it retries a refused connection.
+ * The server stops listening before it ends any run or stream. While Fastify closes, it responds to new requests with 503,
+ * after which an EventSource does not reconnect; after a refused connection, it does.
  *
  * @param runs.close publishes the end of every run of this process
- * @param grace milliseconds that streams have to flush; 0 closes their connections immediately
- * @returns when every stream is closed
+ * @param grace milliseconds to wait for the runs to end, and then again for the streams to flush; 0 closes the connections
+ *   immediately
+ * @returns a promise that resolves when every stream is closed
  */
 export async function shutDown (server: Server | Http2Server, streams: ReplyStreams, runs: { close (): Promise<void> }, grace: number): Promise<void> {
   // Jitter spreads the reconnects of all clients.
   const retry = (): number => jitter(streams.retry)
-  // Requests that Fastify has already accepted may still open streams.
-  streams.refuseNew(retry)
+  // A request that Fastify has already accepted may still call `reply.sse()`. Its stream ends immediately.
+  streams.endNewStreams(retry)
   if (server.listening) {
-    // If Fastify listens on more than one address of `localhost`, this closes the others.
+    // If Fastify listens on several addresses of `localhost`, its `unref()` closes the servers of the additional ones.
     server.unref()
     server.close()
   }
@@ -29,6 +30,6 @@ export async function shutDown (server: Server | Http2Server, streams: ReplyStre
   if (grace > 0) streams.shutDown(retry)
   else streams.cut()
   const timer = setTimeout(() => streams.cut(), grace)
-  await streams.empty()
+  await streams.whenEmpty()
   clearTimeout(timer)
 }

@@ -96,12 +96,11 @@ t.test('the package', async t => {
   t.test('can be required', async t => {
     write('require.cjs', `
       const app = require('fastify')()
-      app.register(require('fastify-sse-emitter')).after(() => {
-        app.get('/', async (_request, reply) => {
-          const emitter = reply.sse()
-          emitter.send('hi')
-          emitter.complete()
-        })
+      app.register(require('fastify-sse-emitter'))
+      app.get('/', async (_request, reply) => {
+        const emitter = reply.sse()
+        emitter.send('hi')
+        emitter.complete()
       })
       app.inject('/').then(({ body }) => console.log(JSON.stringify([body, typeof require('fastify-sse-emitter').event])))`)
     t.strictSame(JSON.parse(await node(project, '--no-warnings', 'require.cjs')), ['data:hi\n\n', 'function'])

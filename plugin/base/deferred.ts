@@ -15,7 +15,7 @@ export class Deferred<Value> {
 }
 
 /** Returns a rejected promise that never crashes the process, even if no one awaits it. */
-export function quietRejection (error: unknown): Promise<never> {
+export function handledRejection (error: unknown): Promise<never> {
   const promise = Promise.reject(error)
   promise.catch(() => {})
   return promise

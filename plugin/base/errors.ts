@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Every error of the core. Codes start with `SSE_ERR_`: `instanceof` compares errors of `@fastify/error` by code, and
@@ -29,8 +29,11 @@ export const SSE_ERR_CALLBACK = createError<[string, string, string]>('SSE_ERR_C
 /** `sendAll()` received a value that is not iterable. */
 export const SSE_ERR_SOURCE = createError('SSE_ERR_SOURCE', 'The source of sendAll() must be an iterable, an async iterable, a stream, or a function that returns one of these; received %s', 500, TypeError)
 
-/** `reply.sse()` was called outside the handler of a route that was declared after the plugin loaded. */
-export const SSE_ERR_NOT_READY = createError('SSE_ERR_NOT_READY', 'reply.sse() must be called in the handler of a route that was declared after the plugin loaded; await app.register(sse) before declaring the route')
+/** The plugin was registered in a scope that already has it. */
+export const SSE_ERR_REGISTERED = createError('SSE_ERR_REGISTERED', 'fastify-sse-emitter is already registered in this scope or in one that contains it; register it once')
+
+/** `reply.sse()` was called in a hook. */
+export const SSE_ERR_NOT_READY = createError('SSE_ERR_NOT_READY', 'reply.sse() must be called in a route handler, not in a hook')
 
 /** `reply.sse()` was called after the reply was sent or hijacked. */
 export const SSE_ERR_REPLY_SENT = createError('SSE_ERR_REPLY_SENT', 'The reply was already sent or hijacked; call reply.sse() before reply.send() or reply.hijack()')

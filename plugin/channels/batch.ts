@@ -21,10 +21,10 @@ export class Batch {
     return this.entries.at(-1)!.id
   }
 
-  /** Returns the text of all entries, which is encoded once for all subscribers. @param space whether a space follows each colon */
-  encode (space: boolean): SharedText {
-    const index = Number(space)
-    this.#encoded[index] ??= new SharedText(this.entries.map(entry => entry.frame(space)).join(''))
+  /** Returns the text of all entries, which is encoded once for all subscribers. */
+  encode (spaceAfterColon: boolean): SharedText {
+    const index = Number(spaceAfterColon)
+    this.#encoded[index] ??= new SharedText(this.entries.map(entry => entry.frame(spaceAfterColon)).join(''))
     return this.#encoded[index]
   }
 }

@@ -6,12 +6,12 @@ import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
 import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payload.ts'
 
 /**
- * A channel to publish events to. Streams subscribe to it with `emitter.subscribe()`. Objects with the same name are the
- * same channel, and creating one costs nothing.
+ * A channel to publish events to. Streams subscribe to it with `emitter.subscribe()`. Objects with the same name refer
+ * to the same channel. They are cheap to create and need not be kept.
  *
- * @typeParam Events the data of each event type, which `publish` checks
+ * @typeParam Events maps each event type to the type of its data, which `publish` checks
  */
-export interface SseChannel<Events = Record<string, unknown>> {
+export interface SseChannel<out Events = any> {
   readonly name: string
 
   /** The number of streams in this process that are subscribed to the channel. */
@@ -20,8 +20,8 @@ export interface SseChannel<Events = Record<string, unknown>> {
   /**
    * Publishes an event to all subscribers of the channel, in every process that shares the broker.
    *
-   * To be able to retry when the outcome is unknown, pass an `idempotencyKey`: publishing again with the same key does not
-   * publish twice. Brokers remember keys for ten minutes.
+   * To be able to retry when the outcome is unknown, pass an `idempotencyKey`: a second call with the same key does
+   * not publish the event again. Brokers remember keys for ten minutes.
    *
    * @param data a string is sent unchanged, anything else is serialized by the plugin option `serializer`
    * @returns the event's id, and whether it was already published under the same key. Resolves once the broker has accepted
@@ -35,11 +35,12 @@ export interface SseChannel<Events = Record<string, unknown>> {
   publish (data: Untyped<Events>, fields?: SsePublishFields): Promise<SsePublished>
 
   /**
-   * Reads the channel's history, for use in this process.
+   * Returns a page of the channel's history. Nothing is sent to clients.
    *
    * @returns up to `count` events after the id `after`, in the order of their ids; whether there are more; and whether any
    *   are missing
-   * @throws SSE_ERR_OPTION; SSE_ERR_BROKER_CLOSED after `app.close()`, and the errors of the broker
+   * @throws SSE_ERR_OPTION for an unknown or invalid option, SSE_ERR_BROKER_CLOSED after `app.close()`, and the errors of
+   *   the broker
    */
   replay (options?: SseReplayOptions): Promise<SsePage>
 }

@@ -46,9 +46,9 @@ export function markerId (id: string | undefined, reset: boolean, { pages, entri
   return pages.flatMap(({ page: { lost } }) => lost !== undefined && compareIds(lost, first.entry.id) < 0 ? [lost] : []).reduce(laterId, start)
 }
 
-/** Encodes a marker. @param space whether a space follows each colon */
-export function encodeMarker ({ reset, gaps }: Losses, id: string, space: boolean): string {
-  if (reset) return encode('{}', { event: 'sse-reset', id }, space)
-  if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, space)
-  return encode('{}', { event: 'sse-ready', id }, space)
+/** Encodes a marker. @param spaceAfterColon whether a space follows each colon */
+export function encodeMarker ({ reset, gaps }: Losses, id: string, spaceAfterColon: boolean): string {
+  if (reset) return encode('{}', { event: 'sse-reset', id }, spaceAfterColon)
+  if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, spaceAfterColon)
+  return encode('{}', { event: 'sse-ready', id }, spaceAfterColon)
 }

@@ -20,7 +20,7 @@ async function replayChannel (stream: SubscribedStream, { subscription, page }: 
   for (const entry of page.entries) {
     if (compareIds(entry.id, end) > 0) return false
     if (!subscription.wants(entry)) continue
-    const room = stream.put(entry.frameWithoutId(stream.space), 1)
+    const room = stream.put(entry.frameWithoutId(stream.spaceAfterColon), 1)
     if (subscription.endsAfter(entry)) return true
     if (room !== undefined) await room
   }

@@ -3,7 +3,7 @@ import type { SharedText } from '../wire/shared-text.ts'
 /** What a subscriber needs from the stream of its client. */
 export interface SubscribedStream {
   /** Whether a space follows each colon. */
-  readonly space: boolean
+  readonly spaceAfterColon: boolean
   readonly overflow: 'close' | 'drop' | 'latest'
   /** Resolves when there is room for more; undefined while there is. */
   readonly room: Promise<void> | undefined

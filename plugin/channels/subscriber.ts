@@ -142,7 +142,7 @@ export class Subscriber implements BatchListener {
   }
 
   #send (batch: Batch, { now }: Delivery): void {
-    if (this.#stream.deliver(batch.encode(this.#stream.space), batch.entries.length, now)) this.#position = this.#sentId = batch.lastId
+    if (this.#stream.deliver(batch.encode(this.#stream.spaceAfterColon), batch.entries.length, now)) this.#position = this.#sentId = batch.lastId
     else this.#fallBehind()
   }
 
@@ -191,7 +191,7 @@ export class Subscriber implements BatchListener {
   async #sendSlice ({ entries, completeUpTo }: HistorySlice, filtered: boolean): Promise<boolean> {
     for (const { entry, subscription } of entries) {
       if (!filtered && !subscription.wants(entry)) continue
-      const room = this.#stream.put(entry.frame(this.#stream.space), 1)
+      const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), 1)
       this.#sentId = entry.id
       if (subscription.endsAfter(entry)) return true
       if (room !== undefined) await room
@@ -232,7 +232,7 @@ export class Subscriber implements BatchListener {
   #sendMarker (losses: Losses): void {
     if (!this.#sendsMarkers) return
     this.#sentId = this.#position
-    this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.space), 0)
+    this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.spaceAfterColon), 0)
   }
 
   // Subscribing

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /** Redis could not be reached or refused the command: nothing was done. The message and `cause` give the reason. */
 export const SSE_ERR_BROKER_UNAVAILABLE = createError('SSE_ERR_BROKER_UNAVAILABLE', 'Redis is unavailable: %s', 503)

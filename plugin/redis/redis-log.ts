@@ -13,14 +13,14 @@ import type { LuaScripts } from './lua-scripts.ts'
 import { PublishOrder } from './publish-order.ts'
 import type { ReconnectingClient } from './reconnecting-client.ts'
 
-/** Bytes after which a page is large enough, however many entries were requested. */
+/** The approximate maximum size of a page in bytes. It may contain fewer entries than requested. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
-/** The position of the log. */
+/** What `sync` has read. */
 export interface LogState {
   /** The last id of the log, in any channel. */
   readonly lastId: string
-  /** An upper bound for the ids of all forgotten channels. */
+  /** No entry of a channel that Redis no longer remembers has a later id. */
   readonly forgotten: string
   /** The last id of each requested channel; undefined for an unknown one. */
   readonly lastIds: ReadonlyArray<string | undefined>
@@ -40,12 +40,12 @@ export class RedisLog {
   #term = ''
   /** The last id that this broker knows of. */
   #lastId = ''
-  /** Settles when this broker knows the current epoch again; undefined while it does. */
+  /** The call of `#recover` in progress, which concurrent calls share. */
   #recovering: Promise<unknown> | undefined
 
   /**
-   * @param markerChannel the pub/sub channel on which this broker receives its markers
-   * @param onNewEpoch called when Redis has another log from now on
+   * @param markerChannel the pub/sub channel on which this broker receives its markers, which are messages to itself
+   * @param onNewEpoch called when the epoch changes, and when it is first known
    */
   constructor (keys: RedisKeys, client: ReconnectingClient, scripts: LuaScripts, markerChannel: string, onNewEpoch: () => void) {
     this.#keys = keys
@@ -55,16 +55,18 @@ export class RedisLog {
     this.#onNewEpoch = onNewEpoch
   }
 
-  /** Records that the log goes as far as this id. */
+  /** Records that the log has reached this id. Ids of other epochs are ignored. */
   observe (id: string): void {
     if (epochOf(id) === this.#epoch) this.#lastId = laterId(this.#lastId, id)
   }
 
   /**
-   * Finds out how far the log goes, and whether it is still the same one.
+   * Asks Redis for the end of the log and whether it is still the same log, begins one if there is none, and publishes a marker
+   * to this broker.
    *
-   * @param marker the name of the marker that this broker receives after everything published before
-   * @throws what `ReconnectingClient.callScript` throws; if Redis refuses, the connection is closed, since nothing works without it
+   * @param marker the name of the marker, which this broker receives after everything published earlier; empty for none
+   * @throws what `ReconnectingClient.callScript` throws; if Redis replies with an error, the
+   *   connection is closed, because the broker needs a successful sync
    */
   async sync (marker: string, channels: string[]): Promise<LogState> {
     const known = this.#epoch === '' ? '0-0' : withoutEpoch(this.#lastId)
@@ -118,7 +120,11 @@ export class RedisLog {
     return { id, repeated: repeated === 1 }
   }
 
-  /** Waits through an outage. @throws SSE_ERR_BROKER_UNAVAILABLE if Redis refuses, SSE_ERR_BROKER_CLOSED */
+  /**
+   * Reads a page of a channel's history. Waits while Redis is unavailable.
+   *
+   * @throws SSE_ERR_BROKER_UNAVAILABLE if Redis replies with an error, SSE_ERR_BROKER_CLOSED
+   */
   async read (channel: string, after: string | undefined, count: number): Promise<SsePage> {
     const start = after === undefined ? ['', ''] : splitId(after)
     const keys = [this.#keys.log, this.#keys.history(channel)]
@@ -150,7 +156,7 @@ export class RedisLog {
   }
 
   /**
-   * Learns the current epoch, and loads the `publish` script in case Redis was emptied. Concurrent calls share one request.
+   * Learns the current epoch, and loads the `publish` script in case Redis was restarted. Concurrent calls share one request.
    *
    * @throws SSE_ERR_BROKER_UNAVAILABLE
    */
@@ -166,7 +172,7 @@ function withoutEpoch (id: string): string {
   return id.slice(id.indexOf('.') + 1)
 }
 
-/** The epoch of an id, and the rest. For text that isn't an id, an epoch that no log has. */
+/** Splits an id into its epoch and the rest. Text that is not an id gets the epoch `-`, which no log has. */
 function splitId (id: string): [epoch: string, rest: string] {
   const epoch = epochOf(id)
   return epoch === undefined ? ['-', '0-0'] : [epoch, withoutEpoch(id)]

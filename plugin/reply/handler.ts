@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
-import { failureOf, isInstance, publicErrorOf } from '../base/failure.ts'
+import { failureOf } from '../base/failure.ts'
 import type { ReplyStream } from './reply-stream.ts'
+import { guardUnwrapped, sendThroughFastify, type RespondIfRefused } from './unwrapped-handler.ts'
 
 /** The property of a reply that holds its stream. `null` until a wrapped handler runs. */
 export const kReplyStream = Symbol('sse.replyStream')
@@ -10,8 +11,18 @@ export const kReplyStream = Symbol('sse.replyStream')
 /** The value of that property while a wrapped handler runs that has not called `reply.sse()`. */
 const NONE = Symbol('sse.none')
 
+/** Marks the configuration of a route whose handler is wrapped. */
+const kWrapped = Symbol('sse.wrapped')
+
 interface StreamingReply {
-  [kReplyStream]: ReplyStream | typeof NONE | null
+  /** A nested scope that was created before the plugin was loaded lacks the property. */
+  [kReplyStream]: ReplyStream | typeof NONE | null | undefined
+}
+
+/** Wraps the handler of a route, in an `onRoute` hook. See `wrapHandler` for the parameters. */
+export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefused): void {
+  route.handler = wrapHandler(route.handler, respondIfRefused)
+  route.config = Object.assign({}, route.config, { [kWrapped]: true })
 }
 
 /**
@@ -19,11 +30,11 @@ interface StreamingReply {
  * done with the reply, because a handler that returns while an `onSend` hook runs would make Fastify answer twice. What
  * the handler throws ends the stream.
  *
- * @param answerRefused answers a request whose handler threw because of a limit; returns whether it did
+ * @param respondIfRefused answers a request whose handler threw because of a limit; returns whether it did
  */
-export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply: FastifyReply, error: unknown) => boolean): RouteHandlerMethod {
+export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: RespondIfRefused): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
-    if (answerRefused(reply, error)) return reply
+    if (respondIfRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
     if (replyStream === undefined) {
       // An error of this package may contain values. The application's own errors are answered as on any route.
@@ -55,43 +66,47 @@ export function wrapHandler (handler: RouteHandlerMethod, answerRefused: (reply:
 /**
  * Asserts that a reply can become a stream.
  *
- * @throws SSE_ERR_NOT_READY outside a wrapped handler
+ * @throws SSE_ERR_NOT_READY before a wrapped handler runs
  * @throws SSE_ERR_DUPLICATE if it is a stream already
  * @throws SSE_ERR_REPLY_SENT if it was sent or hijacked
  */
 export function assertCanStream (reply: FastifyReply): void {
   const replyStream = streaming(reply)[kReplyStream]
-  if (replyStream === null) throw new SSE_ERR_NOT_READY()
-  if (replyStream !== NONE) throw new SSE_ERR_DUPLICATE()
+  if (replyStream !== NONE) {
+    if (replyStream) throw new SSE_ERR_DUPLICATE()
+    if (isRouteWrapped(reply)) throw new SSE_ERR_NOT_READY()
+  }
   if (reply.sent) throw new SSE_ERR_REPLY_SENT()
+}
+
+/** Whether the handler that called `reply.sse()` is wrapped. A route that was declared before the plugin loaded is not. */
+export function isWrapped (reply: FastifyReply): boolean {
+  return streaming(reply)[kReplyStream] === NONE
 }
 
 /** Makes a reply a stream, and `reply.send(emitter)` open it. */
 export function setReplyStream (reply: FastifyReply, replyStream: ReplyStream): void {
+  const wrapped = isWrapped(reply)
   streaming(reply)[kReplyStream] = replyStream
-  reply.send = send
+  if (wrapped) reply.send = send
+  else guardUnwrapped(reply, replyStream)
 }
 
 /** Replaces `reply.send` of a stream. One function serves all replies, so that a stream costs no closure. */
 function send (this: FastifyReply, payload?: unknown): FastifyReply {
   const replyStream = replyStreamOf(this)
-  if (replyStream === undefined || payload !== replyStream.emitter) return Object.getPrototypeOf(this).send.call(this, publicPayload(this, payload))
+  if (replyStream === undefined || payload !== replyStream.emitter) return sendThroughFastify(this, payload)
   replyStream.emitterSent()
   return this
-}
-
-/**
- * Returns what a client may receive. Fastify passes an error to error handlers before the response has an error status. They
- * receive the error itself, and log it. The default error handler then sets the status and sends the error again, as the
- * response.
- */
-function publicPayload (reply: FastifyReply, payload: unknown): unknown {
-  return reply.statusCode >= 500 && isInstance(payload, Error) ? publicErrorOf(payload) : payload
 }
 
 function replyStreamOf (reply: FastifyReply): ReplyStream | undefined {
   const replyStream = streaming(reply)[kReplyStream]
   return replyStream === null || replyStream === NONE ? undefined : replyStream
+}
+
+function isRouteWrapped (reply: FastifyReply): boolean {
+  return Object.hasOwn(reply.routeOptions.config, kWrapped)
 }
 
 function streaming (reply: FastifyReply): StreamingReply {

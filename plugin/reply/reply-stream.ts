@@ -15,14 +15,15 @@ import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
 import type { ReplyStreams } from './reply-streams.ts'
 import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders } from './response.ts'
+import { sendThroughFastify } from './unwrapped-handler.ts'
 
 /**
  * Turns a Fastify reply into an event stream.
  *
  * Opening is `reply.send(body)`: Fastify runs its `onSend` hooks, merges headers and calls `body.pipe(destination)`, which
- * takes the connection over. Until then, Fastify may still send a different response: to a HEAD request, with status
- * 204, or because a hook throws or replaces the body. In these cases it never calls `pipe`, so only the `close` event of
- * the response reliably signals the end of the stream.
+ * takes the connection over. Until then, Fastify may still send a different response: to a HEAD request of a GET route,
+ * with status 204, or because a hook throws or replaces the body. In these cases it never calls `pipe`, so only the `close`
+ * event of the response reliably signals the end of the stream.
  */
 export class ReplyStream extends ListNode implements StreamConnection {
   readonly stream: EventStream
@@ -35,13 +36,13 @@ export class ReplyStream extends ListNode implements StreamConnection {
   readonly #streams: ReplyStreams
   /** Whether `reply.send()` was called, with the body or with an error. */
   #replySent = false
-  /** The status of the response at that time. */
+  /** The status code when the stream was opened, before `onSend` hooks ran. */
   #status = 200
   /** Whether the stream is written to the client, directly or through another stream. */
   #piped = false
-  /** Ends the body and what it is piped to, unless ending the response is enough. */
+  /** Ends the body, and the stream it is piped to. Undefined if ending the response is enough. */
   #endBody: (() => void) | undefined
-  /** Whether the handler threw, so that Fastify answers with its error. */
+  /** Whether the handler threw. Fastify then sends the error response. */
   #handlerFailed = false
   /** Whether Fastify is done with the reply: it was hijacked, or the connection is closed. */
   #settled = false
@@ -86,7 +87,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
 
   /**
    * @param value what the handler returned
-   * @param async whether it returned a promise: then Fastify sends even `undefined`
+   * @param async whether the handler returned a promise; then Fastify sends what it resolves to, even `undefined`
    * @returns what Fastify receives instead
    */
   handlerReturned (value: unknown, async: boolean): unknown {
@@ -104,7 +105,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   handlerThrew (error: unknown): Promise<void> | undefined {
     const { stream } = this
     if (isInstance(error, SSE_ERR_CLOSED) && stream.state === 'closed') {
-      // The handler awaited a send to a client that has disconnected, which is not a failure.
+      // The handler awaited a send, and the stream closed, for example because the client disconnected. That is no failure.
       this.open()
       return this.#whenSettled()
     }
@@ -114,6 +115,22 @@ export class ReplyStream extends ListNode implements StreamConnection {
     else stream.completeWithError(error)
     if (!this.#replySent) throw toError(error)
     return this.#whenSettled()
+  }
+
+  // Called by the reply of a handler that is not wrapped
+
+  /** Whether Fastify is done with the reply. */
+  get settled (): boolean {
+    return this.#settled
+  }
+
+  get handlerFailed (): boolean {
+    return this.#handlerFailed
+  }
+
+  /** Whether the stream is the response. Fastify removes the content type before it calls an error handler, which then answers. */
+  get answers (): boolean {
+    return this.#replySent && this.#reply.getHeader('content-type') === this.#contentType
   }
 
   /** The handler called `reply.send(emitter)`. */
@@ -145,12 +162,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
   open (): void {
     const reply = this.#reply
     // A reply that was sent or hijacked elsewhere cannot be opened. The `close` event of its response ends the stream.
-    if (this.#replySent || reply.sent) return
+    if (this.#replySent || this.#settled || reply.sent) return
     this.#replySent = true
     this.#status = reply.statusCode
     setStreamHeaders(reply).headers(this.#settings.headers)
     try {
-      reply.send(new Body(this, reply.raw))
+      sendThroughFastify(reply, new Body(this, reply.raw))
     } catch (error) {
       // An invalid header.
       this.#sendError(error)
@@ -179,7 +196,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   #sendError (error: unknown): void {
     this.#replySent = true
     try {
-      this.#reply.send(toError(error))
+      sendThroughFastify(this.#reply, toError(error))
     } catch (refusal) {
       // `reply.send()` throws while an `onError` hook handles another error.
       logUnansweredFailure(this.log, error, refusal)
@@ -195,8 +212,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
    */
   bodyPiped (body: Body, destination: Destination, end: boolean): void {
     const { raw } = this.#reply
-    // While a hook ran, the client may have disconnected, or a different response may have been sent. If the handler timed
-    // out, Fastify's error response goes through the same hooks.
+    // While a hook ran, the client may have disconnected, or a different response may have been sent. An error status that was
+    // set since the stream was opened means that Fastify sends an error response, for example of a handler that timed out.
     const failed = raw.statusCode >= 400 && this.#status < 400
     if (raw.headersSent || raw.destroyed || failed) body.finish()
     else if (destination === raw as unknown) this.#pipeToResponse(body, end)
@@ -211,7 +228,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
       return
     }
     const transport = sendHeaders(raw)
-    // With trailers, Fastify waits for the end of the body, then ends the response.
+    // If the reply has trailers, `end` is false: Fastify ends the response after the end of the body.
     if (end) body.release()
     else this.#endBody = () => body.finish()
     this.#attach(transport)
@@ -245,8 +262,12 @@ export class ReplyStream extends ListNode implements StreamConnection {
     clearTimeouts(raw)
     raw.removeHeader('content-length')
     // A hook may have overwritten the content type by accident. To change it deliberately, use the option `headers`.
-    const contentType = this.#settings.headers['content-type'] ?? CONTENT_TYPE
+    const contentType = this.#contentType
     if (raw.getHeader('content-type') !== contentType) raw.setHeader('content-type', contentType)
+  }
+
+  get #contentType (): string {
+    return String(this.#settings.headers['content-type'] ?? CONTENT_TYPE)
   }
 
   #close (): void {
@@ -258,7 +279,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
     this.#settle()
   }
 
-  /** Why the connection is closed if the stream has not ended it. */
+  /** The reason to report if the connection closed before the stream ended. */
   get #reason (): SseReason {
     const { raw } = this.#reply
     if (this.#piped || !raw.writableEnded) return 'client'

@@ -10,10 +10,11 @@ import type { Emitter } from '../stream/emitter.ts'
 import { encode } from '../wire/event.ts'
 import { acceptsEventStream } from './accept.ts'
 import { ConnectionLimits } from './connection-limits.ts'
-import { assertCanStream, setReplyStream } from './handler.ts'
+import { assertCanStream, isWrapped, setReplyStream } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
 import { ReplyStream } from './reply-stream.ts'
+import { guardRefused } from './unwrapped-handler.ts'
 
 /** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
 const DEFAULT_RETRY = 3_000
@@ -57,7 +58,7 @@ export class ReplyStreams {
     const { request } = reply
     if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
     const key = this.#keyOf(request)
-    this.#admit(key)
+    this.#admit(key, reply)
     const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
     setReplyStream(reply, replyStream)
     this.#streams.add(replyStream)
@@ -73,17 +74,18 @@ export class ReplyStreams {
     throw new SSE_ERR_CALLBACK('connectionKey', KEY_RULE, describe(notPromise(key, 'connectionKey', KEY_RULE)))
   }
 
-  #admit (key: string | undefined): void {
+  #admit (key: string | undefined, reply: FastifyReply): void {
     try {
       this.#limits.add(key)
     } catch (error) {
+      if (!isWrapped(reply)) guardRefused(reply, this.respondIfRefused)
       // Fastify adds the headers of an error to its response.
       throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })
     }
   }
 
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
-  readonly answerRefused = (reply: FastifyReply, error: unknown): boolean => {
+  readonly respondIfRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
     if (!isInstance(error, SSE_ERR_FULL) && !isInstance(error, SSE_ERR_FULL_FOR_KEY)) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
@@ -98,7 +100,7 @@ export class ReplyStreams {
   }
 
   /** Ends every stream that is requested from now on, right after `reply.sse()`. @param retry as in `shutDown` */
-  refuseNew (retry: () => number): void {
+  endNewStreams (retry: () => number): void {
     this.#shutdownRetry = retry
   }
 
@@ -113,7 +115,7 @@ export class ReplyStreams {
   }
 
   /** Resolves when no stream is left. */
-  async empty (): Promise<void> {
+  async whenEmpty (): Promise<void> {
     if (this.size > 0) await new Promise<void>(resolve => { this.#onEmpty = resolve })
   }
 

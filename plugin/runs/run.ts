@@ -18,12 +18,12 @@ export interface SseRun {
   readonly id: string
 
   /**
-   * `running`, or how the run ended. For a run that another process produces, this is its state at the last call of
-   * `runs.get()`, or the end that a viewer in this process has received.
+   * `running`, or how the run ended. For a run of another process, this is its state at the last call of `runs.get()`, or the
+   * end that a viewer in this process has received.
    */
   readonly state: 'running' | SseRunEnd
 
-  /** The number of clients in this process that watch the run, plus the calls of `read()` in progress. Viewers in other processes do not count. */
+  /** The number of clients of this process that watch the run, plus the iterations of `read()` in progress. */
   readonly viewers: number
 
   /**
@@ -33,10 +33,10 @@ export interface SseRun {
    *
    * Slow clients and disconnects don't affect the run, unless its option `orphanTimeout` is set.
    *
-   * @param emitter an emitter returned by `reply.sse()` that nothing has been sent to
+   * @param emitter an emitter returned by `reply.sse()` through which nothing was sent yet
    * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
-   * @throws SSE_ERR_OPTION; SSE_ERR_RUN_FORGOTTEN (410) if the run has ended and its log has been deleted. The stream ends
-   *   with this error
+   * @throws SSE_ERR_OPTION for an unknown or invalid option, SSE_ERR_RUN_FORGOTTEN (410) if the run has ended and its log has
+   *   been deleted. The stream ends with this error
    */
   watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void>
 
@@ -44,13 +44,13 @@ export interface SseRun {
    * Reads the events of the run in this process, including the terminal event, for example to store them or to translate
    * them to another protocol. The data of each event is text. The reader counts as a viewer.
    *
-   * @throws SSE_ERR_OPTION; when iterating, the reason of an aborted `signal`, or SSE_ERR_RUN_FORGOTTEN (410) if the log of
-   *   the run has been deleted
+   * @throws SSE_ERR_OPTION for an unknown or invalid option. If `signal` aborts, the iteration throws its reason, and
+   *   SSE_ERR_RUN_FORGOTTEN (410) if the log of the run has been deleted
    */
   read (options?: SseReadOptions): AsyncIterable<SseEntry>
 
   /**
-   * Ends the run as `aborted`, regardless of the process that produces it. Does nothing if the run has ended.
+   * Ends the run as `aborted`, whichever process produces it. Does nothing if the run has ended.
    *
    * @returns a promise that resolves when the terminal event is in the log
    * @throws SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds. A run of this process is

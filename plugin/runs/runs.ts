@@ -10,7 +10,7 @@ import type { RunRegistry } from './run-registry.ts'
  * @param context.signal aborted when the run is ended by anything but the producer; items yielded after that are
  *   discarded
  */
-export type SseRunProducer<Events = Record<string, unknown>> =
+export type SseRunProducer<Events = any> =
   (context: { readonly id: string, readonly signal: AbortSignal }) => SseSequence<Events> | Promise<SseSequence<Events>>
 
 /** The result of `app.sse.runs.start()`. */
@@ -54,7 +54,7 @@ export interface SseRuns {
    *     deleted
    *   - SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds; any error of the broker
    */
-  start<Events = Record<string, unknown>> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
+  start<Events = any> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
 
   /**
    * Returns a run, or `undefined` if there is none with this id or its log has been deleted.

@@ -5,7 +5,7 @@ import type { Outbox } from './outbox.ts'
 /** What deadlines do to their stream. */
 export interface DeadlinesOwner {
   /** Sends a heartbeat. Called after enough silence, and only while the client reads. */
-  beat (): void
+  sendHeartbeat (): void
   /** Called when the option `timeout` has passed, and a second time at the end of an extension. */
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
@@ -84,7 +84,7 @@ export class Deadlines extends WheelTimer {
     else if (this.#endedAt === Infinity) {
       if (now >= this.#expiresAt) this.#owner.expire()
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
-      else if (now >= this.#heartbeatAt) this.#owner.beat()
+      else if (now >= this.#heartbeatAt) this.#owner.sendHeartbeat()
     }
     this.update()
   }

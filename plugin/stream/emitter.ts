@@ -1,4 +1,4 @@
-import { quietRejection } from '../base/deferred.ts'
+import { handledRejection } from '../base/deferred.ts'
 import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, type SseReason } from '../base/errors.ts'
 import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
@@ -8,10 +8,10 @@ import { logSourceFailed } from './log.ts'
 import { sendSource } from './source.ts'
 import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 
-/** The result of a send when there is room for more: one promise for all. */
+/** What `send` and `comment` return while there is room for more: one promise for all calls. */
 const RESOLVED = Promise.resolve()
 
-/** The longest last event id that a client may send, in characters. */
+/** The maximum length of the last event id that `subscribe` accepts, in characters. */
 const MAX_LAST_EVENT_ID = 1_024
 
 /** Returns the stream behind an emitter, or undefined for any other value. */
@@ -38,7 +38,7 @@ export class Emitter implements SseEmitter {
 
   comment (text: string): Promise<void> {
     const { settings, closedError } = this.#stream
-    if (closedError !== undefined) return quietRejection(closedError)
+    if (closedError !== undefined) return handledRejection(closedError)
     try {
       return this.#stream.put(encodeComment(text, settings.spaceAfterColon), 0) ?? RESOLVED
     } catch (error) {
@@ -57,14 +57,14 @@ export class Emitter implements SseEmitter {
     return sent
   }
 
-  /** Returns what to await when there is no room for more. */
+  /** @returns a promise to await if there is no room for more, a rejected one if the event was not sent, otherwise undefined */
   #send (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
     const { settings, closedError, isSubscribed } = this.#stream
-    if (closedError !== undefined) return quietRejection(closedError)
+    if (closedError !== undefined) return handledRejection(closedError)
     try {
       assertUnreserved(fields)
       if (isSubscribed && fields?.id !== undefined) {
-        throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because it would replace their ids')
+        throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because clients would reconnect with it instead of the id of a channel event')
       }
       return this.#stream.put(encode(serialize(data, settings.serializer), fields, settings.spaceAfterColon), 1)
     } catch (error) {
@@ -90,8 +90,8 @@ export class Emitter implements SseEmitter {
     }
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
     const subscribed = this.#stream.subscribe(names, { after, now: after === undefined && from === 'now', ...settings })
-    // A broker that refuses does so at once, and the client receives an error status. A broker that is unavailable for a
-    // while does not delay the headers.
+    // If the broker rejects within a turn of the event loop, the client receives an error status. The headers wait no longer
+    // than that, because a broker may be unavailable for a while.
     await Promise.race([subscribed, new Promise(resolve => { setImmediate(resolve) })])
     this.open()
     await subscribed

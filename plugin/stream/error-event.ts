@@ -4,7 +4,7 @@ import { encode } from '../wire/event.ts'
 /** What a client is told when its stream reaches `expiresAt`. */
 export const EXPIRED: SseFailure = { code: 'EXPIRED', message: 'The event stream has expired', retryable: false }
 
-/** Encodes the last event of a stream that ends because of an error. @param space whether a space follows each colon */
-export function encodeError ({ code, message, retryable }: SseFailure, space: boolean): string {
-  return encode(JSON.stringify({ code, message, retryable }), { event: 'sse-error' }, space)
+/** Encodes the last event of a stream that ends because of an error. @param spaceAfterColon whether a space follows each colon */
+export function encodeError ({ code, message, retryable }: SseFailure, spaceAfterColon: boolean): string {
+  return encode(JSON.stringify({ code, message, retryable }), { event: 'sse-error' }, spaceAfterColon)
 }

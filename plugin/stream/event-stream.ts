@@ -1,5 +1,5 @@
 import { createAbortController } from '../base/abort-controller.ts'
-import { Deferred, quietRejection } from '../base/deferred.ts'
+import { Deferred, handledRejection } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
 import { failureOf, isInstance } from '../base/failure.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
@@ -19,11 +19,12 @@ import { StreamCallbacks } from './stream-callbacks.ts'
 import type { Transport } from './transport.ts'
 
 /** Milliseconds that `onTimeout` callbacks may take to send their last events. */
-const FAREWELL_TIMEOUT = 5_000
+const ON_TIMEOUT_LIMIT = 5_000
 
 /**
- * The stream behind an emitter, from `reply.sse()` until its connection is closed. It ends in one of two ways: `end`
- * flushes the outbox first, `cut` does not. Either way, the connection then calls `close`.
+ * The stream behind an emitter, from `reply.sse()` until its connection is closed. `end` ends it once the outbox is
+ * flushed, `cut` immediately. It also ends when the client disconnects, or with an error response if it fails before it
+ * opens. In every case, the connection calls `close` last.
  */
 export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwner {
   readonly settings: StreamSettings
@@ -35,13 +36,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Whether the connection was asked to open. */
   #opening = false
-  /** Whether the headers are sent and the body has not ended. */
+  /** Whether a transport is attached and the body has not ended. */
   #open = false
   /** Why the stream no longer accepts events; undefined while it does. */
   #reason: SseReason | undefined
-  /** Whether the connection is closed and `onCompletion` callbacks have run. */
+  /** Whether `close` was called. */
   #completed = false
-  /** When it opened, as `performance.now()`. */
+  /** The time at which it opened, from `performance.now()`. */
   #openedAt: number | undefined
   #events = 0
 
@@ -75,7 +76,6 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     return this.#connection.lastEventId
   }
 
-  /** Whether the response has no body, as for HEAD. */
   get headersOnly (): boolean {
     return this.#connection.headersOnly
   }
@@ -110,14 +110,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.open()
     this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
-    return this.#reason === undefined ? this.#outbox.room : quietRejection(this.closedError!)
+    return this.#reason === undefined ? this.#outbox.room : handledRejection(this.closedError!)
   }
 
   /** Reports an event that cannot be encoded. The stream continues. */
   rejectEvent (error: unknown): Promise<void> {
     this.callbacks.logUnlessFailed(error, logUnsentEvent)
     if (isInstance(error, SSE_ERR_SERIALIZE)) this.callbacks.warn(error)
-    return quietRejection(error)
+    return handledRejection(error)
   }
 
   // Channels
@@ -131,13 +131,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     return this.#subscriber?.channels ?? []
   }
 
-  /** Subscribes to channels. @returns once the client was sent its position in them */
+  /** Subscribes to channels. @returns a promise that resolves once the client was sent its position in them */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
     this.#subscriber ??= new Subscriber(this, this.#context.fanOut)
     await this.#subscriber.subscribe(names, parameters)
   }
 
-  get space (): boolean {
+  get spaceAfterColon (): boolean {
     return this.settings.spaceAfterColon
   }
 
@@ -167,12 +167,12 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#connection.open()
   }
 
-  /** The headers are sent; `transport` writes what follows. */
+  /** Called when the body is piped to the client; from then on, `transport` writes everything. */
   attach (transport: Transport): void {
     const { retry, spaceAfterColon } = this.settings
     this.#open = true
     this.#openedAt = performance.now()
-    // Sent on every connection, because clients keep the last value, and a shutdown sends another one.
+    // `retry` is sent on every connection, because a client keeps the last value it received, which may be that of a shutdown.
     this.#outbox.attach(transport, retry === undefined ? '' : encodeRetry(retry, spaceAfterColon))
     this.#deadlines.begin()
   }
@@ -180,7 +180,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   // Ending
 
   complete (): void {
-    // A callback of onError or onTimeout may complete the stream. The reason is then still the error or the timeout.
+    // If a callback of onError or onTimeout completes the stream, the reason remains `error` or `timeout`.
     this.end(this.callbacks.failed ? 'error' : this.callbacks.timedOut ? 'timeout' : 'complete')
   }
 
@@ -195,8 +195,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.#opening) {
       logFailed(this.#connection.log, error)
       this.callbacks.fail(error)
-      // A callback may have sent an event of its own instead, and completed.
-      if (this.#reason === undefined) this.#outbox.put(encodeError(failureOf(error, 'INTERNAL_ERROR'), this.space))
+      // A callback may have sent an event of its own and completed the stream. Then `sse-error` is not sent.
+      if (this.#reason === undefined) this.#outbox.put(encodeError(failureOf(error, 'INTERNAL_ERROR'), this.spaceAfterColon))
       this.end('error')
     } else {
       // Stopped first, so that no callback opens the stream: the response will be an error.
@@ -206,7 +206,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     }
   }
 
-  /** Ends the stream because the server stops. @param retry milliseconds that the client waits before it reconnects */
+  /** Ends the stream because the server is shutting down. @param retry milliseconds that the client waits before it reconnects */
   shutDown (retry: number): void {
     if (this.#reason !== undefined) return
     this.#outbox.put(encode(undefined, { retry }, this.settings.spaceAfterColon))
@@ -216,9 +216,9 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /** Ends the stream once everything queued is written. */
   end (reason: SseReason): void {
     if (this.#reason !== undefined) return
-    // Completing a pending stream must still send a response. If the server ends the stream, the handler sends it.
+    // A completed stream opens, because the client needs a response. If the server ends a pending one, its handler responds.
     if (reason === 'complete') this.open()
-    // Events published before the end are delivered before it. One of them may end the stream itself.
+    // First, deliver the events that were already published to its channels. One of them may end the stream itself.
     this.#subscriber?.flush()
     if (this.state === 'closed') return
     this.#stop(reason)
@@ -278,13 +278,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   // Called by Deadlines
 
-  beat (): void {
+  sendHeartbeat (): void {
     this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))
   }
 
   expire (): void {
     // A subscriber without markers follows another protocol, which has no such event.
-    if (this.#subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.space))
+    if (this.#subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.spaceAfterColon))
     this.end('expired')
   }
 
@@ -293,7 +293,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.callbacks.timedOut) return this.end('timeout')
     const busy = this.callbacks.timeOut()
     if (busy.length === 0) return this.end('timeout')
-    this.#deadlines.extend(FAREWELL_TIMEOUT)
+    this.#deadlines.extend(ON_TIMEOUT_LIMIT)
     Promise.all(busy).then(() => this.end('timeout'))
   }
 }

@@ -5,11 +5,11 @@ import type { SharedText } from '../wire/shared-text.ts'
 import { COMMENT } from './heartbeat.ts'
 import type { Transport } from './transport.ts'
 
-/** Characters after which text of one callback is written without waiting for the end of the callback. */
+/** Once this many characters wait, they are written immediately instead of at the end of the callback. */
 const BATCH = 16 * 1024
-/** The part of the limit that the transport may queue before it counts as full. */
+/** The fraction of the limit at which the transport counts as full. */
 const TRANSPORT_SHARE = 1 / 2
-/** The part of the limit that a batch may have. The remaining quarter leaves room for one more event. */
+/** The maximum size of a batch as a fraction of the limit. The remaining quarter leaves room for one more event. */
 const BATCH_SHARE = 1 / 4
 
 /** Characters that a transport adds to text, at most. */
@@ -19,7 +19,7 @@ const FRAMING = 64
 export interface OutboxOwner {
   /** The connection has become full, or is no longer full: `fullSince` has changed. */
   pressureChanged (): void
-  /** Everything has been handed to the transport, after `finish`. */
+  /** Called after `finish`, once everything has been handed to the transport. */
   finished (): void
 }
 
@@ -32,13 +32,13 @@ export class Outbox implements TickTask, TurnTask {
   readonly #limit: number
   readonly #batch: number
   #transport: Transport | undefined
-  /** Text that waits to be written. With a transport, it is always shorter than a batch. */
+  /** Text that waits to be written. With a transport, `put` hands it over once it is as long as a batch. */
   #text = ''
   /** The length of `#text` in bytes while there is no transport. */
   #pendingBytes = 0
   /** Whether `endTick` is scheduled. */
-  #dirty = false
-  /** Whether a batch was written in this turn, so that `endTurn` is scheduled: senders wait until the event loop has turned. */
+  #tickScheduled = false
+  /** Whether a batch was written during this turn of the event loop. `endTurn` is then scheduled, and senders wait for it. */
   #yielding = false
   #finishing = false
   /** What senders await while there is no room. One promise for all, however many sends wait. */
@@ -46,9 +46,9 @@ export class Outbox implements TickTask, TurnTask {
 
   /** Bytes handed to the transport. */
   bytes = 0
-  /** When text was last handed to the transport, as `performance.now()`. */
+  /** The time from which the next heartbeat is counted, from `performance.now()`: of the last write, drain or opening. */
   lastWrite = 0
-  /** Since when the connection has been full; Infinity while it is not. */
+  /** When the connection became full, from `performance.now()`; Infinity while it is not full. */
   fullSince = Infinity
 
   /** @param limit the maximum number of bytes that wait for the client */
@@ -74,18 +74,18 @@ export class Outbox implements TickTask, TurnTask {
     transport.begin(this.#limit * TRANSPORT_SHARE, () => this.#drained())
     this.#text = preamble + this.#text
     this.lastWrite = performance.now()
-    // The headers are sent together with the handler's first events.
+    // At the end of the tick, even without text, so that the headers are sent together with the handler's first events.
     this.#scheduleEndOfTick()
   }
 
   /**
    * Adds text that must be written in one piece.
    *
-   * @returns false if the text was not added because more bytes than the limit would wait. While there is room, text of any
-   *   size is added, so that a sender that awaits room is never refused.
+   * @returns false if the text was not added because more bytes than the limit would be queued. While there is room, text
+   *   of any size is added, so that a sender that awaits room is never refused.
    */
   put (text: string): boolean {
-    if (!this.#fits(text)) return false
+    if (!this.#reserve(text)) return false
     this.#text += text
     this.#scheduleEndOfTick()
     if (this.#transport !== undefined && this.#text.length >= this.#batch) {
@@ -96,9 +96,9 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   /**
-   * Writes text of many clients immediately, after everything that was added.
+   * Immediately writes what waits, and then text that is shared with other clients.
    *
-   * @param now as `performance.now()`
+   * @param now the time of `performance.now()`
    * @returns false if nothing was written because there is no room
    */
   sendShared (text: SharedText, now: number): boolean {
@@ -110,7 +110,7 @@ export class Outbox implements TickTask, TurnTask {
     return true
   }
 
-  /** Writes a heartbeat immediately, or what was added, which has the same effect. */
+  /** Immediately writes the text that waits, or the heartbeat if there is none. Either keeps the connection alive. */
   keepAlive (heartbeat: string | SharedText): void {
     const transport = this.#transport
     if (transport === undefined) return
@@ -118,14 +118,14 @@ export class Outbox implements TickTask, TurnTask {
     this.#flush(transport, performance.now())
   }
 
-  /** Settles when there is room for more; undefined while there is. Rejects if the outbox is closed first. */
+  /** Resolves when there is room for more; undefined while there is. Rejects if the outbox closes with undelivered text. */
   get room (): Promise<void> | undefined {
     if (this.#transport !== undefined && this.#hasRoom(this.#transport)) return undefined
     this.#room ??= new Deferred()
     return this.#room.promise
   }
 
-  /** Hands everything to the transport, even if it is full, and accepts nothing after it. */
+  /** At the end of the tick, hands everything to the transport, even if it is full. Nothing may be added afterwards. */
   finish (): void {
     this.#finishing = true
     this.#scheduleEndOfTick()
@@ -141,7 +141,7 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   endTick (): void {
-    this.#dirty = false
+    this.#tickScheduled = false
     const transport = this.#transport
     if (transport === undefined) return
     // A channel may still have the first event in this turn.
@@ -199,7 +199,7 @@ export class Outbox implements TickTask, TurnTask {
     this.bytes += transport.write(text)
   }
 
-  /** Flushes the transport after the last write for now. */
+  /** Flushes the transport after a group of writes, and records whether it has become full. */
   #flush (transport: Transport, now: number): void {
     transport.flush()
     this.lastWrite = now
@@ -219,7 +219,7 @@ export class Outbox implements TickTask, TurnTask {
     return !this.#yielding && !transport.full
   }
 
-  #fits (text: string): boolean {
+  #reserve (text: string): boolean {
     // Text that waits is one string, and the transport adds to it.
     if (this.#text.length + text.length > constants.MAX_STRING_LENGTH - FRAMING) return false
     if (this.#transport === undefined) {
@@ -230,8 +230,8 @@ export class Outbox implements TickTask, TurnTask {
   }
 
   #scheduleEndOfTick (): void {
-    if (this.#dirty) return
-    this.#dirty = true
+    if (this.#tickScheduled) return
+    this.#tickScheduled = true
     atEndOfTick(this)
   }
 }

@@ -6,11 +6,14 @@ import type { SseEvent, SseFields, Unnamed, Untyped } from '../wire/event.ts'
 /** `pending` until the stream opens, `open` while it accepts and writes events, `closed` once it accepts no more. */
 export type SseState = 'pending' | 'open' | 'closed'
 
+/** An item with a type of event. Inferring the map lets TypeScript relate the items of two maps, one of which extends the other. */
+type Named<Events> = Events extends infer Map ? { [Name in keyof Map & string]: SseEvent<Map[Name], Name> }[keyof Map & string] : never
+
 /** An item of a source of `sendAll`. */
 export type SseItem<Events> =
   | Unnamed<Events>
   | SseEvent<Unnamed<Events>, undefined>
-  | { [Name in keyof Events & string]: SseEvent<Events[Name], Name> }[keyof Events & string]
+  | Named<Events>
   | Uint8Array
 
 /** A sequence of items: an array, a generator, a Node.js or web stream, … */
@@ -32,7 +35,7 @@ export type Subscribable = Pick<SseChannel, 'name'>
  *
  * @typeParam Events the data of each event type: `reply.sse<{ delta: Delta, done: Usage }>()` makes `send` check it
  */
-export interface SseEmitter<Events = Record<string, unknown>> {
+export interface SseEmitter<out Events = any> {
   /**
    * Sends one event. Events sent in one callback of the event loop are written together.
    *

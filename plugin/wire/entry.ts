@@ -83,15 +83,15 @@ export class SseEntry implements SsePayload {
     this.bytes = id.length + bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
   }
 
-  /** Encodes the event. @param space whether to write a space after each colon */
-  frame (space: boolean): string {
-    return `id:${space ? ' ' : ''}${this.id}\n${this.frameWithoutId(space)}`
+  /** Encodes the event. @param spaceAfterColon whether to write a space after each colon */
+  frame (spaceAfterColon: boolean): string {
+    return `id:${spaceAfterColon ? ' ' : ''}${this.id}\n${this.frameWithoutId(spaceAfterColon)}`
   }
 
   /** Encodes the event for a client whose last event id is already later. */
-  frameWithoutId (space: boolean): string {
+  frameWithoutId (spaceAfterColon: boolean): string {
     const { data, event, retry, comment } = this
-    return encode(data, { event, retry, comment }, space)
+    return encode(data, { event, retry, comment }, spaceAfterColon)
   }
 }
 

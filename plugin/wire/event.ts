@@ -31,10 +31,10 @@ export interface SseFields {
 }
 
 /** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
-export type Unnamed<Events> = 'message' extends keyof Events ? Events['message'] : never
+export type Unnamed<Events> = string extends keyof Events ? any : Events extends { readonly message: infer Data } ? Data : never
 
 /** The data of an event whose type is known only at run time: any data without an event map, none with one. */
-export type Untyped<Events> = string extends keyof Events ? unknown : never
+export type Untyped<Events> = string extends keyof Events ? any : never
 
 /** Converts data that is not a string to a string, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string
@@ -57,7 +57,7 @@ export class SseEvent<Data = unknown, Name extends string | undefined = string |
  * @param fields the other fields of the event, which are checked when the event is sent
  */
 export function event<Data> (data: Data, fields?: SseFields & { readonly event?: undefined }): SseEvent<Data, undefined>
-export function event<Data, const Name extends string> (data: Data, fields: SseFields & { readonly event: Name }): SseEvent<Data, Name>
+export function event<Data, const Name extends string | undefined> (data: Data, fields: SseFields & { readonly event?: Name }): SseEvent<Data, Name>
 export function event (data: unknown, fields: SseFields = {}): SseEvent {
   return new SseEvent(data, fields)
 }
@@ -100,17 +100,17 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
  *   parsers remove it
  * @throws SSE_ERR_EVENT if a field is invalid or the event is empty
  */
-export function encode (data: string | undefined, fields: SseFields | undefined, space: boolean): string {
+export function encode (data: string | undefined, fields: SseFields | undefined, spaceAfterColon: boolean): string {
   if (data !== undefined) assertLength(data)
-  const head = fields === undefined ? '' : encodeFields(fields, space)
-  if (data !== undefined) return `${head}${encodeLines('data', data, space)}\n`
+  const head = fields === undefined ? '' : encodeFields(fields, spaceAfterColon)
+  if (data !== undefined) return `${head}${encodeLines('data', data, spaceAfterColon)}\n`
   if (head === '') throw empty()
   return `${head}\n`
 }
 
 /** Encodes a comment that belongs to no event. Clients ignore it. */
-export function encodeComment (text: string, space: boolean): string {
-  return `${encodeLines('', checkString('comment', text), space)}\n`
+export function encodeComment (text: string, spaceAfterColon: boolean): string {
+  return `${encodeLines('', checkString('comment', text), spaceAfterColon)}\n`
 }
 
 /** Encodes a retry that is written before the first event. As for {@link HEARTBEAT}, no blank line follows. */
@@ -146,31 +146,31 @@ export function assertUnreserved (fields: SseFields | undefined): void {
 }
 
 // The order of Spring's SseEmitter: comment, id, event, retry, data.
-function encodeFields (fields: SseFields, space: boolean): string {
+function encodeFields (fields: SseFields, spaceAfterColon: boolean): string {
   assertFields(fields)
   for (const name in fields) {
     if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
   }
   const { comment, id, event, retry } = fields
   let text = ''
-  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), space)
-  if (id !== undefined) text += encodeLine('id', checkId(id), space)
+  if (comment !== undefined) text += encodeLines('', checkString('comment', comment), spaceAfterColon)
+  if (id !== undefined) text += encodeLine('id', checkId(id), spaceAfterColon)
   // By the standard, an empty type means the default type.
-  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), space)
-  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), space)
+  if (event !== undefined && event !== '') text += encodeLine('event', checkType(event), spaceAfterColon)
+  if (retry !== undefined) text += encodeLine('retry', checkRetry(retry), spaceAfterColon)
   return text
 }
 
 /** A field with one line for each line of its value. */
-function encodeLines (name: string, value: string, space: boolean): string {
-  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, space)
+function encodeLines (name: string, value: string, spaceAfterColon: boolean): string {
+  if (!value.includes('\n') && !value.includes('\r')) return encodeLine(name, value, spaceAfterColon)
   let text = ''
-  for (const line of value.split(LINE_END)) text += encodeLine(name, line, space)
+  for (const line of value.split(LINE_END)) text += encodeLine(name, line, spaceAfterColon)
   return text
 }
 
-function encodeLine (name: string, value: string, space: boolean): string {
-  return space || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
+function encodeLine (name: string, value: string, spaceAfterColon: boolean): string {
+  return spaceAfterColon || value.charCodeAt(0) === 0x20 ? `${name}: ${value}\n` : `${name}:${value}\n`
 }
 
 function assertLength (data: string): void {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Deferred, quietRejection } from '../../plugin/base/deferred.ts'
+import { Deferred, handledRejection } from '../../plugin/base/deferred.ts'
 
 t.test('resolve and reject settle the promise', async t => {
   const resolved = new Deferred<number>()
@@ -10,15 +10,15 @@ t.test('resolve and reject settle the promise', async t => {
   await t.rejects(rejected.promise, { message: 'no' })
 })
 
-t.test('quietRejection() returns a rejected promise', async t => {
-  await t.rejects(quietRejection(new Error('no')), { message: 'no' })
+t.test('handledRejection() returns a rejected promise', async t => {
+  await t.rejects(handledRejection(new Error('no')), { message: 'no' })
 })
 
 t.test('a rejection without a handler emits no unhandledRejection', async t => {
   const onUnhandled = (): void => { t.fail('unhandledRejection') }
   process.on('unhandledRejection', onUnhandled)
   new Deferred<void>().reject(new Error('no'))
-  quietRejection(new Error('no'))
+  handledRejection(new Error('no'))
   await new Promise(resolve => { setImmediate(resolve) })
   process.off('unhandledRejection', onUnhandled)
 })

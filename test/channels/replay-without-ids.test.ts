@@ -10,7 +10,7 @@ const END = 'e.1000-0'
 
 /** A stream that records its text. @param room what `put` returns */
 function recordingStream (room: () => Promise<void> | undefined = () => undefined) {
-  const stream = { space: false, text: '', events: 0 }
+  const stream = { spaceAfterColon: false, text: '', events: 0 }
   const put = (text: string, events: number): Promise<void> | undefined => {
     stream.text += text
     stream.events += events

@@ -490,7 +490,7 @@ t.test('with `latest`, the filter is applied before the latest event is chosen',
 t.test('a stream without markers contains only published events', async t => {
   const { broker, stream } = setup()
   stream.overflow = 'drop'
-  stream.space = true
+  stream.spaceAfterColon = true
   await publish(broker, 'a', ['1'])
   await stream.subscribe('a', { after: 'foreign', markers: false })
   t.equal(stream.subscriber.sendsMarkers, false)

@@ -20,8 +20,8 @@ function setup (t: Test, options: StreamOptions): Setup {
   const outbox = { lastWrite: performance.now(), fullSince: Infinity, progress: 7 }
   const wheel = new TimerWheel()
   const deadlines = new Deadlines({
-    beat: () => {
-      due.push('beat')
+    sendHeartbeat: () => {
+      due.push('sendHeartbeat')
       outbox.lastWrite = performance.now()
     },
     timeOut: () => {
@@ -54,7 +54,7 @@ t.test('one timer on the wheel fires at the earliest deadline', async t => {
   deadlines.begin()
   t.equal(wheel.size, 1)
   advance(2_700)
-  t.strictSame(due, ['beat', 'beat', 'timeOut'])
+  t.strictSame(due, ['sendHeartbeat', 'sendHeartbeat', 'timeOut'])
 })
 
 t.test('expiry takes precedence over the timeout', async t => {
@@ -122,9 +122,9 @@ t.test('bytes that were taken before the connection was full are no progress', a
   outbox.fullSince = performance.now()
   deadlines.update()
   advance(1_900)
-  t.strictSame(due.filter(call => call !== 'beat'), [])
+  t.strictSame(due.filter(call => call !== 'sendHeartbeat'), [])
   advance(200)
-  t.strictSame(due.filter(call => call !== 'beat'), ['slow'])
+  t.strictSame(due.filter(call => call !== 'sendHeartbeat'), ['slow'])
 })
 
 t.test('after the end, a client that takes bytes does not stall', async t => {

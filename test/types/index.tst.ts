@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import { createClient } from 'redis'
 import sse, {
-  event, errors, memoryBroker, type SseBroker, type SseChannelOptions, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
+  event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
   type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
 } from 'fastify-sse-emitter'
@@ -29,6 +29,12 @@ describe('the plugin', () => {
     expect(app.sse).type.toBe<SseHub>()
     expect(reply.sse()).type.toBe<SseEmitter>()
     expect(reply.sse<Events>({ timeout: 5 })).type.toBe<SseEmitter<Events>>()
+  })
+
+  test('lets an async handler return the reply where replies are typed', () => {
+    interface Reply { Reply: { 200: { name: string } } }
+    app.get<Reply>('/', async (_request, reply) => { reply.sse().open(); return reply })
+    app.get<{ Reply: { name: string } }>('/', async (_request, reply) => { reply.sse().open(); return reply })
   })
 
   test('lets a handler return the emitter, the reply or nothing', () => {
@@ -74,6 +80,18 @@ describe('an emitter', () => {
     expect(event({ text: 'hi' }, { event: 'delta' })).type.toBe<SseEvent<{ text: string }, 'delta'>>()
   })
 
+  test('accepts items whose type of event is known only at run time', () => {
+    const name = 'delta' as string | undefined
+    const optional: { event?: string } = {}
+    expect(event({ text: 'hi' }, { event: name, id: undefined })).type.toBe<SseEvent<{ text: string }, string | undefined>>()
+    expect(event('hi', { id: '7' })).type.toBe<SseEvent<string, undefined>>()
+    expect(event('hi')).type.toBe<SseEvent<string, undefined>>()
+    expect(untyped.sendAll).type.toBeCallableWith([event('hi', { event: name }), event('hi', optional), event('hi', { ...optional, id: '7' })])
+    expect(unnamed.sendAll).type.not.toBeCallableWith([event({ text: 'hi' }, { event: name })])
+    expect(event).type.not.toBeCallableWith('hi', { event: 5 })
+    expect(event).type.not.toBeCallableWith('hi', { name: 'delta' })
+  })
+
   test('checks the items of a source', () => {
     expect(typed.sendAll).type.toBeCallableWith(['a', 'b'])
     expect(typed.sendAll).type.toBeCallableWith([event({ text: 'hi' }, { event: 'delta' }), event('plain')])
@@ -83,6 +101,15 @@ describe('an emitter', () => {
     expect(untyped.sendAll).type.toBeCallableWith(async function * (_signal: AbortSignal) { yield { any: 1 } })
     expect(untyped.sendAll).type.toBeCallableWith(async (signal: AbortSignal) => [signal.aborted])
     expect(untyped.sendAll).type.not.toBeCallableWith(5)
+  })
+
+  test('fits a function for any emitter, or for an emitter with some of its events', () => {
+    expect<SseEmitter>().type.toBeAssignableFrom(typed)
+    expect<SseEmitter>().type.toBeAssignableFrom(reply.sse<{ delta: Delta }>())
+    expect<SseEmitter<{ delta: Delta }>>().type.toBeAssignableFrom(typed)
+    expect<SseEmitter<{ delta: Delta }>>().type.toBeAssignableFrom(untyped)
+    expect<SseEmitter<Events>>().type.not.toBeAssignableFrom(unnamed)
+    expect<SseEmitter<{ delta: number }>>().type.not.toBeAssignableFrom(unnamed)
   })
 
   test('reports its state and its end', () => {
@@ -147,6 +174,12 @@ describe('a channel', () => {
     expect(untyped.publish).type.not.toBeCallableWith('x', { key: 7 })
     expect(reply.sse().send).type.toBeCallableWith('x', { event: 'y' as string | undefined })
     expect(typed.publish).type.not.toBeCallableWith('x', { event: 'y' as string | undefined })
+  })
+
+  test('fits a function for any channel', () => {
+    expect<SseChannel>().type.toBeAssignableFrom(typed)
+    expect<SseChannel<{ delta: Delta }>>().type.toBeAssignableFrom(typed)
+    expect<SseChannel<Events>>().type.not.toBeAssignableFrom(app.sse.channel<{ delta: Delta }>('a'))
   })
 
   test('can be subscribed to', () => {
