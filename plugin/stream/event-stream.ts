@@ -245,19 +245,19 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
    * The connection is closed. Every stream ends here, once.
    *
    * @param reason the reason to report unless the stream has already ended
-   * @param delivered whether everything that was sent has been written
+   * @param delivered whether the whole response has been written
    */
   close (reason: SseReason, delivered: boolean): void {
     if (this.#completed) return
     this.#completed = true
     this.#open = false
     this.#stop(reason)
-    // The client of a completed stream may have disconnected before its end, or received a different response.
-    const isComplete = delivered && this.#openedAt !== undefined
-    if (this.#reason === 'complete' && !isComplete) this.#reason = reason
+    // The client may have received a different response, or have disconnected before the end of a completed stream.
+    const written = delivered && this.#openedAt !== undefined
+    if (this.#reason === 'complete' && !written) this.#reason = reason
     const ended = this.#reason!
     this.#deadlines.clear()
-    this.#outbox.close(isComplete ? undefined : () => this.closedError!)
+    this.#outbox.close(written ? undefined : () => this.closedError!)
     if (this.#openedAt !== undefined) {
       logClosed(this.#connection.log, ended, { events: this.#events, bytes: this.#outbox.bytes, duration: Math.round(performance.now() - this.#openedAt) })
     }
