@@ -26,7 +26,16 @@ export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'>, C
   readonly maxRuns?: number | undefined
 
   /**
-   * Milliseconds that `app.close()` waits for open streams to flush. 0 closes their connections immediately.
+   * The maximum size of the logs of all runs of this process in bytes, counted as for `maxBytes` of a run. Further runs are
+   * refused with 503, and a run that would exceed it ends as `failed` with the code `runs_full`. 0 sets no limit.
+   *
+   * @default 268435456
+   */
+  readonly maxRunBytes?: number | undefined
+
+  /**
+   * Milliseconds that `app.close()` takes at most to end runs, until their producers have ended, and to flush open streams.
+   * 0 closes their connections immediately.
    *
    * @default 5000
    */
@@ -37,13 +46,14 @@ export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'>, C
 export type PluginSettings =
   & ReplySettings
   & ConnectionSettings
-  & Resolved<Pick<SsePluginOptions, 'broker' | 'maxRuns' | 'shutdownGrace'>, 'broker'>
+  & Resolved<Pick<SsePluginOptions, 'broker' | 'maxRuns' | 'maxRunBytes' | 'shutdownGrace'>, 'broker'>
 
 const DEFAULTS: PluginSettings = {
   ...REPLY_DEFAULTS,
   ...CONNECTION_DEFAULTS,
   broker: undefined,
   maxRuns: 1_000,
+  maxRunBytes: 256 * 1024 * 1024,
   shutdownGrace: 5_000
 }
 
@@ -53,6 +63,7 @@ const CHECKS: Checks<PluginSettings> = {
   ...CONNECTION_CHECKS,
   broker,
   maxRuns: integer(0, '', 'sets no limit'),
+  maxRunBytes: integer(0, 'bytes', 'sets no limit'),
   shutdownGrace: integer(0, 'milliseconds', 'closes connections immediately')
 }
 

@@ -20,14 +20,14 @@ import type { SseEmitter } from './stream/sse-emitter.ts'
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
   const settings = resolvePluginOptions(options)
-  const { maxRuns, serializer, shutdownGrace } = settings
+  const { maxRuns, maxRunBytes, serializer, shutdownGrace } = settings
   const broker = new CheckedBroker(settings.broker ?? memoryBroker(), (err, channel) => {
     writeLog(app.log, 'error', { err, channel }, 'the broker delivered an event that cannot be sent, which is left out')
   })
   const wheel = new TimerWheel()
   const fanOut = new FanOut(broker)
   const streams = new ReplyStreams(settings, { wheel, fanOut })
-  const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
+  const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, maxRunBytes, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
 
   app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer))
   app.decorateReply(kReplyStream, null)

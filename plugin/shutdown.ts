@@ -2,7 +2,13 @@ import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jitter } from './base/jitter.ts'
+import { MAX_DELAY } from './base/option-checks.ts'
 import type { ReplyStreams } from './reply/reply-streams.ts'
+
+export interface ShutdownRuns {
+  close (): Promise<void>
+  producersEnded (): Promise<void>
+}
 
 /**
  * Ends all runs and streams when the application closes.
@@ -11,11 +17,11 @@ import type { ReplyStreams } from './reply/reply-streams.ts'
  * after which an EventSource does not reconnect; after a refused connection, it does.
  *
  * @param runs.close publishes the end of every run of this process
- * @param grace milliseconds to wait for the runs to end, and then again for the streams to flush; 0 closes the connections
- *   immediately
+ * @param runs.producersEnded waits for what their producers do when they are aborted
+ * @param grace milliseconds that all of this takes at most; 0 closes the connections immediately
  * @returns a promise that resolves when every stream is closed
  */
-export async function shutDown (server: Server | Http2Server, streams: ReplyStreams, runs: { close (): Promise<void> }, grace: number): Promise<void> {
+export async function shutDown (server: Server | Http2Server, streams: ReplyStreams, runs: ShutdownRuns, grace: number): Promise<void> {
   // Jitter spreads the reconnects of all clients.
   const retry = (): number => jitter(streams.retry)
   // A request that Fastify has already accepted may still call `reply.sse()`. Its stream ends immediately.
@@ -25,11 +31,14 @@ export async function shutDown (server: Server | Http2Server, streams: ReplyStre
     server.unref()
     server.close()
   }
-  // Viewers receive the end of their run, unless the broker takes too long.
-  await Promise.race([runs.close(), sleep(grace, undefined, { ref: false })])
+  const deadline = performance.now() + grace
+  const remaining = (): number => Math.min(Math.max(deadline - performance.now(), 0), MAX_DELAY)
+  // Viewers receive the end of their run, unless the broker takes too long. Streams need time to flush as well.
+  await Promise.race([runs.close(), sleep(remaining() / 2, undefined, { ref: false })])
   if (grace > 0) streams.shutDown(retry)
   else streams.cut()
-  const timer = setTimeout(() => streams.cut(), grace)
+  const timer = setTimeout(() => streams.cut(), remaining())
   await streams.whenEmpty()
   clearTimeout(timer)
+  await Promise.race([runs.producersEnded(), sleep(remaining(), undefined, { ref: false })])
 }

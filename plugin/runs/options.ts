@@ -43,9 +43,10 @@ export interface SseRunOptions {
   readonly maxEvents?: number | undefined
 
   /**
-   * The maximum size of all events in bytes of text. Exceeding it has the same effect as `maxEvents`.
+   * The maximum size of all events in bytes: their text, and 256 for each event. Exceeding it has the same effect as
+   * `maxEvents`.
    *
-   * @default 4194304
+   * @default 16777216
    */
   readonly maxBytes?: number | undefined
 }
@@ -58,7 +59,7 @@ const RUN: RunSettings = {
   orphanTimeout: 0,
   retention: 10 * 60 * 1_000,
   maxEvents: 50_000,
-  maxBytes: 4 * 1024 * 1024
+  maxBytes: 16 * 1024 * 1024
 }
 
 const RUN_CHECKS: Checks<RunSettings> = {

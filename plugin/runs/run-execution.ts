@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
+import { Deferred } from '../base/deferred.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -15,12 +16,16 @@ import type { RunSettings } from './options.ts'
 import { sendSource } from '../stream/source.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
+/** Bytes that an event takes in memory in addition to its text. */
+const EVENT_OVERHEAD = 256
+
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
 
 const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The operation took too long', retryable: true }
 const IDLE: SseFailure = { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }
 const TOO_LARGE: SseFailure = { code: 'too_large', message: 'The result is too large', retryable: false }
+const RUNS_FULL: SseFailure = { code: 'runs_full', message: 'Too many results are kept; try again later', retryable: true }
 const NOT_STARTED: SseFailure = { code: 'not_started', message: 'The operation could not be started', retryable: true }
 const ORPHANED = JSON.stringify({ reason: 'orphaned' })
 
@@ -32,8 +37,10 @@ export interface RunExecutionOwner {
   readonly processId: string | undefined
   /** Serializes an item of a producer. @throws SSE_ERR_EVENT, SSE_ERR_SERIALIZE */
   toPayload (data: unknown, fields?: SseFields): SsePayload
-  /** Called when the run has ended and its option `retention` has passed. */
-  forget (run: RunState): void
+  /** Counts bytes of a log until its run is forgotten. @returns false if that would exceed the limit of all runs */
+  reserve (bytes: number): boolean
+  /** Called when the run has ended and its option `retention` has passed. @param bytes what it has reserved */
+  forget (run: RunState, bytes: number): void
 }
 
 /**
@@ -132,14 +139,19 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.#isAbandoned = true
   }
 
-  /** Publishes the items of the producer and the terminal event. Never rejects. */
+  /**
+   * Publishes the items of the producer and the terminal event. Never rejects.
+   *
+   * @returns a promise that resolves when the producer has ended, which may take longer than the run
+   */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { signal } = this.#controller
+    const producerEnded = new Deferred<void>()
     this.#idleSince = performance.now()
     this.#schedule()
     try {
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
-      const result = await sendSource(producer, (data, fields) => this.#publishItem(data, fields), signal, report)
+      const result = await sendSource(producer, (data, fields) => this.#publishItem(data, fields), signal, report, producerEnded.resolve)
       this.#isProducing = false
       await this.end('done', this.#owner.toPayload(result ?? {}).data!)
     } catch (error) {
@@ -149,6 +161,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
       const failure = isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)
       await this.end('failed', JSON.stringify(failure))
     }
+    await producerEnded.promise
   }
 
   /** Ends the run, unless it has ended. @returns a promise that resolves when the terminal event is in the log */
@@ -174,9 +187,11 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the event that ends a run; return a value to end it as done, or throw to end it as failed`)
     const payload = this.#owner.toPayload(data, fields)
     this.#events++
-    this.#bytes += new SseEntry('', payload).bytes
+    const bytes = new SseEntry('', payload).bytes + EVENT_OVERHEAD
     const { maxEvents, maxBytes } = this.#settings
-    if (this.#events > maxEvents || this.#bytes > maxBytes) return this.#failAtLimit(TOO_LARGE)
+    if (this.#events > maxEvents || this.#bytes + bytes > maxBytes) return this.#failAtLimit(TOO_LARGE)
+    if (!this.#owner.reserve(bytes)) return this.#failAtLimit(RUNS_FULL)
+    this.#bytes += bytes
     return this.#publish(payload)
   }
 
@@ -250,7 +265,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #forget (): void {
     this.#isForgotten = true
     this.#unsubscribe()
-    this.#owner.forget(this.run)
+    this.#owner.forget(this.run, this.#bytes)
   }
 
   async #failAtLimit (failure: SseFailure): Promise<void> {

@@ -24,6 +24,8 @@ export interface RunRegistryOptions {
   readonly log: FastifyBaseLogger
   /** 0 sets no limit. */
   readonly maxRuns: number
+  /** 0 sets no limit. */
+  readonly maxRunBytes: number
   readonly toPayload: (data: unknown, fields?: SseFields) => SsePayload
 }
 
@@ -31,6 +33,8 @@ export interface RunRegistryOptions {
 interface LocalRun {
   readonly run: Run
   readonly execution: RunExecution
+  /** Resolves when its producer has ended. */
+  executed: Promise<void>
 }
 
 interface Started {
@@ -45,18 +49,22 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   readonly log: FastifyBaseLogger
   readonly toPayload: (data: unknown, fields?: SseFields) => SsePayload
   readonly #maxRuns: number
+  readonly #maxRunBytes: number
+  /** Bytes of the logs of all runs of this process. */
+  #bytes = 0
   readonly #heartbeat: ProducerHeartbeat
   readonly #remote: RemoteRuns
   readonly #local = new Map<string, LocalRun>()
   readonly #starting = new Map<string, Promise<Started>>()
   #isClosed = false
 
-  constructor ({ broker, wheel, log, maxRuns, toPayload }: RunRegistryOptions) {
+  constructor ({ broker, wheel, log, maxRuns, maxRunBytes, toPayload }: RunRegistryOptions) {
     this.broker = broker
     this.wheel = wheel
     this.log = log
     this.toPayload = toPayload
     this.#maxRuns = maxRuns
+    this.#maxRunBytes = maxRunBytes
     this.#heartbeat = new ProducerHeartbeat(this, () => this.size > 0)
     this.#remote = new RemoteRuns(this)
   }
@@ -81,7 +89,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     const existing = this.#findLocal(id)
     if (existing !== undefined) return { run: await withResponseTimeout(existing), repeated: true }
     if (this.#isClosed) throw new SSE_ERR_RUNS_CLOSED()
-    if (this.#maxRuns > 0 && this.size + this.#starting.size >= this.#maxRuns) throw Object.assign(new SSE_ERR_RUNS_FULL(), { headers: { 'retry-after': '60' } })
+    if (this.#isFull) throw Object.assign(new SSE_ERR_RUNS_FULL(), { headers: { 'retry-after': '60' } })
     const execution = new RunExecution(new RunState(id), this, settings)
     const starting = this.#start(execution, producer).finally(() => this.#starting.delete(id))
     this.#starting.set(id, starting)
@@ -91,6 +99,10 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
       execution.abandon()
       throw error
     }
+  }
+
+  get #isFull (): boolean {
+    return (this.#maxRuns > 0 && this.size + this.#starting.size >= this.#maxRuns) || (this.#maxRunBytes > 0 && this.#bytes >= this.#maxRunBytes)
   }
 
   async #start (execution: RunExecution, producer: SseRunProducer): Promise<Started> {
@@ -107,13 +119,14 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   #execute (execution: RunExecution, producer: SseRunProducer): Run {
     const { run: state } = execution
     const run = new Run(state, this.broker, () => execution.end('aborted', CANCELLED))
-    this.#local.set(state.id, { run, execution })
+    const local: LocalRun = { run, execution, executed: Promise.resolve() }
+    this.#local.set(state.id, local)
     if (this.#isClosed) {
       execution.end('failed', SHUTDOWN)
       throw new SSE_ERR_RUNS_CLOSED()
     }
     this.#heartbeat.start()
-    execution.execute(signal => producer({ id: state.id, signal }))
+    local.executed = execution.execute(signal => producer({ id: state.id, signal }))
     return run
   }
 
@@ -138,7 +151,14 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     return local === undefined ? this.#starting.get(id)?.then(({ run }) => run) : Promise.resolve(local.run)
   }
 
-  forget (state: RunState): void {
+  reserve (bytes: number): boolean {
+    if (this.#maxRunBytes > 0 && this.#bytes + bytes > this.#maxRunBytes) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  forget (state: RunState, bytes: number): void {
+    this.#bytes -= bytes
     // A run that could not be started does not count, and another one may have its id.
     if (this.#local.get(state.id)?.execution.run === state) this.#local.delete(state.id)
   }
@@ -154,5 +174,10 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     await Promise.all([endAll(), Promise.allSettled(this.#starting.values())])
     await endAll()
     this.#heartbeat.stop()
+  }
+
+  /** Resolves when the producers of all runs have ended, including what they do when they are aborted. */
+  async producersEnded (): Promise<void> {
+    await Promise.all(Array.from(this.#local.values(), ({ executed }) => executed))
   }
 }

@@ -105,6 +105,8 @@ export class Run implements SseRun {
     this.#state.addViewer()
     emitter.onCompletion(() => this.#state.removeViewer())
     await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until: this.#isEnd, markers })
+    // It may have been deleted meanwhile.
+    if (this.#state.end !== undefined && emitter.state === 'open') await this.#assertLog()
   }
 
   /** The log of a run that has ended may have been deleted, and nothing would be published to it. */

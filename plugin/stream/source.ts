@@ -14,9 +14,10 @@ type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
  * @param signal when it aborts, the promise rejects immediately with the signal's reason and the source is ended: a
  *   stream is closed even while it waits for an item; for other sources, `return()` of the iterator is called
  * @param report receives errors that the source throws while it is being ended
+ * @param onEnded called when the source has ended, which may take longer than the promise if the signal aborts
  * @returns what a generator returned, once everything is sent
  */
-export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void): Promise<unknown> {
+export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void, onEnded?: () => void): Promise<unknown> {
   const reader = new SourceReader(send, signal, report)
   return new Promise((resolve, reject) => {
     const stop = (): void => {
@@ -24,7 +25,10 @@ export function sendSource (source: unknown, send: SendItem, signal: AbortSignal
       reader.endSource()
     }
     signal.addEventListener('abort', stop, { once: true })
-    reader.read(source).then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    reader.read(source).then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', stop)
+      if (onEnded !== undefined) reader.ended.then(onEnded)
+    })
   })
 }
 
@@ -36,6 +40,8 @@ class SourceReader {
   readonly #decoder = new TextDecoder()
   #sequence: unknown
   #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
+  /** Resolves when the source has ended, if `endSource` was called. */
+  ended: Promise<void> = Promise.resolve()
 
   constructor (send: SendItem, signal: AbortSignal, report: (error: unknown) => void) {
     this.#send = send
@@ -87,7 +93,11 @@ class SourceReader {
   }
 
   /** Ends the source before its last item. Never rejects. */
-  async endSource (): Promise<void> {
+  endSource (): Promise<void> {
+    return (this.ended = this.#endSource())
+  }
+
+  async #endSource (): Promise<void> {
     try {
       // The iterator of a Node.js stream leaves it open while it waits for an item, and if it never began.
       if (isNodeStream(this.#sequence)) this.#sequence.destroy()

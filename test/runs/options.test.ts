@@ -2,7 +2,7 @@ import t from 'tap'
 import { resolveReadOptions, resolveRunOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from '../../plugin/runs/options.ts'
 
 t.test('every limit of a run has a default', async t => {
-  const defaults = { timeout: 900_000, idleTimeout: 120_000, orphanTimeout: 0, retention: 600_000, maxEvents: 50_000, maxBytes: 4_194_304 }
+  const defaults = { timeout: 900_000, idleTimeout: 120_000, orphanTimeout: 0, retention: 600_000, maxEvents: 50_000, maxBytes: 16_777_216 }
   t.strictSame(resolveRunOptions(undefined), defaults)
   t.strictSame(resolveRunOptions({ timeout: undefined }), defaults)
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { SSE_ERR_PRECONDITION } from '../../plugin/base/errors.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { RunLogWriter } from '../../plugin/runs/run-log-writer.ts'
@@ -148,4 +149,19 @@ t.test('a log that cannot be read is read again', async t => {
   await settle()
   advance(50)
   t.match(await ending, { event: 'aborted' })
+})
+
+t.test('a broker that refuses an event without a reason fails the run', async t => {
+  const broker = memoryBroker()
+  const writer = await begunWriter({
+    publish: async (channel, payload, options) => {
+      if (options.expectedLastId !== undefined) throw new SSE_ERR_PRECONDITION()
+      return await broker.publish(channel, payload, options)
+    },
+    subscribe: (...args) => broker.subscribe(...args),
+    replay: (...args) => broker.replay(...args),
+    close: async () => {}
+  })
+  await t.rejects(writer.append({ data: 'x' }, new AbortController().signal), { code: 'SSE_ERR_RUN_LOG_LOST' })
+  await t.rejects(writer.end(END, () => 0, () => true), { code: 'SSE_ERR_PRECONDITION' })
 })

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
 import { HeldBroker } from '../fixtures/held-broker.ts'
 import { mockClock } from '../fixtures/clock.ts'
+import { Deferred } from '../../plugin/base/deferred.ts'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
@@ -281,4 +282,45 @@ t.test('whatever the order of requests and responses, a run has one producer and
     if (producers.some(producer => producer.hasEnded() !== (ends.length > 0))) throw new Error('the producer goes on')
     await Promise.all(processes.map(({ runs }) => scheduler.waitFor(runs.close())))
   }), { numRuns: 60 })
+})
+
+t.test('all runs of a process together have at most `maxRunBytes` bytes, until they are forgotten', async t => {
+  const { advance } = mockClock(t)
+  const { runs, eventsOf } = createRuns(undefined, 0, 2_000)
+  const text = 'x'.repeat(744)
+  await runs.start('a', () => [text], { retention: 1_000 })
+  await runs.start('b', () => [text, text], { retention: 1_000 })
+  await settle()
+  t.match((await eventsOf('a')).at(-1), ['done', {}])
+  t.match((await eventsOf('b')).slice(1), [['failed', { code: 'runs_full', retryable: true }]])
+  await t.rejects(runs.start('c', () => []), { code: 'SSE_ERR_RUNS_FULL', statusCode: 503 })
+  advance(1_200)
+  t.equal(runs.size, 0)
+  await runs.start('c', () => [text])
+  await settle()
+  t.match((await eventsOf('c')).at(-1), ['done', {}])
+})
+
+t.test('the producers of a process have ended when what they do last is done', async t => {
+  const { runs } = createRuns()
+  const saved = new Deferred<void>()
+  let isSaved = false
+  await runs.start('a', async function * () {
+    try {
+      yield 'x'
+      await new Promise(resolve => { setTimeout(resolve, 50) })
+      yield 'y'
+    } finally {
+      await saved.promise
+      isSaved = true
+    }
+  })
+  await runs.start('b', () => ['x'])
+  await settle()
+  await runs.close()
+  const ended = runs.producersEnded()
+  t.equal(isSaved, false)
+  saved.resolve()
+  await ended
+  t.equal(isSaved, true)
 })

@@ -46,3 +46,11 @@ t.test('the end that a viewer has received is the end of the run, unless the run
   run.onEndSeen(second!)
   t.equal(run.status, 'done')
 })
+
+t.test('a run without callbacks counts its viewers', async t => {
+  const run = new RunState('a')
+  run.addViewer()
+  t.equal(run.viewers, 1)
+  run.removeViewer()
+  t.equal(run.viewers, 0)
+})

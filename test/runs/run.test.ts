@@ -5,6 +5,7 @@ import t from 'tap'
 import { event, memoryBroker, type SseEmitter, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
 import { build, WARN } from '../fixtures/app.ts'
 import { call, decode, type Decoded } from '../fixtures/client.ts'
+import { HeldBroker } from '../fixtures/held-broker.ts'
 import { manualProducer } from '../fixtures/runs.ts'
 
 /** Adds a route on which clients can watch any run. */
@@ -240,4 +241,23 @@ t.test('a viewer of a run that has been deleted gets 410', async t => {
   })
   t.equal((await read(await listen())).status, 410)
   await t.rejects(run.read()[Symbol.asyncIterator]().next(), { code: 'SSE_ERR_RUN_FORGOTTEN' })
+})
+
+t.test('a run that is deleted before its viewer has read it ends the stream', async t => {
+  const broker = new HeldBroker(memoryBroker())
+  const { app, listen } = await build(t, { broker })
+  const { run } = await app.sse.runs.start('a', () => ['x'], { retention: 300 })
+  await until(() => run.state === 'done')
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    run.watch(emitter).catch(() => {})
+    return emitter
+  })
+  const url = await listen()
+  const hold = broker.hold('subscribe', 'request')
+  const viewer = read(url)
+  await hold.reached
+  await until(() => app.sse.runs.size === 0)
+  hold.release()
+  t.strictSame((await viewer).events.map(({ event }) => event), ['sse-ready', 'sse-error'])
 })
