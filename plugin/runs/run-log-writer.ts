@@ -151,12 +151,12 @@ export class RunLogWriter {
     let added: SseEntry[] = []
     let isLost = false
     for (let after = start; ;) {
-      const { entries, more, known, lost } = await this.#broker.replay(this.#channel, after, PAGE_SIZE)
+      const { entries, more, known } = await this.#broker.replay(this.#channel, after, PAGE_SIZE)
       if (!known) {
         // The log has another epoch, and the page is its first one.
         added = []
         isLost = true
-      } else if (lost !== undefined) throw new SSE_ERR_RUN_LOG_LOST()
+      }
       isLost &&= !entries.some(({ id }) => compareIds(id, start) === 0)
       added.push(...entries.filter(({ id }) => compareIds(id, start) > 0))
       if (!more) break
