@@ -139,11 +139,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.#isAbandoned = true
   }
 
-  /**
-   * Publishes the items of the producer and the terminal event. Never rejects.
-   *
-   * @returns a promise that resolves when the producer has ended, which may take longer than the run
-   */
+  /** Publishes the items of the producer and the terminal event. Never rejects. @returns when the producer has ended as well */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { signal } = this.#controller
     const producerEnded = new Deferred<void>()
