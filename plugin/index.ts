@@ -77,7 +77,7 @@ declare module 'fastify' {
      * @typeParam Events maps each event type to the type of its data, which `send` checks
      * @param options override the plugin's options for this stream
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
-     * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429) if a limit is reached
+     * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429), SSE_ERR_FULL_FOR_CONNECTION (429) if a limit is reached
      * @throws SSE_ERR_DUPLICATE if it was called before for this reply, SSE_ERR_REPLY_SENT if the reply was sent
      * @throws SSE_ERR_NOT_READY in a hook
      * @throws SSE_ERR_OPTION for an unknown or invalid option

@@ -23,6 +23,7 @@ t.test('every option has a default', async t => {
     maxRunBytes: 268_435_456,
     connectionKey: undefined,
     maxConnectionsPerKey: 0,
+    maxStreamsPerConnection: 100,
     refuse: 'status',
     shutdownGrace: 5_000
   })
@@ -49,6 +50,7 @@ t.test('every option can be set', async t => {
     maxRunBytes: 0,
     connectionKey: () => 'key',
     maxConnectionsPerKey: 3,
+    maxStreamsPerConnection: 4,
     refuse: 'retry',
     shutdownGrace: 0
   }

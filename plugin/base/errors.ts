@@ -50,6 +50,9 @@ export const SSE_ERR_FULL = exposed(createError('SSE_ERR_FULL', 'Too many event 
 /** The limit `maxConnectionsPerKey` is reached for the key of this request. */
 export const SSE_ERR_FULL_FOR_KEY = exposed(createError('SSE_ERR_FULL_FOR_KEY', 'You have too many open event streams; close one before you open another', 429))
 
+/** Another stream is open or awaited on the same connection, or `maxStreamsPerConnection` is reached on it. */
+export const SSE_ERR_FULL_FOR_CONNECTION = exposed(createError('SSE_ERR_FULL_FOR_CONNECTION', 'Too many event streams on one connection; use another connection', 429))
+
 /** The client sent a last event id that is longer than any id of a broker. */
 export const SSE_ERR_LAST_EVENT_ID = exposed(createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters; the maximum is %s', 400))
 

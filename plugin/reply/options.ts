@@ -60,6 +60,16 @@ export interface ConnectionOptions {
   readonly maxConnectionsPerKey?: number | undefined
 
   /**
+   * The maximum number of open streams per HTTP/2 connection. Another one is refused with 429. 0 sets no limit. Raise it
+   * behind a proxy that sends the requests of many clients over one HTTP/2 connection.
+   *
+   * HTTP/1.1 has one stream per connection: a request that is pipelined behind another response is refused with 429.
+   *
+   * @default 100
+   */
+  readonly maxStreamsPerConnection?: number | undefined
+
+  /**
    * How a stream over a limit is refused:
    * - `'status'` answers 503 or 429 with Retry-After; a browser's EventSource then gives up for good
    * - `'retry'` answers 200 with a `retry:` field and ends, so that an EventSource reconnects later
@@ -82,6 +92,7 @@ export const CONNECTION_DEFAULTS: ConnectionSettings = {
   maxConnections: 10_000,
   connectionKey: undefined,
   maxConnectionsPerKey: 0,
+  maxStreamsPerConnection: 100,
   refuse: 'status'
 }
 
@@ -90,6 +101,7 @@ export const CONNECTION_CHECKS: Checks<ConnectionSettings> = {
   maxConnections: integer(0, '', 'sets no limit'),
   connectionKey: anyFunction,
   maxConnectionsPerKey: integer(0, '', 'sets no limit'),
+  maxStreamsPerConnection: integer(0, '', 'sets no limit'),
   refuse: oneOf('status', 'retry')
 }
 

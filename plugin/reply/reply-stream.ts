@@ -14,7 +14,7 @@ import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
 import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
 import type { ReplyStreams } from './reply-streams.ts'
-import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders } from './response.ts'
+import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders, sessionOf } from './response.ts'
 import { sendThroughFastify } from './unwrapped-handler.ts'
 
 /**
@@ -30,6 +30,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
   readonly emitter: Emitter
   /** What the option `connectionKey` returned. */
   readonly key: string | undefined
+  /** The HTTP/2 connection. */
+  readonly session: object | undefined
   readonly #createdAt = performance.now()
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
@@ -51,6 +53,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   constructor (reply: FastifyReply, settings: ReplySettings, key: string | undefined, streams: ReplyStreams, context: StreamContext) {
     super()
     this.key = key
+    this.session = sessionOf(reply.raw)
     this.#reply = reply
     this.#settings = settings
     this.#streams = streams

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { notPromise } from '../base/callbacks.ts'
-import { SSE_ERR_CALLBACK, SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
+import { SSE_ERR_CALLBACK, SSE_ERR_FULL, SSE_ERR_FULL_FOR_CONNECTION, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
 import { describe } from '../base/option-checks.ts'
 import { jitter } from '../base/jitter.ts'
@@ -14,6 +14,7 @@ import { assertCanStream, isWrapped, setReplyStream } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
 import { ReplyStream } from './reply-stream.ts'
+import { isQueued, sessionOf } from './response.ts'
 import { guardRefused } from './unwrapped-handler.ts'
 
 /** Milliseconds before a reconnect if the option `retry` is not set: what browsers use by default. */
@@ -21,6 +22,9 @@ const DEFAULT_RETRY = 3_000
 
 /** What the option `connectionKey` must return. */
 const KEY_RULE = 'a string or undefined'
+
+/** The errors of streams over a limit. */
+const LIMITS: Array<new () => Error> = [SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_FULL_FOR_CONNECTION]
 
 /** All streams of one application, each from `reply.sse()` until its connection is closed. */
 export class ReplyStreams {
@@ -75,8 +79,11 @@ export class ReplyStreams {
   }
 
   #admit (key: string | undefined, reply: FastifyReply): void {
+    const { raw } = reply
     try {
-      this.#limits.add(key)
+      // It would take a place for as long as the response before it, which may be a stream, too.
+      if (isQueued(raw)) throw new SSE_ERR_FULL_FOR_CONNECTION()
+      this.#limits.add({ key, session: sessionOf(raw) })
     } catch (error) {
       if (!isWrapped(reply)) guardRefused(reply, this.respondIfRefused)
       // Fastify adds the headers of an error to its response.
@@ -87,7 +94,7 @@ export class ReplyStreams {
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
   readonly respondIfRefused = (reply: FastifyReply, error: unknown): boolean => {
     if (this.#settings.refuse !== 'retry') return false
-    if (!isInstance(error, SSE_ERR_FULL) && !isInstance(error, SSE_ERR_FULL_FOR_KEY)) return false
+    if (!LIMITS.some(limit => isInstance(error, limit))) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))
     return true
   }
@@ -95,7 +102,7 @@ export class ReplyStreams {
   /** Removes a stream whose connection is closed. */
   remove (replyStream: ReplyStream): void {
     this.#streams.remove(replyStream)
-    this.#limits.remove(replyStream.key)
+    this.#limits.remove(replyStream)
     if (this.size === 0) this.#onEmpty()
   }
 

@@ -12,22 +12,31 @@ export function isClosed (raw: RawResponse): boolean {
   return raw.destroyed || raw.req.socket.destroyed
 }
 
-/** Calls the listener once the response is complete or its client has disconnected. */
+/** Whether the response waits for an earlier one on its connection, because the client has pipelined its requests. */
+export function isQueued (raw: RawResponse): boolean {
+  return !isHttp2(raw) && raw.socket === null
+}
+
+/** Returns the HTTP/2 connection of a response, which may have other responses at the same time. */
+export function sessionOf (raw: RawResponse): object | undefined {
+  return isHttp2(raw) ? raw.stream.session : undefined
+}
+
+/**
+ * Calls the listener once the response is complete or its client has disconnected.
+ *
+ * A client that pipelines more requests behind the response than Node.js accepts is disconnected. Node.js would stop reading
+ * from it, and so not notice that it disconnects.
+ */
 export function onceClosed (raw: RawResponse, listener: () => void): void {
-  if (isHttp2(raw) || raw.socket !== null) {
-    raw.once('close', listener)
-    return
-  }
-  // A response that is queued behind another on its connection has no socket yet and emits no `close` if that ends.
-  const { socket } = raw.req
-  const closed = (): void => {
-    raw.off('close', closed)
-    socket.off('close', closed)
+  const socket = socketOf(raw)
+  // While the body of the response's own request arrives, nothing can be pipelined, but its reader may pause the socket.
+  const paused = (): void => { if (raw.req.complete) socket!.destroy() }
+  socket?.on('pause', paused)
+  raw.once('close', () => {
+    socket?.off('pause', paused)
     listener()
-  }
-  raw.on('close', closed)
-  socket.on('close', closed)
-  raw.once('socket', () => socket.off('close', closed))
+  })
 }
 
 /** Whether everything written has been handed to the operating system. */
@@ -62,7 +71,6 @@ export function closeAfterResponse (raw: RawResponse): void {
 /** Closes the connection immediately and discards queued data; on HTTP/2, only the stream of this response. */
 export function cutConnection (raw: RawResponse): void {
   if (isHttp2(raw)) raw.stream.close(constants.NGHTTP2_CANCEL)
-  // The request's socket, since a queued response has none yet.
   else (socketOf(raw) ?? raw).destroy()
 }
 

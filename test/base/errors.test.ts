@@ -17,6 +17,7 @@ t.test('a client receives the status of the error, and 500 if the cause is in th
     SSE_ERR_NOT_ACCEPTABLE: 406,
     SSE_ERR_FULL: 503,
     SSE_ERR_FULL_FOR_KEY: 429,
+    SSE_ERR_FULL_FOR_CONNECTION: 429,
     SSE_ERR_LAST_EVENT_ID: 400,
     SSE_ERR_BROKER_CLOSED: 503,
     SSE_ERR_BROKER_UNAVAILABLE: 503,

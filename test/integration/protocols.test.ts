@@ -9,6 +9,7 @@ import type { SseEmitter, SseReason } from 'fastify-sse-emitter'
 import { build, sleep, WARN, type LogLine } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { until } from '../fixtures/until.ts'
+import { processWarnings } from '../fixtures/warnings.ts'
 
 const tls = {
   key: readFileSync(new URL('../fixtures/tls/key.pem', import.meta.url)),
@@ -152,46 +153,82 @@ t.test('on HTTP/1.0, the end of the stream is the end of the connection', async 
   noWarnings(t, logs)
 })
 
-t.test('pipelined requests receive their responses in order', async t => {
+t.test('a stream that is pipelined behind another is refused, and the responses arrive in order', async t => {
   const { app, logs, listen } = await build(t)
   const { reasons } = addRoutes(app)
+  app.get('/plain', async () => 'plain')
   const { port } = await listen()
   const socket = net.connect(Number(port), '127.0.0.1').setEncoding('utf8')
   const request = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`
-  socket.write(request('/three') + request('/three') + request('/three', 'connection: close\r\n'))
+  socket.write(request('/three') + request('/three') + request('/plain', 'connection: close\r\n'))
   let text = ''
   for await (const chunk of socket) text += chunk
-  const answers = text.split('HTTP/1.1 200 OK').slice(1)
-  t.equal(answers.length, 3)
-  for (const answer of answers) t.equal(unchunk(answer.slice(answer.indexOf('\r\n\r\n') + 4)), THREE)
-  t.strictSame(reasons, ['complete', 'complete', 'complete'])
+  const [, stream, refused, plain] = text.split('HTTP/1.1 ')
+  t.equal(unchunk(stream!.slice(stream!.indexOf('\r\n\r\n') + 4)), THREE)
+  t.match(refused, /^429 .*\r\nretry-after: \d+\r\n.*"code":"SSE_ERR_FULL_FOR_CONNECTION"/s)
+  t.match(plain, /^200 .*plain$/s)
+  t.strictSame(reasons, ['complete'])
   noWarnings(t, logs)
 })
 
-t.test('a disconnect closes the streams of all pipelined requests', async t => {
-  const { app, logs, listen } = await build(t)
-  const { reasons, emitters } = addRoutes(app)
-  const { port } = await listen()
-  const socket = net.connect(Number(port), '127.0.0.1')
-  socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(3))
-  while (emitters.length < 3) await sleep(5)
-  socket.destroy()
-  await Promise.all(emitters.map(({ closed }) => closed))
-  t.strictSame(reasons, ['client', 'client', 'client'])
-  t.equal(app.sse.size, 0)
-  noWarnings(t, logs)
+t.test('a client that pipelines streams takes one place, which is free at once when it disconnects', async t => {
+  const warnings = processWarnings(t)
+  const { app, listen } = await build(t, { maxConnections: 6, heartbeat: 0 })
+  const { emitters } = addRoutes(app)
+  const url = await listen()
+  const request = 'GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'
+  const sockets = Array.from({ length: 5 }, () => net.connect(Number(url.port), '127.0.0.1').on('error', () => {}).resume())
+  for (const socket of sockets) socket.write(request.repeat(20))
+  while (emitters.length < 5) await sleep(5)
+  t.equal(app.sse.size, 5)
+  const { response, request: other } = call(new URL('/endless', url))
+  t.equal((await response).statusCode, 200)
+  for (const socket of sockets) socket.destroy()
+  await Promise.all(emitters.slice(0, 5).map(({ closed }) => closed))
+  t.equal(app.sse.size, 1)
+  t.strictSame(warnings, [])
+  other.destroy()
 })
 
-t.test('a stream that waits for an earlier pipelined response can be dropped', async t => {
-  const { app, listen } = await build(t, { maxBuffered: 1_024 })
+t.test('a client that pipelines more requests behind its stream than Node.js reads is disconnected', async t => {
+  const { app, listen } = await build(t, { heartbeat: 0 })
   const { emitters } = addRoutes(app)
   const { port } = await listen()
-  const socket = net.connect(Number(port), '127.0.0.1')
-  socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2))
-  while (emitters.length < 2) await sleep(5)
-  emitters[1]!.send('x'.repeat(2_000)).catch(() => {})
-  emitters[1]!.send('x'.repeat(2_000)).catch(() => {})
-  t.equal(await emitters[1]!.closed, 'slow')
+  const socket = net.connect(Number(port), '127.0.0.1').on('error', () => {}).resume()
+  t.teardown(() => socket.destroy())
+  for (const path of ['/endless', '/missing']) socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(2_000))
+  while (emitters.length === 0) await sleep(5)
+  t.equal(await emitters[0]!.closed, 'client')
+  t.equal(app.sse.size, 0)
+})
+
+t.test('an HTTP/2 connection has at most maxStreamsPerConnection streams', async t => {
+  const { app, listen } = await build(t, { maxStreamsPerConnection: 3, heartbeat: 0 }, { http2: true } as object)
+  const { emitters } = addRoutes(app)
+  const url = await listen()
+  const connect = (): http2.ClientHttp2Session => {
+    const session = http2.connect(url)
+    t.teardown(() => session.destroy())
+    return session
+  }
+  const open = async (session: http2.ClientHttp2Session): Promise<[http2.ClientHttp2Stream, number | undefined]> => {
+    const stream = session.request({ ':path': '/endless' })
+    stream.on('error', () => {})
+    const [headers] = await once(stream, 'response') as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader]
+    return [stream, headers[':status']]
+  }
+  const [session, other] = [connect(), connect()]
+  const streams = []
+  for (let count = 0; count < 3; count++) streams.push((await open(session))[0])
+  t.equal((await open(session))[1], 429)
+  t.equal((await open(other))[1], 200, 'other connections have their own')
+  streams[0]!.close()
+  await emitters[0]!.closed
+  t.equal((await open(session))[1], 200, 'a closed stream makes room')
+  session.destroy()
+  other.destroy()
+  await Promise.all(emitters.map(({ closed }) => closed))
+  t.equal(app.sse.size, 0)
 })
 
 t.test('a connection can be used again after a stream', async t => {

@@ -3,7 +3,7 @@ import http, { ServerResponse, type IncomingMessage } from 'node:http'
 import http2, { type Http2ServerResponse } from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders, type RawResponse } from '../../plugin/reply/response.ts'
+import { closeAfterResponse, cutConnection, isClosed, isDelivered, isQueued, onceClosed, sendHeaders, sessionOf, type RawResponse } from '../../plugin/reply/response.ts'
 import { SocketTransport, StreamTransport } from '../../plugin/stream/transport.ts'
 
 /** A request over HTTP/1.1, and the response to it. */
@@ -17,7 +17,7 @@ async function http1 (t: Test, head = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'): Prom
   let text = ''
   client.setEncoding('utf8').on('data', chunk => { text += chunk })
   client.write(head)
-  while (raws.length < head.split('GET').length - 1) await new Promise(resolve => { setImmediate(resolve) })
+  while (raws.length < head.split('HTTP/1.').length - 1) await new Promise(resolve => { setImmediate(resolve) })
   return { raws, client, received: () => text }
 }
 
@@ -77,29 +77,52 @@ t.test('a response over HTTP/1.1', async t => {
     t.equal(isDelivered(raw!), true)
   })
 
-  t.test('is closed once while it is queued behind another and the client disconnects', async t => {
-    const { raws, client } = await http1(t, 'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n')
-    const queued = raws[1]!
-    t.equal(queued.socket, null)
-    let times = 0
-    const closed = new Promise<void>(resolve => { onceClosed(queued, () => { times++; resolve() }) })
-    client.destroy()
-    await closed
-    await new Promise(resolve => { setImmediate(resolve) })
-    t.equal(times, 1)
-    t.equal(isClosed(queued), true)
-  })
-
-  t.test('leaves no listener on a socket that serves it later', async t => {
+  t.test('is queued while another response is sent on its connection', async t => {
     const { raws: [first, second] } = await http1(t, 'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n')
-    const listeners = second!.req.socket.listenerCount('close')
-    onceClosed(second!, () => {})
+    t.equal(isQueued(first!), false)
+    t.equal(isQueued(second!), true)
     first!.end()
     await once(second!, 'socket')
-    t.ok(second!.req.socket.listenerCount('close') <= listeners + 1)
-    const closed = closing(second!)
-    second!.end()
+    t.equal(isQueued(second!), false)
+    t.equal(sessionOf(second!), undefined)
+  })
+
+  t.test('is closed if more requests are pipelined behind it than Node.js accepts', async t => {
+    const { raws: [raw], client } = await http1(t)
+    const closed = closing(raw!)
+    raw!.flushHeaders()
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(5))
+    await new Promise(resolve => { setTimeout(resolve, 20) })
+    t.equal(isClosed(raw!), false, 'a few requests wait for their responses')
+    raw!.req.socket.pause()
     await closed
+    t.equal(isClosed(raw!), true)
+  })
+
+  t.test('stays open if the reader of its request pauses the connection', async t => {
+    const { raws: [raw], client } = await http1(t, 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2000000\r\n\r\n')
+    const closed = closing(raw!)
+    const paused = once(raw!.req.socket, 'pause')
+    client.write(Buffer.alloc(1_000_000))
+    await paused
+    t.equal(isClosed(raw!), false)
+    raw!.req.resume()
+    client.write(Buffer.alloc(1_000_000))
+    await once(raw!.req, 'end')
+    raw!.end()
+    await closed
+    t.equal(raw!.writableFinished, true)
+  })
+
+  t.test('leaves no listener on its connection', async t => {
+    const { raws: [raw] } = await http1(t)
+    const { socket } = raw!.req
+    const listeners = socket.listenerCount('pause')
+    const closed = closing(raw!)
+    t.equal(socket.listenerCount('pause'), listeners + 1)
+    raw!.end()
+    await closed
+    t.equal(socket.listenerCount('pause'), listeners)
   })
 
   t.test('closes its connection after the end', async t => {
