@@ -2,9 +2,9 @@ import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import fastify, { type FastifyReply } from 'fastify'
 import t from 'tap'
-import sse, { errors, event, memoryBroker, type SseEmitter, type SseStreamOptions } from 'fastify-sse-emitter'
+import sse, { errors, event, memoryBroker, type SseBrokerListener, type SseEmitter, type SseEntry, type SseStreamOptions } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from './fixtures/app.ts'
-import { decode } from './fixtures/client.ts'
+import { call, decode } from './fixtures/client.ts'
 import { until } from './fixtures/until.ts'
 
 t.test('a stream has the headers that it needs', async t => {
@@ -428,4 +428,26 @@ t.test('one log line sums up a stream', async t => {
   const lines = logs.filter(({ sse }) => sse !== undefined)
   t.match(lines, [{ level: 30, msg: 'event stream closed', sse: { reason: 'complete', events: 1, bytes: 13, duration: Number } }])
   t.equal(lines.length, 1)
+})
+
+t.test('an event of a broker that cannot be sent is logged and left out', async t => {
+  const memory = memoryBroker()
+  const listeners: SseBrokerListener[] = []
+  const { subscribe } = memory
+  memory.subscribe = async (channel, listener) => {
+    listeners.push(listener)
+    return await subscribe.call(memory, channel, listener)
+  }
+  const { app, logs, listen } = await build(t, { broker: memory })
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(app.sse.channel('news'), { until: () => true })
+    return emitter
+  })
+  const { response, readAll } = call(await listen())
+  await response
+  listeners[0]!.onEntry({ id: 'not an entry' } as SseEntry)
+  await app.sse.channel('news').publish('sent')
+  t.strictSame(decode((await readAll()).body).events.map(({ data }) => data).at(-1), 'sent')
+  t.match(logs.filter(({ level }) => level >= WARN), [{ channel: 'news', msg: 'the broker delivered an event that cannot be sent, which is left out' }])
 })
