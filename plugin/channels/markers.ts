@@ -46,7 +46,7 @@ export function markerId (id: string | undefined, reset: boolean, { pages, entri
   return pages.flatMap(({ page: { lost } }) => lost !== undefined && compareIds(lost, first.entry.id) < 0 ? [lost] : []).reduce(laterId, start)
 }
 
-/** Encodes a marker. @param spaceAfterColon whether a space follows each colon */
+/** Encodes a marker. */
 export function encodeMarker ({ reset, gaps }: Losses, id: string, spaceAfterColon: boolean): string {
   if (reset) return encode('{}', { event: 'sse-reset', id }, spaceAfterColon)
   if (gaps.length > 0) return encode(JSON.stringify({ gaps }), { event: 'sse-gap', id }, spaceAfterColon)

@@ -83,7 +83,7 @@ export class SseEntry implements SsePayload {
     this.bytes = id.length + bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
   }
 
-  /** Encodes the event. @param spaceAfterColon whether to write a space after each colon */
+  /** Encodes the event. */
   frame (spaceAfterColon: boolean): string {
     return `id:${spaceAfterColon ? ' ' : ''}${this.id}\n${this.frameWithoutId(spaceAfterColon)}`
   }
