@@ -33,7 +33,7 @@ t.test('the failure of the model is sent as an event', async t => {
   const { statusCode, body } = await app.inject('/llmChat?q=Hi')
   t.equal(statusCode, 200)
   t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]).at(-1), ['failed', { code: 'busy', message: 'Busy', retryable: true }])
-  await until(() => logs.some(({ level }) => level >= WARN))
+  await until(() => logs.some(({ level }) => level >= WARN), 'the failure is logged')
   t.match(logs.filter(({ level }) => level >= WARN), [{ msg: 'event stream source failed' }])
 })
 
