@@ -13,8 +13,10 @@ export type EventStreamItem =
 export interface EventStreamParserOptions {
   /** The `Last-Event-ID` of the request. As in browsers, it applies until the stream sets another. */
   readonly lastEventId?: string
-  /** The maximum length of an event's data and of a field's value, in UTF-16 code units. */
+  /** The maximum length of an event's data and of a field's value, as `lengthOf` measures it. */
   readonly maxLength?: number
+  /** Measures a part of a line; UTF-16 code units unless it is set. */
+  readonly lengthOf?: (text: string) => number
   /** Creates the error that is thrown when an event or a line exceeds `maxLength`. */
   readonly lengthError?: (maxLength: number) => Error
 }
@@ -29,20 +31,24 @@ export class EventStreamParser {
   // The byte order mark is removed here: Node.js 24 removes two if the first is split between chunks.
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
   readonly #maxLength: number
+  readonly #lengthOf: (text: string) => number
   readonly #lengthError: (maxLength: number) => Error
   #started = false
   #endedWithCR = false
   #incompleteLine = ''
+  #lineLength = 0
   #inBlock = false
   // The buffers of the standard. Dispatching an event resets all but the id.
   #data: string | undefined
+  #dataLength = 0
   #type = ''
   #id: string
   #lastEventId: string
 
-  constructor ({ lastEventId = '', maxLength = Infinity, lengthError = max => new RangeError(`An event has more than ${max} characters`) }: EventStreamParserOptions = {}) {
+  constructor ({ lastEventId = '', maxLength = Infinity, lengthOf = text => text.length, lengthError = max => new RangeError(`An event has more than ${max} characters`) }: EventStreamParserOptions = {}) {
     this.#id = this.#lastEventId = lastEventId
     this.#maxLength = maxLength
+    this.#lengthOf = lengthOf
     this.#lengthError = lengthError
   }
 
@@ -65,14 +71,12 @@ export class EventStreamParser {
     const text = this.#normalize(this.#utf8.decode(chunk, { stream: true }))
     let start = 0
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
-      const line = this.#incompleteLine + text.slice(start, end)
-      this.#incompleteLine = ''
+      this.#extendLine(text.slice(start, end))
       start = end + 1
-      const item = line === '' ? this.#endBlock() : this.#parseLine(line)
+      const item = this.#incompleteLine === '' ? this.#endBlock() : this.#parseLine()
       if (item !== undefined) yield item
     }
-    this.#incompleteLine += text.slice(start)
-    this.#checkLine(this.#incompleteLine)
+    this.#extendLine(text.slice(start))
   }
 
   /** Removes the byte order mark, and makes every line end with LF. */
@@ -86,8 +90,18 @@ export class EventStreamParser {
     return text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text
   }
 
-  #parseLine (line: string): EventStreamItem | undefined {
-    this.#checkLine(line)
+  /** Each part is measured once, however many chunks a line has. */
+  #extendLine (text: string): void {
+    this.#incompleteLine += text
+    this.#lineLength += this.#lengthOf(text)
+    if (this.#lineLength > this.#maxLength + 'data: '.length) throw this.#lengthError(this.#maxLength)
+  }
+
+  #parseLine (): EventStreamItem | undefined {
+    const line = this.#incompleteLine
+    const length = this.#lineLength
+    this.#incompleteLine = ''
+    this.#lineLength = 0
     const colon = line.indexOf(':')
     const field = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
@@ -96,8 +110,10 @@ export class EventStreamParser {
     this.#inBlock ||= field !== 'retry'
     switch (field) {
       case 'data':
+        // The name of the field and the colon are one unit per character in any measure.
+        this.#dataLength += length - (line.length - value.length) + (this.#data === undefined ? 0 : 1)
         this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
-        if (this.#data.length > this.#maxLength) throw this.#lengthError(this.#maxLength)
+        if (this.#dataLength > this.#maxLength) throw this.#lengthError(this.#maxLength)
         return undefined
       case 'event':
         this.#type = value
@@ -120,13 +136,10 @@ export class EventStreamParser {
     const isNewId = lastEventId !== this.#lastEventId
     this.#inBlock = false
     this.#data = undefined
+    this.#dataLength = 0
     this.#type = ''
     this.#lastEventId = lastEventId
     if (data !== undefined) return { kind: 'event', type, data, lastEventId }
     return isNewId ? { kind: 'id', lastEventId } : undefined
-  }
-
-  #checkLine (line: string): void {
-    if (line.length > this.#maxLength + 'data: '.length) throw this.#lengthError(this.#maxLength)
   }
 }

@@ -7,12 +7,12 @@ const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
 /**
  * Reads the events of a `text/event-stream`.
  *
- * @param maxBytes maximum size of one event. Characters are counted; a text never has more of them than bytes.
+ * @param maxBytes maximum size of the data of one event, and of one line
  * @param onEvent called from `feed` and `end`, which rethrow what it throws
  * @throws ModelError too_large
  */
 export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void): BodyReader {
-  const parser = new EventStreamParser({ maxLength: maxBytes, lengthError: () => new ModelError('too_large') })
+  const parser = new EventStreamParser({ maxLength: maxBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
 
   const feed = (chunk: Uint8Array): void => {
     for (const item of parser.push(chunk)) {

@@ -4,25 +4,33 @@ import type { BodyReader } from './body-reader.ts'
 /**
  * Splits newline-delimited JSON into lines. Blank lines are skipped.
  *
- * @param maxBytes maximum size of one line. Characters are counted; a text never has more of them than bytes.
+ * @param maxBytes maximum size of one line
  * @param onLine called from `feed` and `end`, which rethrow what it throws
  * @throws ModelError too_large
  */
 export function ndjsonReader (maxBytes: number, onLine: (line: string) => void): BodyReader {
   const decoder = new TextDecoder()
-  let partialLine = ''
+  let line = ''
+  let lineBytes = 0
+
+  /** Each part is measured once, however many chunks a line has. */
+  const extendLine = (text: string): void => {
+    line += text
+    lineBytes += Buffer.byteLength(text)
+    if (lineBytes > maxBytes) throw new ModelError('too_large')
+  }
 
   const feed = (text: string): void => {
     let start = 0
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
-      const line = partialLine + text.slice(start, end)
-      partialLine = ''
+      extendLine(text.slice(start, end))
       start = end + 1
-      if (line.length > maxBytes) throw new ModelError('too_large')
-      if (line.trim() !== '') onLine(line)
+      const wholeLine = line
+      line = ''
+      lineBytes = 0
+      if (wholeLine.trim() !== '') onLine(wholeLine)
     }
-    partialLine += text.slice(start)
-    if (partialLine.length > maxBytes) throw new ModelError('too_large')
+    extendLine(text.slice(start))
   }
 
   return {

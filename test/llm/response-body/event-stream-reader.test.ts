@@ -60,6 +60,17 @@ t.test('an event above the size limit fails with too_large', async t => {
   t.strictSame(read('data: xxxx\n\n'.repeat(30), 7, 100).length, 30, 'the limit applies to each event')
 })
 
+t.test('the size limit counts bytes, wherever the body is split', async t => {
+  const tooLarge = { name: 'ModelError', code: 'too_large' }
+  for (const chunkSize of [1, 7, Infinity]) {
+    t.strictSame(read(`data: ${'你'.repeat(33)}x\n\n`, chunkSize, 100), [[`${'你'.repeat(33)}x`, 'message']], '100 bytes')
+    t.throws(() => read(`data: ${'你'.repeat(33)}xx\n\n`, chunkSize, 100), tooLarge, '101 bytes')
+    t.strictSame(read(`data:${'你'.repeat(11)}\ndata: ${'é'.repeat(33)}\n\n`, chunkSize, 100).length, 1, '100 bytes in two lines')
+    t.throws(() => read(`data:${'你'.repeat(11)}\ndata: ${'é'.repeat(33)}x\n\n`, chunkSize, 100), tooLarge, '101 bytes in two lines')
+    t.throws(() => read('😀'.repeat(27), chunkSize, 100), tooLarge, 'a line without an end')
+  }
+})
+
 t.test('feed and end rethrow what onEvent throws', async t => {
   const reader = eventStreamReader(100, data => { throw new Error(data) })
   t.throws(() => { reader.feed(Buffer.from('data: x\n\n')) }, { message: 'x' })

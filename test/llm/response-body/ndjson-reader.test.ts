@@ -40,3 +40,16 @@ t.test('a line above the size limit throws', t => {
   t.equal(readLines(Array.from({ length: 30 }, () => Buffer.from('xxxxxxxxx\n')), 100).length, 30, 'the limit is per line')
   t.end()
 })
+
+t.test('the size limit counts bytes, wherever the line is split', t => {
+  const split = (text: string, size: number): Uint8Array[] => {
+    const bytes = Buffer.from(text)
+    return Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
+  }
+  for (const size of [1, 7, 1_000]) {
+    t.strictSame(readLines(split(`${'你'.repeat(33)}x\n`, size), 100), [`${'你'.repeat(33)}x`], '100 bytes')
+    t.throws(() => readLines(split(`${'你'.repeat(33)}xx\n`, size), 100), { code: 'too_large' }, '101 bytes')
+    t.throws(() => readLines(split('😀'.repeat(26), size), 100), { code: 'too_large' }, 'without a line end')
+  }
+  t.end()
+})

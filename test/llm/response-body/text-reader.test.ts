@@ -24,3 +24,11 @@ t.test('a body above the size limit throws', t => {
   t.throws(() => { reader.feed(Buffer.from('x')) }, { code: 'too_large' })
   t.end()
 })
+
+t.test('the size limit counts bytes', t => {
+  t.plan(2)
+  const reader = textReader(99, text => { t.equal(text, '你'.repeat(33)) })
+  reader.feed(Buffer.from('你'.repeat(33)))
+  reader.end()
+  t.throws(() => { textReader(98, () => {}).feed(Buffer.from('你'.repeat(33))) }, { code: 'too_large' })
+})
