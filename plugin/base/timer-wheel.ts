@@ -16,6 +16,8 @@ const BATCH = 128
 export abstract class WheelTimer extends ListNode {
   /** When the timer is due, on the clock of `performance.now()`; Infinity while it is not set. Only the wheel writes it. */
   dueAt = Infinity
+  /** Whether the process stays alive until the timer fires or is cleared. Must not change while the timer is set. */
+  keepsAlive = false
 
   /** Called when the timer is due. Must not throw. @param now the time of `performance.now()` */
   abstract fire (now: number): void
@@ -29,12 +31,16 @@ export abstract class WheelTimer extends ListNode {
  *
  * Setting and clearing a timer takes constant time. A timer never fires early, and fires at most 100 ms late unless the
  * event loop is blocked. When many timers are due at once, they fire in batches, and the event loop runs in between.
+ *
+ * The wheel does not keep the process alive, except for timers that do.
  */
 export class TimerWheel {
   readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())
   /** Timers that are due and have not fired yet. */
   readonly #due = new ListNode()
   #size = 0
+  /** How many of the timers keep the process alive. */
+  #keptAliveBy = 0
   /** The first slot that is still in the future, counted from time 0. */
   #next = 0
   #timer: NodeJS.Timeout | undefined
@@ -60,6 +66,7 @@ export class TimerWheel {
     timer.dueAt = dueAt
     this.#slots[slot % SLOTS]!.append(timer)
     this.#size++
+    if (timer.keepsAlive) this.#keepAlive(this.#keptAliveBy + 1)
     this.#wakeBy(slot * SLOT)
   }
 
@@ -69,6 +76,7 @@ export class TimerWheel {
     timer.unlink()
     timer.dueAt = Infinity
     this.#size--
+    if (timer.keepsAlive) this.#keepAlive(this.#keptAliveBy - 1)
     if (this.#size === 0) this.#stop()
   }
 
@@ -79,12 +87,19 @@ export class TimerWheel {
     this.#wakeAt = time
     // A wheel that turns early waits for the remaining time.
     const delay = Math.min(time - performance.now(), MAX_DELAY)
-    // The wheel does not keep the process alive.
-    this.#timer = setTimeout(() => this.#turn(), delay).unref()
+    this.#timer = setTimeout(() => this.#turn(), delay)
+    this.#keepAlive(this.#keptAliveBy)
+  }
+
+  #keepAlive (timers: number): void {
+    this.#keptAliveBy = timers
+    if (timers > 0) this.#timer?.ref()
+    else this.#timer?.unref()
   }
 
   #stop (): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#wakeAt = Infinity
   }
 

@@ -14,7 +14,7 @@ import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
 import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
 import type { ReplyStreams } from './reply-streams.ts'
-import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, onceClosed, sendHeaders, sessionOf } from './response.ts'
+import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, isInjected, onceClosed, sendHeaders, sessionOf } from './response.ts'
 import { sendThroughFastify } from './unwrapped-handler.ts'
 
 /**
@@ -67,6 +67,10 @@ export class ReplyStream extends ListNode implements StreamConnection {
 
   get headersOnly (): boolean {
     return this.#reply.request.method === 'HEAD'
+  }
+
+  get isInjected (): boolean {
+    return isInjected(this.#reply.raw)
   }
 
   get lastEventId (): string | undefined {

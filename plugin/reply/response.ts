@@ -39,11 +39,16 @@ export function onceClosed (raw: RawResponse, listener: () => void): void {
   })
 }
 
+/** Whether the request was made with `app.inject()`, which has no socket. */
+export function isInjected (raw: RawResponse): boolean {
+  return !isHttp2(raw) && socketOf(raw) === undefined
+}
+
 /** Whether everything written has been handed to the operating system. */
 export function isDelivered (raw: RawResponse): boolean {
   if (isHttp2(raw)) return raw.stream.writableFinished
   // An injected response is destroyed by its end.
-  return raw.writableFinished || (raw.writableEnded && socketOf(raw) === undefined)
+  return raw.writableFinished || (raw.writableEnded && isInjected(raw))
 }
 
 /** Disables the server's timeouts for a response. On HTTP/2, the socket is shared with others and keeps them. */

@@ -9,6 +9,8 @@ export interface StreamConnection {
   readonly lastEventId: string | undefined
   /** Whether the response has no body, as for HEAD. */
   readonly headersOnly: boolean
+  /** Whether the request was injected, so that there is no socket. */
+  readonly isInjected: boolean
   /** Sends the headers, then calls the stream's `attach`, possibly before it returns. */
   open (): void
   /** Answers with an error instead of a stream. */

@@ -42,8 +42,12 @@ export class Deadlines extends WheelTimer {
     this.#wheel = wheel
   }
 
-  /** The stream opens. */
-  begin (): void {
+  /**
+   * The stream opens.
+   *
+   * @param isInjected whether it has no socket, which would keep the process alive until a deadline
+   */
+  begin (isInjected: boolean): void {
     const { timeout, expiresAt } = this.#settings
     const now = performance.now()
     this.#running = true
@@ -51,6 +55,7 @@ export class Deadlines extends WheelTimer {
     if (this.#endedAt !== Infinity) this.#endedAt = now
     if (timeout > 0) this.#timeoutAt = now + timeout
     if (expiresAt !== undefined) this.#expiresAt = now + (Number(expiresAt) - Date.now())
+    this.keepsAlive = isInjected && Math.min(this.#timeoutAt, this.#expiresAt) < Infinity
     this.update()
   }
 

@@ -174,7 +174,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#openedAt = performance.now()
     // `retry` is sent on every connection, because a client keeps the last value it received, which may be that of a shutdown.
     this.#outbox.attach(transport, retry === undefined ? '' : encodeRetry(retry, spaceAfterColon))
-    this.#deadlines.begin()
+    this.#deadlines.begin(this.#connection.isInjected)
   }
 
   // Ending

@@ -185,6 +185,29 @@ t.test('a wheel uses one Node.js timer, and none while it is empty', async t => 
   t.equal(live.size, 0)
 })
 
+t.test('a wheel keeps the process alive only while a timer is set that does', async t => {
+  const live = liveTimers(t)
+  const wheel = new TimerWheel()
+  const hasRef = (): boolean[] => Array.from(live as ReadonlySet<NodeJS.Timeout>, timer => timer.hasRef())
+  const [one, two, other] = [new RecordingTimer(), new RecordingTimer(), new RecordingTimer()]
+  one.keepsAlive = two.keepsAlive = true
+  const now = performance.now()
+  wheel.set(other, now + 50_000)
+  t.strictSame(hasRef(), [false])
+  wheel.set(one, now + 60_000)
+  t.strictSame(hasRef(), [true], 'a later timer')
+  wheel.set(two, now + 40_000)
+  wheel.clear(one)
+  t.strictSame(hasRef(), [true], 'an earlier timer')
+  wheel.clear(two)
+  t.strictSame(hasRef(), [false])
+  wheel.clear(other)
+  wheel.set(two, now + 40_000)
+  t.strictSame(hasRef(), [true], 'in an empty wheel')
+  wheel.clear(two)
+  t.strictSame(hasRef(), [])
+})
+
 t.test('a timer that throws does not stop the others, and becomes a warning', async t => {
   const { wheel, advance } = setup(t)
   const warnings = t.capture(process, 'emitWarning')

@@ -51,7 +51,7 @@ t.test('nothing is due before the stream opens', async t => {
 
 t.test('one timer on the wheel fires at the earliest deadline', async t => {
   const { deadlines, due, wheel, advance } = setup(t, { heartbeat: 1_000, timeout: 2_500, expiresAt: Date.now() + 5_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   t.equal(wheel.size, 1)
   advance(2_700)
   t.strictSame(due, ['sendHeartbeat', 'sendHeartbeat', 'timeOut'])
@@ -59,14 +59,14 @@ t.test('one timer on the wheel fires at the earliest deadline', async t => {
 
 t.test('expiry takes precedence over the timeout', async t => {
   const { deadlines, due, advance } = setup(t, { timeout: 1_000, expiresAt: 1_000_000 + 1_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   advance(1_100)
   t.strictSame(due, ['expired'])
 })
 
 t.test('the timeout can be extended', async t => {
   const { deadlines, due, advance } = setup(t, { timeout: 1_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   advance(500)
   deadlines.extend(1_000)
   advance(900)
@@ -77,7 +77,7 @@ t.test('the timeout can be extended', async t => {
 
 t.test('a full connection receives no heartbeat and stalls', async t => {
   const { deadlines, due, outbox, advance } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   outbox.fullSince = performance.now()
   deadlines.update()
   advance(1_900)
@@ -88,7 +88,7 @@ t.test('a full connection receives no heartbeat and stalls', async t => {
 
 t.test('a connection that drains in time does not stall', async t => {
   const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   outbox.fullSince = performance.now()
   deadlines.update()
   advance(1_900)
@@ -100,7 +100,7 @@ t.test('a connection that drains in time does not stall', async t => {
 
 t.test('a client that takes bytes does not stall, however long the connection stays full', async t => {
   const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   outbox.fullSince = performance.now()
   deadlines.update()
   for (let times = 0; times < 10; times++) {
@@ -116,7 +116,7 @@ t.test('a client that takes bytes does not stall, however long the connection st
 
 t.test('bytes that were taken before the connection was full are no progress', async t => {
   const { deadlines, due, outbox, advance } = setup(t, { heartbeat: 100, stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   advance(1_000)
   outbox.progress = 1_000
   outbox.fullSince = performance.now()
@@ -129,7 +129,7 @@ t.test('bytes that were taken before the connection was full are no progress', a
 
 t.test('after the end, a client that takes bytes does not stall', async t => {
   const { deadlines, due, outbox, advance } = setup(t, { stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   deadlines.end()
   for (let times = 0; times < 10; times++) {
     advance(1_400)
@@ -142,7 +142,7 @@ t.test('after the end, a client that takes bytes does not stall', async t => {
 
 t.test('after the end, only stallTimeout applies', async t => {
   const { deadlines, due, wheel, advance } = setup(t, { heartbeat: 100, timeout: 500, stallTimeout: 2_000 })
-  deadlines.begin()
+  deadlines.begin(false)
   deadlines.end()
   advance(1_900)
   t.strictSame(due, [])
@@ -155,9 +155,22 @@ t.test('a stream that ended before it opened stalls stallTimeout after it opens'
   const { deadlines, due, advance } = setup(t, { stallTimeout: 1_000 })
   deadlines.end()
   advance(5_000)
-  deadlines.begin()
+  deadlines.begin(false)
   advance(900)
   t.strictSame(due, [])
   advance(200)
   t.strictSame(due, ['slow'])
+})
+
+t.test('a stream without a socket keeps the process alive while it has a deadline', async t => {
+  const keepsAlive = (options: StreamOptions, isInjected: boolean): boolean => {
+    const { deadlines } = setup(t, { heartbeat: 100, ...options })
+    deadlines.begin(isInjected)
+    deadlines.clear()
+    return deadlines.keepsAlive
+  }
+  t.ok(keepsAlive({ timeout: 100 }, true))
+  t.ok(keepsAlive({ expiresAt: Date.now() + 100 }, true))
+  t.notOk(keepsAlive({}, true), 'without a deadline')
+  t.notOk(keepsAlive({ timeout: 100 }, false), 'with a socket')
 })
