@@ -48,12 +48,12 @@ export function errorFromAnswer (error: unknown): ModelError {
 /** Maps an error of undici from before the request could be sent. */
 export function errorFromConnect (error: Error): ModelError {
   const reason = systemErrorCode(error)
-  return new ModelError(reason === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : 'upstream_unreachable', { reason })
+  return new ModelError(reason === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : 'upstream_unreachable', { reason, cause: error })
 }
 
 /** Maps an error of undici from after the request was sent. */
 export function errorFromDisconnect (error: Error): ModelError {
-  return new ModelError('upstream_cut', { reason: systemErrorCode(error) })
+  return new ModelError('upstream_cut', { reason: systemErrorCode(error), cause: error })
 }
 
 /** Extracts the error from an event or a response body: the property `error` if there is one, otherwise all of the data. */

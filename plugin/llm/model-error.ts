@@ -65,11 +65,14 @@ export interface ModelErrorDetails {
   readonly retryable?: boolean | undefined
   /** A system error code such as ECONNREFUSED, added to the message. Never text from the upstream. */
   readonly reason?: string | undefined
+  /** The underlying error, for the log. */
+  readonly cause?: unknown
 }
 
 /**
- * A request to a model failed. The error is safe to show to a client: it contains nothing from the upstream's response
- * body, no keys, no addresses and no `cause`. Thrown in a Fastify route, it produces the matching error response.
+ * A request to a model failed. The code and the message are safe to show to a client: they contain nothing from the
+ * upstream's response body, no keys and no addresses. Thrown in a Fastify route, it produces the matching error response.
+ * `cause`, if there is one, is for the log: it may contain an address or a piece of the answer, but no key.
  */
 export class ModelError extends Error {
   override readonly name = 'ModelError'
@@ -87,9 +90,9 @@ export class ModelError extends Error {
   /** Marks the error as safe to show to clients. */
   readonly expose = true
 
-  constructor (code: ModelErrorCode, { upstreamStatus, retryAfter, retryable, reason = upstreamStatus?.toString() }: ModelErrorDetails = {}) {
+  constructor (code: ModelErrorCode, { upstreamStatus, retryAfter, retryable, reason = upstreamStatus?.toString(), cause }: ModelErrorDetails = {}) {
     const meaning: ModelErrorMeaning = MODEL_ERRORS[code]
-    super(reason === undefined ? meaning.message : `${meaning.message} (${reason})`)
+    super(reason === undefined ? meaning.message : `${meaning.message} (${reason})`, cause === undefined ? undefined : { cause })
     this.code = code
     this.statusCode = meaning.statusCode
     this.retryable = retryable ?? meaning.retryable

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { buildRequest, type ModelRequest } from './build-request.ts'
 import { DeltaStream } from './delta-stream.ts'
 import type { ModelDelta } from './model-delta.ts'
-import type { ModelError } from './model-error.ts'
+import { ModelError } from './model-error.ts'
 import { resolveModelOptions, type ModelOptions, type ModelSettings } from './options.ts'
 import type { Protocol } from './protocols/protocol.ts'
 import { retryDelay } from './retry-delay.ts'
@@ -21,7 +21,7 @@ async function sendWithRetries (protocol: Protocol, request: ModelRequest, setti
       await new UpstreamRequest(protocol, request, settings, stream).settled
       return stream.end()
     } catch (error) {
-      const delay = stream.hasPushed ? undefined : retryDelay(error as ModelError, attempt, settings)
+      const delay = stream.hasPushed || !(error instanceof ModelError) ? undefined : retryDelay(error, attempt, settings)
       if (delay === undefined) return stream.fail(error)
       await sleep(delay, undefined, { signal: stream.cancelled }).catch(() => {})
       if (stream.cancelled.aborted) return

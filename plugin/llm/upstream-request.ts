@@ -56,12 +56,12 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     try {
       // undici's own timeouts do not distinguish between the phases of a request.
       (settings.dispatcher ?? getDefaultAgent()).dispatch({ ...request, method: 'POST', headersTimeout: 0, bodyTimeout: 0 }, this)
-    } catch {
-      this.#fail(new ModelError('upstream_unreachable'))
+    } catch (cause) {
+      this.#fail(new ModelError('upstream_unreachable', { cause }))
     }
   }
 
-  /** Fulfilled when the answer is complete or the stream is cancelled; rejected with a ModelError. */
+  /** Fulfilled when the answer is complete or the stream is cancelled; rejected with a ModelError, or with a bug. */
   get settled (): Promise<void> {
     return this.#settled.promise
   }
@@ -118,8 +118,8 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     try {
       step(this.#reader!)
     } catch (error) {
-      // Malformed data after the end of the answer does not matter.
-      if (!this.#writer.ended) this.#fail(error instanceof ModelError ? error : new ModelError('bad_chunk'))
+      // Malformed data after the end of the answer does not matter. Any other error is a bug.
+      if (!this.#writer.ended || !(error instanceof ModelError)) this.#fail(error)
     }
     if (this.#writer.ended) this.#succeedIfFinished()
     // The same chunk may contain the first delta and a failure.
@@ -160,10 +160,10 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
   }
 
   /** Has no effect on a request that has settled. */
-  #fail (error: ModelError): void {
+  #fail (error: unknown): void {
     this.#settle()
     this.#abort()
-    this.#settled.reject(this.#responseError ?? error)
+    this.#settled.reject(error instanceof ModelError ? this.#responseError ?? error : error)
   }
 
   #settle (): void {

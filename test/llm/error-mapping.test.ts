@@ -123,13 +123,13 @@ t.test('a status in the answer can be a string, and a number that is not an HTTP
 
 t.test('a connection error is a timeout or an unreachable upstream', t => {
   t.match(errorFromConnect(systemError('UND_ERR_CONNECT_TIMEOUT')), { code: 'upstream_connect_timeout' })
-  t.match(errorFromConnect(systemError('ECONNREFUSED')), { code: 'upstream_unreachable', message: 'The model cannot be reached (ECONNREFUSED)' })
+  t.match(errorFromConnect(systemError('ECONNREFUSED')), { code: 'upstream_unreachable', message: 'The model cannot be reached (ECONNREFUSED)', cause: { code: 'ECONNREFUSED' } })
   for (const code of [undefined, 7, '10.0.0.1']) t.equal(errorFromConnect(systemError(code)).message, 'The model cannot be reached', 'only a system error code is shown')
   t.end()
 })
 
 t.test('a lost connection is reported with its system error code', t => {
-  t.match(errorFromDisconnect(systemError('ECONNRESET')), { code: 'upstream_cut', message: 'The connection to the model was lost (ECONNRESET)' })
+  t.match(errorFromDisconnect(systemError('ECONNRESET')), { code: 'upstream_cut', message: 'The connection to the model was lost (ECONNRESET)', cause: { code: 'ECONNRESET' } })
   t.end()
 })
 

@@ -42,8 +42,17 @@ t.test('an error thrown in a Fastify route produces the matching error response'
   t.notOk('retry-after' in quota.headers, 'retrying does not help')
 })
 
-t.test('no error contains keys, addresses or text from the upstream', async t => {
+t.test('a cause is kept for the log, and is not enumerable', t => {
+  const cause = new Error('10.0.0.1')
+  const error = new ModelError('upstream_cut', { cause })
+  t.equal(error.cause, cause)
+  t.notMatch(JSON.stringify(error), /cause/)
+  t.end()
+})
+
+t.test('no field of an error but its cause contains keys, addresses or text from the upstream', async t => {
   const secret = '5ecret'
+  const key = 'k3y'
   const errorBody = { error: { message: secret, code: secret, type: secret } }
   const texts = [sseEvent(errorBody), `event: error\ndata: ${secret}\n\n`, `error: ${secret}\n\n`, `data: {"${secret}\n\n`, chatChunk({ content: { [secret]: 1 } })]
   const noResponse = (): void => {}
@@ -63,9 +72,9 @@ t.test('no error contains keys, addresses or text from the upstream', async t =>
   ]
   const { baseURL } = await startUpstream(t, (request, number) => { responses[number - 1]!(request) })
   const optionsWithSecrets = (url: string, firstByteTimeout = 60_000): ModelOptions => ({
-    baseURL: `${url.replace('//', `//user:${secret}@`)}/${secret}?key=${secret}`,
-    apiKey: secret,
-    headers: { 'x-key': secret },
+    baseURL: `${url.replace('//', `//user:${key}@`)}/${key}?key=${key}`,
+    apiKey: key,
+    headers: { 'x-key': key },
     retries: 0,
     maxEventBytes: 1_000,
     firstByteTimeout
@@ -76,7 +85,9 @@ t.test('no error contains keys, addresses or text from the upstream', async t =>
   errors.push((await collect(streamChatCompletions(body, optionsWithSecrets(`http://${await closedAddress()}`)))).error)
   for (const error of errors) {
     t.match(error, { name: 'ModelError' })
-    t.notMatch(inspect(error, { depth: Infinity, showHidden: true }), new RegExp(secret))
-    t.notMatch(JSON.stringify(error), new RegExp(secret))
+    t.notMatch(inspect(error, { depth: Infinity, showHidden: true }), /k3y/, 'not even the cause contains a key')
+    const fields = Object.getOwnPropertyNames(error).filter(name => name !== 'cause').map(name => (error as Record<string, unknown>)[name])
+    t.notMatch(inspect(fields, { depth: Infinity, showHidden: true }), /k3y|5ecret|127\.0\.0\.1/)
+    t.notMatch(JSON.stringify(error), /k3y|5ecret/)
   }
 })

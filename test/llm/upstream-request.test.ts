@@ -5,6 +5,9 @@ import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { Agent, buildConnector, errors, MockAgent, ProxyAgent } from 'undici'
 import { streamChatCompletions, streamMessages, streamOllamaChat, type ModelDeltas, type ModelOptions } from '../../plugin/llm/index.ts'
+import { openaiChatCompletions } from '../../plugin/llm/protocols/openai-chat-completions.ts'
+import type { Protocol } from '../../plugin/llm/protocols/protocol.ts'
+import { streamModel } from '../../plugin/llm/stream-model.ts'
 import { chatChunk, closedAddress, collect, DONE, httpChunk, ManualUpstream, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 type Collected = ReturnType<typeof collect>
@@ -69,7 +72,7 @@ t.test('a connection that cannot be established', async t => {
     const headers = { 'proxy-authorization': 'Basic x' }
     const dispatcher = new ProxyAgent(`http://${await closedAddress()}`)
     t.teardown(() => dispatcher.destroy())
-    t.match(await connect({ headers, dispatcher }), { code: 'upstream_unreachable' })
+    t.match(await connect({ headers, dispatcher }), { code: 'upstream_unreachable', cause: Error })
   })
 })
 
@@ -175,8 +178,30 @@ t.test('data after the end of the answer is ignored', async t => {
 t.test('malformed data fails the request and closes the connection', async t => {
   for (const malformed of ['data: {"choices":\n\n', 'data: hello\n\n', 'data: 5\n\n', chatChunk({ content: 5 }), chatChunk({ tool_calls: 5 })]) {
     const { baseURL, requests } = await startUpstream(t, request => { request.stream(chatChunk({ content: 'Hi' }), malformed) })
-    t.match(await collect(streamChatCompletions(BODY, { baseURL })), { text: 'Hi', error: { code: 'bad_chunk', retryable: false } }, malformed)
+    t.match(await collect(streamChatCompletions(BODY, { baseURL })), { text: 'Hi', error: { code: 'bad_chunk', retryable: false, cause: Error } }, malformed)
     await requests[0]!.closed
+  }
+})
+
+t.test('a bug is not reported as a failure of the model, and the connection is closed', async t => {
+  const bug = new TypeError('a bug')
+  const answers: Respond[] = [
+    request => { request.stream(ANSWER) },
+    request => { request.respond(200, { 'content-type': 'application/json' }, '{}') },
+    request => { request.stream('data: end\n\n') }
+  ]
+  for (const respond of answers) {
+    const { baseURL, requests } = await startUpstream(t, respond)
+    const broken: Protocol = {
+      ...openaiChatCompletions,
+      readEvent: (data, writer) => {
+        if (data === 'end') writer.end()
+        throw bug
+      },
+      readWholeAnswer: () => { throw bug }
+    }
+    t.equal((await collect(streamModel(broken, BODY, { baseURL }))).error, bug)
+    t.equal(requests.length, 1, 'the request is not repeated')
   }
 })
 

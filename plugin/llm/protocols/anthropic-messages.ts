@@ -1,14 +1,14 @@
 import { errorFromAnswer } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
-import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { parseObject, type Protocol } from './protocol.ts'
+import { asArray, asObject, parseObject } from './json-shape.ts'
+import type { Protocol } from './protocol.ts'
 
 interface Usage {
-  readonly input_tokens?: number | null
-  readonly cache_creation_input_tokens?: number | null
-  readonly cache_read_input_tokens?: number | null
-  readonly output_tokens?: number | null
+  readonly input_tokens?: unknown
+  readonly cache_creation_input_tokens?: unknown
+  readonly cache_read_input_tokens?: unknown
+  readonly output_tokens?: unknown
 }
 
 interface ContentBlock {
@@ -62,12 +62,12 @@ export const anthropicMessages: Protocol = {
     const event = parseObject<Event>(data)
     if (event.error) throw errorFromAnswer(event.error)
     switch (event.type) {
-      case 'message_start': return writeUsage(event.message!.usage, writer)
-      case 'content_block_start': return writeBlockStart(event.index, event.content_block!, writer)
-      case 'content_block_delta': return writeBlockDelta(event.index, event.delta!, writer)
+      case 'message_start': return writeUsage(asObject(event.message).usage, writer)
+      case 'content_block_start': return writeBlockStart(event.index, asObject(event.content_block), writer)
+      case 'content_block_delta': return writeBlockDelta(event.index, asObject(event.delta), writer)
       case 'message_delta':
         writeUsage(event.usage, writer)
-        return writeStopReason(event.delta!.stop_reason, writer)
+        return writeStopReason(asObject(event.delta).stop_reason, writer)
       case 'message_stop': return writer.end()
       case 'error': throw errorFromAnswer(event)
       // `ping` and all other event types are ignored.
@@ -76,8 +76,7 @@ export const anthropicMessages: Protocol = {
   readWholeAnswer: (data, writer) => {
     const message = parseObject<Message & { readonly error?: unknown }>(data)
     if (message.error) throw errorFromAnswer(message.error)
-    if (message.content === undefined) throw new ModelError('bad_chunk')
-    for (const [index, block] of message.content.entries()) writeBlockStart(index, { ...block, partial_json: JSON.stringify(block.input) }, writer)
+    for (const [index, block] of asArray(message.content).entries()) writeBlockStart(index, { ...block, partial_json: JSON.stringify(asObject(block).input) }, writer)
     writeUsage(message.usage, writer)
     writeStopReason(message.stop_reason, writer)
     writer.end()
@@ -99,7 +98,11 @@ function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: 
 function writeUsage (usage: Usage | undefined, writer: DeltaWriter): void {
   const { input_tokens: input, cache_creation_input_tokens: cacheWrites, cache_read_input_tokens: cacheReads, output_tokens: output } = usage ?? {}
   // `input_tokens` does not include tokens written to the cache or read from it.
-  writer.usage(typeof input === 'number' ? input + (cacheWrites ?? 0) + (cacheReads ?? 0) : undefined, output)
+  writer.usage(typeof input === 'number' ? input + countOf(cacheWrites) + countOf(cacheReads) : undefined, output)
+}
+
+function countOf (tokens: unknown): number {
+  return typeof tokens === 'number' ? tokens : 0
 }
 
 function writeStopReason (reason: string | null | undefined, writer: DeltaWriter): void {

@@ -1,5 +1,5 @@
 import type { FinishReason, ModelDelta } from '../model-delta.ts'
-import { ModelError } from '../model-error.ts'
+import { isNonEmpty } from './json-shape.ts'
 
 interface ToolIdentity {
   id: string | undefined
@@ -97,11 +97,4 @@ export class DeltaWriter {
 /** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */
 function startsAnotherCall ({ id, name }: ToolIdentity, call: ToolIdentity): boolean {
   return name !== undefined && id !== undefined && call.id !== undefined && id !== call.id
-}
-
-/** @throws ModelError bad_chunk for a value that is neither a string nor absent */
-function isNonEmpty (text: unknown): text is string {
-  if (text === null || text === undefined || text === '') return false
-  if (typeof text !== 'string') throw new ModelError('bad_chunk')
-  return true
 }

@@ -1,7 +1,8 @@
 import { errorFromAnswer } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { parseObject, type Protocol } from './protocol.ts'
+import { asArray, asObject, parseObject } from './json-shape.ts'
+import type { Protocol } from './protocol.ts'
 
 interface Line {
   readonly error?: unknown
@@ -41,7 +42,7 @@ function readLine (data: string, writer: DeltaWriter): void {
   writer.reasoning(message?.thinking)
   writer.text(message?.content)
   // Ollama sends every tool call whole, so the object itself can be the key.
-  for (const call of message?.tool_calls ?? []) writer.toolCall(call, call.id, call.function?.name, JSON.stringify(call.function?.arguments))
+  for (const call of asArray(message?.tool_calls ?? [])) writer.toolCall(call, asObject(call).id, call.function?.name, JSON.stringify(call.function?.arguments))
   if (done !== true) return
   // Ollama omits the input count if the whole prompt was cached.
   writer.usage(input, output)

@@ -1,8 +1,8 @@
 import { errorFromAnswer } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
-import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { parseObject, type Protocol } from './protocol.ts'
+import { asArray, asObject, parseObject } from './json-shape.ts'
+import type { Protocol } from './protocol.ts'
 
 interface FunctionCall {
   readonly name?: unknown
@@ -67,14 +67,14 @@ export const openaiChatCompletions: Protocol = {
   readWholeAnswer: (data, writer) => {
     const chunk = parseObject<Chunk>(data)
     writeChunk(chunk, writer)
-    if (firstChoice(chunk)?.message == null) throw new ModelError('bad_chunk')
+    asObject(firstChoice(chunk)?.message)
     writer.end()
   }
 }
 
 /** A request with `n` gets further choices, which deltas cannot express. */
 function firstChoice ({ choices }: Chunk): Choice | undefined {
-  return choices?.find(({ index }) => (index ?? 0) === 0)
+  return asArray(choices ?? []).find(choice => (asObject(choice).index ?? 0) === 0)
 }
 
 function writeChunk (chunk: Chunk, writer: DeltaWriter): void {
@@ -94,7 +94,8 @@ function writeMessage (message: Message, writer: DeltaWriter): void {
   writeContent(message.content, writer)
   writer.refusal(message.refusal)
   if (message.tool_calls) {
-    for (const [position, { index = position, id, function: call }] of message.tool_calls.entries()) {
+    for (const [position, toolCall] of asArray(message.tool_calls).entries()) {
+      const { index = position, id, function: call } = asObject(toolCall)
       writer.toolCall(index, id, call?.name, call?.arguments)
     }
   }
@@ -104,7 +105,7 @@ function writeMessage (message: Message, writer: DeltaWriter): void {
 function writeContent (content: unknown, writer: DeltaWriter): void {
   if (!Array.isArray(content)) return writer.text(content)
   for (const part of content as ReadonlyArray<ContentPart | null>) {
-    for (const thinking of part?.thinking ?? []) writer.reasoning(thinking?.text)
+    for (const thinking of asArray(part?.thinking ?? [])) writer.reasoning(thinking?.text)
     writer.text(part?.text)
   }
 }

@@ -2,7 +2,8 @@ import { errorFromAnswer } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { parseObject, type Protocol } from './protocol.ts'
+import { asArray, asObject, parseObject } from './json-shape.ts'
+import type { Protocol } from './protocol.ts'
 
 interface ContentPart {
   readonly type?: string
@@ -77,7 +78,7 @@ export const openaiResponses: Protocol = {
   readWholeAnswer: (data, writer) => {
     const response = parseObject<Response>(data)
     if (response.error) throw errorFromAnswer(response.error)
-    if (response.output === undefined) throw new ModelError('bad_chunk')
+    asArray(response.output)
     writeEnd(response, writer)
   }
 }
@@ -86,15 +87,16 @@ function writeEnd ({ status, error, output, incomplete_details: details, usage }
   if (error || status === 'failed') throw errorFromAnswer(error)
   if (UNFINISHED_STATUSES.has(status)) throw new ModelError('truncated')
   // The response was not streamed, or the server streams only its last event.
-  if (writer.empty) for (const item of output ?? []) writeItem(item, writer)
+  if (writer.empty) for (const item of asArray(output ?? [])) writeItem(asObject(item), writer)
   if (usage) writer.usage(usage.input_tokens, usage.output_tokens)
   writer.finishReason(status === 'completed' ? 'stop' : INCOMPLETE_REASONS.get(details?.reason) ?? 'other')
   writer.end()
 }
 
 function writeItem (item: OutputItem, writer: DeltaWriter): void {
-  for (const { text } of item.summary ?? []) writer.reasoning(text)
-  for (const { type, text, refusal } of item.content ?? []) {
+  for (const part of asArray(item.summary ?? [])) writer.reasoning(asObject(part).text)
+  for (const part of asArray(item.content ?? [])) {
+    const { type, text, refusal } = asObject(part)
     if (type === 'reasoning_text') writer.reasoning(text)
     else writer.text(text)
     writer.refusal(refusal)

@@ -1,4 +1,3 @@
-import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
 
 /** A protocol for talking to models: how a request is made, and how the answer is read. */
@@ -18,20 +17,9 @@ export interface Protocol {
   /**
    * Reads the data of one event, or one line of NDJSON.
    *
-   * @throws ModelError if the model reports a failure
-   * @throws an error of any type if the data is malformed
+   * @throws ModelError if the model reports a failure, or if the data is malformed
    */
   readEvent (data: string, writer: DeltaWriter): void
   /** Reads an answer that was not streamed. Throws like `readEvent`. */
   readWholeAnswer (data: string, writer: DeltaWriter): void
-}
-
-/** @throws ModelError bad_chunk if the data is not a JSON object */
-export function parseObject<Shape extends object> (data: string): Shape {
-  let value: unknown
-  try {
-    value = JSON.parse(data)
-  } catch {}
-  if (typeof value !== 'object' || value === null) throw new ModelError('bad_chunk')
-  return value as Shape
 }

@@ -58,7 +58,7 @@ t.test('an error throws', t => {
 })
 
 t.test('malformed data throws', t => {
-  for (const malformed of ['{', { type: 'content_block_delta' }, blockDelta(0, { type: 'text_delta', text: 5 }), { type: 'message_delta' }]) t.throws(() => readEvents(anthropicMessages, malformed))
+  for (const malformed of ['{', { type: 'content_block_delta' }, blockDelta(0, { type: 'text_delta', text: 5 }), { type: 'message_delta' }]) t.throws(() => readEvents(anthropicMessages, malformed), { code: 'bad_chunk' })
   t.throws(() => readWholeAnswer(anthropicMessages, {}), { code: 'bad_chunk' })
   t.end()
 })

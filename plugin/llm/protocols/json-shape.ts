@@ -1,0 +1,41 @@
+import { ModelError } from '../model-error.ts'
+
+// What a model sends may have any shape. These functions throw a ModelError `bad_chunk` for a wrong one, so that any other
+// error is a bug and is not reported as the model's.
+
+/** @throws ModelError bad_chunk if the data is not a JSON object */
+export function parseObject<Shape extends object> (data: string): Shape {
+  let value: Shape
+  try {
+    value = JSON.parse(data)
+  } catch (cause) {
+    throw new ModelError('bad_chunk', { cause })
+  }
+  return asObject(value)
+}
+
+/** @throws ModelError bad_chunk if the value is not an object */
+export function asObject<Shape extends object> (value: Shape | null | undefined): Shape {
+  if (typeof value !== 'object' || value === null) throw malformed('an object', value)
+  return value
+}
+
+/** @throws ModelError bad_chunk if the value is not an array */
+export function asArray<Item> (value: readonly Item[] | null | undefined): readonly Item[] {
+  if (!Array.isArray(value)) throw malformed('an array', value)
+  return value
+}
+
+/**
+ * @returns false if the text is absent or empty
+ * @throws ModelError bad_chunk if the value is neither a string nor absent
+ */
+export function isNonEmpty (text: unknown): text is string {
+  if (text === null || text === undefined || text === '') return false
+  if (typeof text !== 'string') throw malformed('a string', text)
+  return true
+}
+
+function malformed (expected: string, value: unknown): ModelError {
+  return new ModelError('bad_chunk', { cause: new TypeError(`The model must send ${expected}; received ${value === null ? 'null' : typeof value}`) })
+}
