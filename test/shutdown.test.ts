@@ -1,5 +1,6 @@
 import t from 'tap'
 import { build } from './fixtures/app.ts'
+import { decode } from './fixtures/client.ts'
 
 t.test('closing an application without streams does not wait', async t => {
   const { app, listen } = await build(t, { shutdownGrace: 60_000 })
@@ -40,4 +41,15 @@ t.test('a shutdownGrace that is longer than any timer does not cut streams', asy
   const response = await fetch(await listen())
   await app.close()
   t.equal((await response.text()).length > 100_000, true)
+})
+
+t.test('with the longest retry, streams are ended nevertheless', async t => {
+  const { app, listen } = await build(t, { retry: Number.MAX_SAFE_INTEGER })
+  app.get('/', (_request, reply) => reply.sse().send('x').then(() => reply))
+  const url = await listen()
+  // The delay would be longer.
+  t.intercept(Math, 'random', { value: () => 0.9 })
+  const response = await fetch(url)
+  await app.close()
+  t.strictSame(decode(await response.text()).retries, [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER])
 })

@@ -8,3 +8,8 @@ t.test('a delay is varied by up to half of itself', async t => {
   t.equal(jitter(1_000), 1_500)
   t.equal(jitter(0), 0)
 })
+
+t.test('the longest delay stays an integer that can be sent', async t => {
+  t.intercept(Math, 'random', { value: () => 0.9 })
+  t.equal(jitter(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER)
+})
