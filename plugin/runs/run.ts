@@ -34,7 +34,8 @@ export interface SseRun {
    * Slow clients and disconnects don't affect the run, unless its option `orphanTimeout` is set.
    *
    * @param emitter an emitter returned by `reply.sse()` through which nothing was sent yet
-   * @returns a promise that resolves and rejects like that of `emitter.subscribe()`
+   * @returns a promise that resolves and rejects like that of `emitter.subscribe()`; an unhandled rejection never crashes the
+   *   process
    * @throws SSE_ERR_OPTION for an unknown or invalid option, SSE_ERR_RUN_FORGOTTEN (410) if the run has ended and its log has
    *   been deleted. The stream ends with this error
    */
@@ -83,7 +84,14 @@ export class Run implements SseRun {
     return this.#state.viewers
   }
 
-  async watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void> {
+  watch (emitter: SseEmitter<any>, options?: SseWatchOptions): Promise<void> {
+    const watching = this.#watchOrFail(emitter, options)
+    // It rejects if the client disconnects meanwhile, which must not crash the process.
+    watching.catch(() => {})
+    return watching
+  }
+
+  async #watchOrFail (emitter: SseEmitter<any>, options: SseWatchOptions | undefined): Promise<void> {
     const stream = eventStreamOf(emitter)
     if (stream === undefined) throw new SSE_ERR_OPTION(`The emitter passed to run.watch() must be one that reply.sse() returned; received ${describe(emitter)}`)
     try {

@@ -198,6 +198,28 @@ t.test('a value that is not an emitter cannot watch a run, and does not count as
   t.equal(run.viewers, 0)
 })
 
+t.test('a client that disconnects while it begins to watch a run does not crash the process', async t => {
+  const unhandled = (): void => { t.fail('unhandled') }
+  process.on('unhandledRejection', unhandled)
+  t.teardown(() => process.off('unhandledRejection', unhandled))
+  const broker = new HeldBroker(memoryBroker())
+  const { app, logs, listen } = await build(t, { broker })
+  const { run } = await app.sse.runs.start('a', manualProducer().produce)
+  app.get('/', (_request, reply) => {
+    // Nothing awaits it.
+    run.watch(reply.sse())
+  })
+  const url = await listen()
+  const hold = broker.hold('subscribe', 'request')
+  const viewer = call(url)
+  await hold.reached
+  viewer.request.destroy()
+  await until(() => app.sse.size === 0)
+  hold.release()
+  await until(() => run.viewers === 0)
+  t.strictSame(logs.filter(({ level }) => level >= WARN), [])
+})
+
 t.test('a viewer that sends a run with sendAll() is gone as soon as its client leaves', async t => {
   const { app, listen } = await build(t)
   app.get('/read', async (_request, reply) => {
