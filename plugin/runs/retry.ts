@@ -1,9 +1,11 @@
-import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_LOG_LOST } from '../base/errors.ts'
+import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
 
 /** Milliseconds before the second attempt, doubled with each further one, and their maximum. */
 const FIRST_DELAY = 50
 const MAX_DELAY = 1_000
+
+const FINAL = [SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST, TypeError]
 
 export interface RetryOptions<Result> {
   readonly attempt: () => Promise<Result>
@@ -35,7 +37,6 @@ export async function retry<Result> (error: unknown, { attempt, isOver, report }
 
 /** Whether a further attempt would fail in the same way. */
 function isFinal (error: unknown): boolean {
-  return isInstance(error, SSE_ERR_BROKER_CLOSED) || isInstance(error, SSE_ERR_IDEMPOTENCY_KEY) || isInstance(error, SSE_ERR_RUN_LOG_LOST) ||
-    // The broker refuses the payload.
-    isInstance(error, TypeError)
+  // A TypeError refuses the payload.
+  return FINAL.some(type => isInstance(error, type))
 }

@@ -173,7 +173,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   async #publishEnd (payload: SsePayload): Promise<void> {
     try {
       const age = (): number => Math.ceil(this.age) + this.#settings.retention
-      this.#setEnd(await this.#writer.end(payload, age, () => this.#isForgotten))
+      this.#setEnd(await this.#writer.end(payload, age))
     } catch (error) {
       this.#log('error', { err: error }, 'failed to publish the terminal event of a run')
     }
@@ -242,6 +242,8 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #startRetention (): void {
+    // Its terminal event may be published later, after an outage.
+    if (this.#isForgotten) return
     this.#forgetAt = performance.now() + this.#settings.retention
     this.#schedule()
   }

@@ -88,17 +88,17 @@ export class RunLogWriter {
   }
 
   /**
-   * Publishes the terminal event, unless the log has one. While the broker fails, it waits.
+   * Publishes the terminal event, unless the log has one. While the broker fails, it waits, because viewers wait for that event.
    *
    * @param age returns the milliseconds after which an entry of the log is deleted
    * @returns the terminal event of the log. If the log has lost entries, that is a failure with the code `log_lost`
-   * @throws the last error of the broker when `isOver` returns true or the event can't be published
+   * @throws the last error of the broker if the event can't be published, or the broker is closed
    */
-  async end (payload: SsePayload, age: () => number, isOver: () => boolean): Promise<SseEntry> {
+  async end (payload: SsePayload, age: () => number): Promise<SseEntry> {
     try {
       return await this.#tryEnd(payload, age())
     } catch (error) {
-      return await retry(error, { attempt: () => this.#tryEnd(payload, age()), isOver, report: this.#report })
+      return await retry(error, { attempt: () => this.#tryEnd(payload, age()), isOver: () => false, report: this.#report })
     }
   }
 

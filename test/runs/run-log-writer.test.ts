@@ -73,7 +73,7 @@ t.test('an event after the terminal event of another process is not published', 
   const writer = await begunWriter(broker)
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
   t.match(await writer.append({ data: 'x' }, new AbortController().signal), { event: 'aborted' })
-  t.match(await writer.end(END, () => 0, NEVER), { event: 'aborted' })
+  t.match(await writer.end(END, () => 0), { event: 'aborted' })
   t.strictSame(await texts(broker), ['{}'])
 })
 
@@ -97,7 +97,7 @@ t.test('a gap after the last event of a run is not a loss of its events', async 
   })
   await writer.append({ data: 'x' }, new AbortController().signal)
   t.equal(await writer.findEnd(), undefined)
-  t.match(await writer.end(END, () => 0, NEVER), END)
+  t.match(await writer.end(END, () => 0), END)
 })
 
 t.test('a log of another epoch that has all entries is continued, over any number of pages', async t => {
@@ -108,7 +108,7 @@ t.test('a log of another epoch that has all entries is continued, over any numbe
   broker.loseAllBut(601)
   t.equal(await writer.findEnd(), undefined)
   await writer.append({ data: 'x' }, signal)
-  t.match(await writer.end(END, () => 0, NEVER), END)
+  t.match(await writer.end(END, () => 0), END)
   t.match(await writer.findEnd(), END)
   broker.loseAllBut(600)
   await t.rejects(writer.findEnd(), { code: 'SSE_ERR_RUN_LOG_LOST' })
@@ -121,14 +121,14 @@ t.test('if the log of a run was lost after it was ended by another process, that
   await writer.append({ data: 'x' }, signal)
   broker.loseAllBut(1)
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
-  t.match(await writer.end(END, () => 0, NEVER), { event: 'aborted' })
+  t.match(await writer.end(END, () => 0), { event: 'aborted' })
 })
 
 t.test('an end that was published and is missing in the log cannot be published again', async t => {
   const broker = memoryBroker()
   const writer = await begunWriter(broker)
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: { ...KEEP_ALL, count: 0 }, idempotencyKey: endKey('g') })
-  await t.rejects(writer.end(END, () => 0, NEVER), { code: 'SSE_ERR_IDEMPOTENCY_KEY' })
+  await t.rejects(writer.end(END, () => 0), { code: 'SSE_ERR_IDEMPOTENCY_KEY' })
 })
 
 t.test('a log that cannot be read is read again', async t => {
@@ -152,7 +152,7 @@ t.test('a log that cannot be read is read again', async t => {
   t.strictSame(await texts(broker), ['x'])
   reads = 0
   await broker.publish('run:a', { event: 'aborted', data: '{}' }, { history: KEEP_ALL, idempotencyKey: endKey('g') })
-  const ending = writer.end(END, () => 0, NEVER)
+  const ending = writer.end(END, () => 0)
   await settle()
   advance(50)
   t.match(await ending, { event: 'aborted' })
@@ -170,5 +170,5 @@ t.test('a broker that refuses an event without a reason fails the run', async t 
     close: async () => {}
   })
   await t.rejects(writer.append({ data: 'x' }, new AbortController().signal), { code: 'SSE_ERR_RUN_LOG_LOST' })
-  await t.rejects(writer.end(END, () => 0, () => true), { code: 'SSE_ERR_PRECONDITION' })
+  await t.rejects(writer.end(END, () => 0), { code: 'SSE_ERR_PRECONDITION' })
 })
