@@ -4,7 +4,7 @@ import { BrokerSubscription } from '../channels/broker-subscription.ts'
 import type { SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { parsePayload } from '../channels/payload-text.ts'
 import { canBeSent, SseEntry } from '../wire/entry.ts'
-import { compareIds, isId } from '../wire/event-id.ts'
+import { compareIds, isId, millisecondsOf } from '../wire/event-id.ts'
 import { SSE_ERR_BROKER_BUSY } from './errors.ts'
 import type { PubSubMessage } from './held-messages.ts'
 import type { RedisKeys } from './keys.ts'
@@ -17,6 +17,9 @@ import { Recovery } from './recovery.ts'
 import type { RedisLog } from './redis-log.ts'
 import { SubscribedChannel } from './subscribed-channel.ts'
 import { SubscriptionProbe } from './subscription-probe.ts'
+
+/** Milliseconds by which the clock of Redis may be ahead of this process's. */
+const MAX_CLOCK_DIFFERENCE = 60 * 60_000
 
 export interface LiveTailOptions {
   readonly keys: RedisKeys
@@ -183,6 +186,10 @@ export class LiveTail implements PubSubHandler {
       if (channel?.position !== undefined) this.#listeners.announceBreak([channel], channel.position)
       return
     }
+    if (!this.#isPlausible(id)) {
+      this.recover()
+      return
+    }
     if (channel?.position !== undefined && compareIds(id, channel.position) > 0) {
       if (compareIds(previousId, channel.position) > 0) {
         this.#replaceConnection()
@@ -190,10 +197,19 @@ export class LiveTail implements PubSubHandler {
       }
       const entry = new SseEntry(id, parsePayload(payload))
       this.#listeners.deliver(channel, entry)
-      // Another program may have made up its id, and a log that lacks an id that this broker knows counts as lost.
+      // Another program has published it, and may have made up its id.
       if (!canBeSent(entry)) return
     }
     this.#listeners.advance(id)
+  }
+
+  /**
+   * Whether the log may have assigned an id by now. Another program may have made it up, and a log that lacks an id that this
+   * broker knows counts as lost, so a later one is looked up in the log instead.
+   */
+  #isPlausible (id: string): boolean {
+    const earliest = millisecondsOf(id) - MAX_CLOCK_DIFFERENCE
+    return earliest <= Date.now() || earliest <= millisecondsOf(this.#listeners.position)
   }
 
   /** The connection doesn't receive everything that is published. */

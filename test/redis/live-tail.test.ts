@@ -4,6 +4,7 @@ import { Deferred } from '../../plugin/base/deferred.ts'
 import { CheckedBroker } from '../../plugin/channels/checked-broker.ts'
 import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { SYNC } from '../../plugin/redis/lua-scripts.ts'
+import { epochOf } from '../../plugin/wire/event-id.ts'
 import { liveTimers } from '../fixtures/clock.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { InstrumentedClient } from '../fixtures/instrumented-client.ts'
@@ -63,6 +64,35 @@ suiteWith(t, 'redis-server', 'the live tail of channels', async (t, program) => 
     await publish(broker, 'a', '2')
     await recorder.receives('1', '2')
     t.equal(recorder.breaks, 2, 'its listeners read the history')
+  })
+
+  t.test('an id of the far future that another program has made up is not delivered, and resets no client', async t => {
+    const broker = openBroker(t, server, { probe: NO_PROBES })
+    const fanOut = new FanOut(broker)
+    const [stream, later] = [new FakeStream(fanOut), new FakeStream(fanOut)]
+    await stream.subscribe('a', { now: true })
+    const { id } = await publish(broker, 'a', '1')
+    await eventually(() => { assert.deepEqual(stream.data(), ['1']) })
+    const [epoch, time] = id.split('.')
+    for (const ms of [Date.now() + 2 * 3_600_000, 9_999_999_999_999]) {
+      await server.command('PUBLISH', 'sse:{0}:live:a', `${epoch}\n${ms}-0\n${time}\n["forged"]`)
+    }
+    const published = await publish(broker, 'a', '2')
+    t.equal(epochOf(published.id), epoch)
+    await eventually(() => { assert.deepEqual(stream.data(), ['1', '2']) })
+    await later.subscribe('a', { after: id })
+    await eventually(() => { assert.deepEqual(later.data(), ['2']) })
+    t.strictSame([...stream.markers(), ...later.markers()], ['sse-ready', 'sse-ready'])
+  })
+
+  t.test('an id that is ahead of the clock of this process is read from the log', async t => {
+    const broker = openBroker(t, server, { probe: NO_PROBES })
+    const recorder = await record(broker, 'a')
+    await publish(broker, 'a', '1')
+    await server.command('HSET', 'sse:{0}:log', 'm', `${Date.now() + 24 * 3_600_000}`)
+    for (const data of ['2', '3', '4']) await publish(broker, 'a', data)
+    await recorder.receives('1', '2', '3', '4')
+    t.equal(recorder.breaks, 0)
   })
 
   t.test('clients receive a gap in place of an event that cannot be sent', async t => {
