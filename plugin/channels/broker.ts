@@ -48,6 +48,13 @@ export interface SsePage {
    * missed entries up to and including this one. `undefined` if nothing is missing.
    */
   readonly lost: string | undefined
+  /**
+   * Whether entries are missing that the limits of the history keep, for example because another program has deleted them.
+   * A client that reads from the beginning has then missed entries as well, up to `lost`.
+   *
+   * @default false
+   */
+  readonly damaged?: boolean | undefined
   /** The last id that the log had assigned, on any channel, when the page was read. */
   readonly clock: string
 }

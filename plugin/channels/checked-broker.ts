@@ -47,18 +47,18 @@ export class CheckedBroker implements SseBroker {
   async replay (channel: string, after: string | undefined, count: number): Promise<SsePage> {
     const page = await this.#broker.replay(channel, after, count)
     const entries: SseEntry[] = []
-    let lost = page.lost
+    let { lost, damaged } = page
     for (const received of page.entries) {
       const entry = this.#receive(channel, received)
       if (entry !== undefined) entries.push(entry)
-      else lost = later(lost, idOf(received))
+      else [lost, damaged] = [later(lost, idOf(received)), true]
     }
-    if (!page.more) return { ...page, entries, lost: later(lost, this.#invalidAfter(channel, page, after)) }
-    if (entries.length > 0) return { ...page, entries, lost }
+    if (!page.more) return { ...page, entries, damaged, lost: later(lost, this.#invalidAfter(channel, page, after)) }
+    if (entries.length > 0) return { ...page, entries, damaged, lost }
     const last = idOf(page.entries.at(-1))
-    if (last === undefined) return { ...page, entries, lost: page.clock, more: false }
+    if (last === undefined) return { ...page, entries, damaged, lost: page.clock, more: false }
     const next = await this.replay(channel, last, count)
-    return { ...next, known: page.known, lost: later(lost, next.lost) }
+    return { ...next, known: page.known, damaged, lost: later(lost, next.lost) }
   }
 
   close (): Promise<void> {

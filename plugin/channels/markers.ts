@@ -26,9 +26,11 @@ export const NO_LOSSES: Losses = { reset: false, gaps: [] }
 /** Returns what a client at an id has missed, according to the pages that follow it. */
 export function lossesAfter (id: string | undefined, pages: readonly ChannelPage[]): Losses {
   const reset = pages.some(({ page }) => !page.known)
-  if (id === undefined) return { reset, gaps: [] }
-  const gaps = pages.flatMap(({ subscription, page: { known, lost } }) => {
-    return known && lost !== undefined ? [{ channel: subscription.channel.name, from: id, to: lost }] : []
+  const gaps = pages.flatMap(({ subscription, page: { known, lost, damaged } }) => {
+    if (!known || lost === undefined) return []
+    // The beginning of the history is where its limits have cut it, unless it is damaged.
+    if (id === undefined && damaged !== true) return []
+    return [{ channel: subscription.channel.name, from: id ?? idBeforeAll(epochOf(lost)!), to: lost }]
   })
   return { reset, gaps }
 }

@@ -39,10 +39,11 @@ local function now ()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- A channel's last id, the newest id that its history has lost, the history's bytes, entries and age, and its oldest id.
+-- A channel's last id, the newest id that its history has lost, the history's bytes, entries and age, its oldest id, and 1
+-- if it has lost entries that its limits would have kept.
 local function parseRecord (text)
-  local last, lost, bytes, count, age, first = string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%S+)$')
-  return last, lost, tonumber(bytes), tonumber(count), tonumber(age), first
+  local last, lost, bytes, count, age, first, damaged = string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%S+) ([01])$')
+  return last, lost, tonumber(bytes), tonumber(count), tonumber(age), first, tonumber(damaged)
 end
 `
 
@@ -147,10 +148,10 @@ if time > ms then ms, seq = time, 0 else seq = seq + 1 end
 local id = string.format('%d-%d', ms, seq)
 redis.call('HSET', KEYS[1], 'm', string.format('%d', ms), 's', string.format('%d', seq))
 
-local last, lost, bytes, count, first = '0-0', forgotten, 0, 0, '0-0'
+local last, lost, bytes, count, first, damaged = '0-0', forgotten, 0, 0, '0-0', 0
 if text then
   local _
-  last, lost, bytes, count, _, first = parseRecord(text)
+  last, lost, bytes, count, _, first, damaged = parseRecord(text)
 else
   -- A stream without a record is from an earlier epoch.
   redis.call('UNLINK', KEYS[2])
@@ -178,7 +179,7 @@ if count == 1 then first = id end
 if redis.call('XLEN', KEYS[2]) ~= count then
   -- The stream has expired or was changed by somebody else, so its older entries can't be trusted.
   redis.call('XTRIM', KEYS[2], 'MAXLEN', 1)
-  lost, bytes, count, first = last, size, 1, id
+  lost, bytes, count, first, damaged = last, size, 1, id, 1
 end
 
 local countBefore, cutoff = count, age > 0 and time - age or -1
@@ -187,13 +188,15 @@ while count > 0 and (count > maxCount or bytes > maxBytes or parseId(first) <= c
   lost, bytes, count = first, bytes - tonumber(entries[1][2][2]), count - 1
   first = entries[2] and entries[2][1] or '0-0'
 end
+-- A history that reaches its limits again is as complete as any other.
+if count < countBefore then damaged = 0 end
 if count == 0 then
   redis.call('UNLINK', KEYS[2])
 else
   if count < countBefore then redis.call('XTRIM', KEYS[2], 'MAXLEN', count) end
   if age > 0 then redis.call('PEXPIRE', KEYS[2], age) else redis.call('PERSIST', KEYS[2]) end
 end
-redis.call('HSET', KEYS[1], ':' .. name, string.format('%s %s %d %d %d %s', id, lost, bytes, count, age, first))
+redis.call('HSET', KEYS[1], ':' .. name, string.format('%s %s %d %d %d %s %d', id, lost, bytes, count, age, first, damaged))
 
 if digest ~= '' then redis.call('SET', KEYS[3], id .. ' ' .. digest, 'PX', ARGV[12]) end
 redis.call('PUBLISH', ARGV[4], epoch .. '\\n' .. id .. '\\n' .. last .. '\\n' .. payload)
@@ -208,8 +211,8 @@ return { id, 0 }
  * after, both empty to read from the beginning; the maximum of entries; the bytes after which a page is large enough.
  *
  * Returns the last id of the log; 1 if the id to read after is one of the log's; the newest id that the history has
- * lost; the entries, each its id and its payload; 1 if there are more. Returns nothing if the broker knows another
- * epoch, or if the epoch must end.
+ * lost; the entries, each its id and its payload; 1 if there are more; 1 if the history has lost entries that its limits
+ * keep. Returns nothing if the broker knows another epoch, or if the epoch must end.
  */
 export const READ = new LuaScript(2, `
 local epoch, ms, seq, forgotten = unpack(redis.call('HMGET', KEYS[1], 'e', 'm', 's', 'f'))
@@ -222,16 +225,17 @@ if ARGV[5] ~= '' then
   if ARGV[4] == epoch and not isBefore(lastId, ARGV[5]) then after = ARGV[5] else known = 0 end
 end
 local text = redis.call('HGET', KEYS[1], ':' .. ARGV[3])
-if not text then return { lastId, known, forgotten, {}, 0 } end
+if not text then return { lastId, known, forgotten, {}, 0, 0 } end
 
-local last, lost, bytes, count, age, first = parseRecord(text)
-if redis.call('XLEN', KEYS[2]) ~= count then lost = last end
+local last, lost, bytes, count, age, first, damaged = parseRecord(text)
+if redis.call('XLEN', KEYS[2]) ~= count then lost, damaged = last, 1 end
 if count > 0 and age > 0 then
   local cutoff = now() - age
   if parseId(first) <= cutoff then
     local expired = redis.call('XREVRANGE', KEYS[2], string.format('%d', cutoff), '-', 'COUNT', 1)
     if expired[1] then lost = laterOf(lost, expired[1][1]) end
   end
+  if parseId(lost) <= cutoff then damaged = 0 end
 end
 
 local limit = tonumber(ARGV[6])
@@ -241,7 +245,7 @@ local entries, more = {}, 0
 for i = 1, #found do
   if i > limit then more = 1 else entries[i] = { found[i][1], found[i][2][4] } end
 end
-return { lastId, known, lost, entries, more }
+return { lastId, known, lost, entries, more, damaged }
 `)
 
 /** Scripts that publish to every node of a cluster, or to the only node. */

@@ -26,7 +26,7 @@ export interface LogState {
   readonly lastIds: ReadonlyArray<string | undefined>
 }
 
-type ReadReply = [lastId: string, known: number, lost: string, entries: Array<[id: string, payload: string]>, more: number]
+type ReadReply = [lastId: string, known: number, lost: string, entries: Array<[id: string, payload: string]>, more: number, damaged: number]
 
 /** Publishes to the log in Redis, reads it, and notices when another log takes its place. */
 export class RedisLog {
@@ -141,7 +141,7 @@ export class RedisLog {
     }
   }
 
-  #page (epoch: string, after: string | undefined, [last, known, newestLost, entries, more]: ReadReply): SsePage {
+  #page (epoch: string, after: string | undefined, [last, known, newestLost, entries, more, damaged]: ReadReply): SsePage {
     const clock = `${epoch}.${last}`
     this.observe(clock)
     const start = after === undefined || known === 0 ? idBeforeAll(epoch) : after
@@ -151,6 +151,7 @@ export class RedisLog {
       more: more === 1,
       known: known === 1,
       lost: compareIds(lost, start) > 0 ? lost : undefined,
+      damaged: damaged === 1,
       clock
     }
   }

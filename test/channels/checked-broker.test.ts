@@ -84,7 +84,7 @@ t.test('a page has a gap in place of entries that cannot be sent, which are repo
     const page = await broker.replay('a', undefined, 10)
     t.strictSame(page.entries.map(({ id }) => id), ['e.1-0', 'e.3-0', 'e.4-0'])
     t.type(page.entries[2], SseEntry)
-    t.match(page, { lost: 'e.2-0', more: false, known: true, clock: 'e.4-0' })
+    t.match(page, { lost: 'e.2-0', damaged: true, more: false, known: true, clock: 'e.4-0' })
   }
   t.equal(reports.length, 1)
   t.equal((await broker.replay('a', 'e.2-0', 10)).lost, undefined)
@@ -97,9 +97,9 @@ t.test('a page without an entry that can be sent is followed by the next', async
   const { foreign, broker } = setup()
   foreign.entries = [entry(1, INVALID), entry(2, INVALID), entry(3)]
   foreign.clock = 'e.3-0'
-  t.match(await broker.replay('a', undefined, 1), { entries: [{ id: 'e.3-0' }], lost: 'e.2-0', more: false })
+  t.match(await broker.replay('a', undefined, 1), { entries: [{ id: 'e.3-0' }], lost: 'e.2-0', damaged: true, more: false })
   foreign.entries = [undefined, entry(3)]
-  t.match(await broker.replay('a', undefined, 1), { entries: [], lost: 'e.3-0', more: false }, 'the next page is not known')
+  t.match(await broker.replay('a', undefined, 1), { entries: [], lost: 'e.3-0', damaged: true, more: false }, 'the next page is not known')
 })
 
 t.test('an invalid entry of another epoch is no gap', async t => {

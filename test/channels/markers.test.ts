@@ -37,6 +37,12 @@ t.test('a client that starts at the beginning has no gaps', async t => {
   t.strictSame(lossesAfter(undefined, pages), NO_LOSSES)
 })
 
+t.test('a client that starts at the beginning has a gap if the history is damaged', async t => {
+  const damaged = Object.assign(channelWithout('a', 'e.6-0', [7]), { damaged: true })
+  const { pages } = await read(damaged, channelWithout('b', 'e.7-0', [8]))
+  t.strictSame(lossesAfter(undefined, pages), { reset: false, gaps: [{ channel: 'a', from: 'e.0-0', to: 'e.6-0' }] })
+})
+
 t.test('an unknown id is a reset, without a gap in that channel', async t => {
   const unknown = Object.assign(channelWithout('a', 'e.6-0', [7]), { known: false })
   const { pages } = await read(unknown)

@@ -76,7 +76,7 @@ suiteWith(t, 'redis-server', 'the Lua scripts', async (t, program) => {
   t.test('a large number of idle channels is forgotten step by step', async t => {
     const { publish } = await setup(t)
     await publish('x')
-    const idle = `${Date.now() - 60 * MINUTE}-0 0-0 0 0 0 0-0`
+    const idle = `${Date.now() - 60 * MINUTE}-0 0-0 0 0 0 0-0 0`
     await server.command('EVAL', `for i = 1, 1000 do redis.call('HSET', '${LOG}', ':idle/' .. i, '${idle}') end`, '0')
     let created = 0
     await eventually(async () => {
@@ -93,6 +93,30 @@ suiteWith(t, 'redis-server', 'the Lua scripts', async (t, program) => {
     t.strictSame([await lostAfter(first, 'a'), await dataOf(broker, 'a')], [third, []], 'the remaining entries are not trusted')
     await publish('a', '4')
     t.strictSame([await lostAfter(second, 'a'), await lostAfter(third, 'a'), await dataOf(broker, 'a')], [third, undefined, ['4']])
+  })
+
+  t.test('a history is damaged by what its limits do not explain, until it reaches them again', async t => {
+    const { broker, publish } = await setup(t)
+    const isDamaged = async (channel: string): Promise<boolean | undefined> => (await broker.replay(channel, undefined, 1)).damaged
+    for (const data of ['1', '2', '3']) await publish('a', data, { count: 2 })
+    t.equal(await isDamaged('a'), false, 'reached its limit')
+    await server.command('XTRIM', 'sse:{0}:history:a', 'MAXLEN', '1')
+    t.equal(await isDamaged('a'), true, 'trimmed by another program')
+    await publish('a', '4', { count: 2 })
+    t.equal(await isDamaged('a'), true, 'after the next event')
+    await publish('a', '5', { count: 2 })
+    await publish('a', '6', { count: 2 })
+    t.equal(await isDamaged('a'), false, 'has as many events again as it keeps')
+    t.equal(await isDamaged('another'), false)
+  })
+
+  t.test('an expired history is not damaged', async t => {
+    const { broker, publish } = await setup(t)
+    await publish('a', 'x', { age: 5 * MINUTE })
+    await server.command('DEL', 'sse:{0}:history:a')
+    t.match(await broker.replay('a', undefined, 1), { damaged: true, lost: String })
+    await backdate('a', 5 * MINUTE)
+    t.match(await broker.replay('a', undefined, 1), { damaged: false, lost: String })
   })
 
   t.test('a page ends after some megabytes, and the next pages have the rest', async t => {

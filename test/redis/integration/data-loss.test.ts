@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { compareIds, epochOf } from '../../../plugin/wire/event-id.ts'
+import { CheckedBroker } from '../../../plugin/channels/checked-broker.ts'
+import { FanOut } from '../../../plugin/channels/fan-out.ts'
+import { compareIds, epochOf, idBeforeAll } from '../../../plugin/wire/event-id.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { suiteWith } from '../../fixtures/programs.ts'
 import { record } from '../../fixtures/recorder.ts'
 import { dataOf, openBroker, publish, publishEventually } from '../../fixtures/redis-broker.ts'
 import { RedisServer } from '../../fixtures/redis-server.ts'
+import { FakeStream } from '../../fixtures/subscriber.ts'
 import { TcpProxy } from '../../fixtures/tcp-proxy.ts'
 
 suiteWith(t, 'redis-server', 'loss of data in Redis', async (t, program) => {
@@ -83,6 +86,20 @@ suiteWith(t, 'redis-server', 'loss of data in Redis', async (t, program) => {
     await publish(broker, 'a', '3')
     const { lost, entries } = await broker.replay('a', first.id, 10)
     t.strictSame([lost, entries.map(({ data }) => data)], [second.id, ['3']])
+  })
+
+  t.test('after another program has trimmed a history, a client that starts at its beginning receives a gap', async t => {
+    const server = await RedisServer.start(t, program)
+    const fanOut = new FanOut(new CheckedBroker(openBroker(t, server), () => {}))
+    const ids: string[] = []
+    for (const data of ['1', '2', '3']) ids.push((await publish(fanOut.broker, 'a', data)).id)
+    await server.command('XTRIM', 'sse:{0}:history:a', 'MAXLEN', '2')
+    await publish(fanOut.broker, 'a', '4')
+    const stream = new FakeStream(fanOut)
+    await stream.subscribe('a')
+    await eventually(() => { assert.deepEqual(stream.data(), ['4']) })
+    const [gap] = stream.decoded().events
+    t.match(gap, { event: 'sse-gap', data: JSON.stringify({ gaps: [{ channel: 'a', from: idBeforeAll(epochOf(ids[0]!)!), to: ids[2] }] }) })
   })
 
   t.test('if more is published during a lost connection than the history keeps, the listener receives a break', async t => {
