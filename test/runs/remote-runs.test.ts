@@ -1,12 +1,13 @@
 import t from 'tap'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import { mockClock } from '../fixtures/clock.ts'
 import { createRuns, manualProducer, settle } from '../fixtures/runs.ts'
 import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
 
 /** Two processes with one broker; the first one produces the run `a`. */
-async function setup (broker: SseBroker = memoryBroker(), options: { retention?: number } = {}) {
+async function setup (broker: SseBroker = memoryBroker(), options: SseRunOptions = {}) {
   const [first, second] = [createRuns(broker), createRuns(broker)]
   const producer = manualProducer()
   await first.runs.start('a', producer.produce, options)
@@ -61,11 +62,13 @@ t.test('a run that another process has ended is kept for its own retention', asy
 t.test('a run with an id used anew is another run', async t => {
   const { advance } = mockClock(t)
   const broker = memoryBroker()
-  const { first, second, producer } = await setup(broker, { retention: 60_000 })
+  const { first, second, producer } = await setup(broker, { retention: 60_000, idleTimeout: 0 })
   const stale = (await second.runs.get('a'))!
   advance(300_000)
+  // The broker remembers its beginning until 600 s, and its end until 900 s.
   producer.return()
   await settle()
+  t.equal(first.runs.list()[0]!.state, 'done')
   advance(450_000)
   await settle()
   const again = manualProducer()

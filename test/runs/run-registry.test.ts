@@ -18,9 +18,15 @@ function scheduledBroker (broker: SseBroker, scheduler: fc.Scheduler): SseBroker
     await scheduler.schedule(Promise.resolve())
     return result
   }
+  // Entries arrive in order, also those of different channels.
+  let delivered = Promise.resolve()
+  const later = (deliver: () => void): void => { delivered = delivered.then(() => scheduler.schedule(Promise.resolve())).then(deliver) }
   return {
     publish: async (...args) => await schedule(() => broker.publish(...args)),
-    subscribe: async (channel, listener) => await schedule(() => broker.subscribe(channel, listener)),
+    subscribe: async (channel, listener) => await schedule(() => broker.subscribe(channel, {
+      onEntry: entry => { later(() => { listener.onEntry(entry) }) },
+      onBreak: () => { later(() => { listener.onBreak() }) }
+    })),
     replay: async (...args) => await schedule(() => broker.replay(...args)),
     close: async () => {}
   }
@@ -46,6 +52,17 @@ t.test('a run has one producer, regardless of how often and in which process it 
     t.equal((await second.runs.get('a'))!.state, 'aborted')
     t.equal(producers, 1)
   }
+})
+
+t.test('a run that continues for longer than the broker remembers its beginning has one producer', async t => {
+  const { advance } = mockClock(t)
+  const broker = memoryBroker()
+  const [first, second] = [createRuns(broker), createRuns(broker)]
+  await first.runs.start('a', manualProducer().produce, { timeout: 0, idleTimeout: 0 })
+  advance(601_000)
+  const { run, repeated } = await second.runs.start('a', failsIfCalled(t))
+  t.equal(repeated, true)
+  t.equal(run.state, 'running')
 })
 
 t.test('get() finds a run that is being started', async t => {
