@@ -77,8 +77,9 @@ function resolve<Settings extends object> (options: object, defaults: Settings, 
   return Object.freeze(settings) as Settings
 }
 
+/** A promise of options, which was not awaited, would count as no options. */
 function isOptionsObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise)
 }
 
 /** Formats a value for a message. The contents of objects are left out, because they may include secrets. */
@@ -86,6 +87,7 @@ export function describe (value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'function') return 'a function'
   if (typeof value !== 'object' || value === null) return String(value)
+  if (value instanceof Promise) return 'a promise'
   return Array.isArray(value) ? 'an array' : 'an object'
 }
 

@@ -44,7 +44,8 @@ t.test('each check accepts the values that its message names', async t => {
 t.test('messages contain values, but not the contents of objects', async t => {
   const rows = [
     ['a "b"', '"a \\"b\\""'], ['x'.repeat(81), `"${'x'.repeat(80)}…"`], [5n, '5'], [undefined, 'undefined'], [null, 'null'], [Symbol('s'), 'Symbol(s)'],
-    [check, 'a function'], [{ password: 'secret' }, 'an object'], [['secret'], 'an array']
+    [check, 'a function'], [{ password: 'secret' }, 'an object'], [['secret'], 'an array'],
+    [Promise.resolve('secret'), 'a promise']
   ] as const
   for (const [value, text] of rows) t.equal(describe(value), text)
 })
@@ -75,10 +76,10 @@ t.test('an unknown option throws, even if it is inherited or named like a proper
 })
 
 t.test('options that are not an object throw', async t => {
-  for (const options of [null, 5, 'a', true, [], check]) {
+  for (const options of [null, 5, 'a', true, [], check, Promise.resolve({ a: 2 })]) {
     t.throws(() => resolve(options), new RangeError(`The options of a test must be an object; received ${describe(options)}`))
   }
-  for (const b of [null, 5, []]) t.throws(() => resolve({ b }), new RangeError(`Option \`b\` must be an object of options; received ${describe(b)}`))
+  for (const b of [null, 5, [], Promise.resolve({})]) t.throws(() => resolve({ b }), new RangeError(`Option \`b\` must be an object of options; received ${describe(b)}`))
   t.throws(() => resolve({ b: { c: 1 } }), new RangeError('Option `b.c` must be true or false; received 1'))
 })
 
