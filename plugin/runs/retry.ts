@@ -1,11 +1,11 @@
-import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST } from '../base/errors.ts'
+import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_LOG_LOST } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
 
 /** Milliseconds before the second attempt, doubled with each further one, and their maximum. */
 const FIRST_DELAY = 50
 const MAX_DELAY = 1_000
 
-const FINAL = [SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST, TypeError]
+const FINAL = [SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_LOG_LOST, TypeError]
 
 export interface RetryOptions<Result> {
   readonly attempt: () => Promise<Result>

@@ -114,7 +114,11 @@ export class RunLogWriter {
       const end = added?.find(isEnd)
       if (end !== undefined) return end
       if (added === undefined) return await this.#endLostLog(age)
-      if (added.length === 0) throw error
+      if (added.length === 0) {
+        if (isInstance(error, SSE_ERR_IDEMPOTENCY_KEY)) throw error
+        // The expected entry may have been confirmed meanwhile. The log has lost nothing, and its key admits one terminal event.
+        return await this.#publishEnd(payload, age)
+      }
       // An event whose publication was given up was published nevertheless.
       this.#advance(added.at(-1)!.id)
     }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST } from '../../plugin/base/errors.ts'
+import { SSE_ERR_BROKER_CLOSED, SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_RUN_LOG_LOST } from '../../plugin/base/errors.ts'
 import { retry } from '../../plugin/runs/retry.ts'
 import { mockClock } from '../fixtures/clock.ts'
 import { settle } from '../fixtures/runs.ts'
@@ -43,7 +43,7 @@ t.test('it rejects with the last error when no further attempt is wanted', async
 })
 
 t.test('an error that a further attempt would meet again is not retried', async t => {
-  for (const error of [new SSE_ERR_BROKER_CLOSED(), new SSE_ERR_IDEMPOTENCY_KEY(), new SSE_ERR_PRECONDITION(), new SSE_ERR_RUN_LOG_LOST(), new TypeError('invalid')]) {
+  for (const error of [new SSE_ERR_BROKER_CLOSED(), new SSE_ERR_IDEMPOTENCY_KEY(), new SSE_ERR_RUN_LOG_LOST(), new TypeError('invalid')]) {
     await t.rejects(retry(error, { attempt: async () => t.fail('retried'), isOver: () => false, report: () => t.fail('reported') }), error)
   }
 })
