@@ -15,6 +15,9 @@ import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 /** Milliseconds between two heartbeats. */
 export const HEARTBEAT_INTERVAL = 3_000
 
+/** Milliseconds after which a heartbeat that the broker has rejected is repeated, in case its outage is short. */
+const RETRY_INTERVAL = 500
+
 /** Milliseconds without a heartbeat until the broker is checked. */
 export const MAX_SILENCE = 6_500
 
@@ -59,8 +62,10 @@ export class ProducerHeartbeat extends WheelTimer {
   fire (now: number): void {
     if (!this.#hasRuns()) return
     this.#owner.wheel.set(this, now + HEARTBEAT_INTERVAL)
-    // A failed heartbeat needs no retry, because the next one follows.
-    this.#owner.broker.publish(heartbeatChannel(this.processId!), HEARTBEAT, { history: NO_HISTORY }).catch(() => {})
+    this.#owner.broker.publish(heartbeatChannel(this.processId!), HEARTBEAT, { history: NO_HISTORY }).catch(() => {
+      const isStopped = this.dueAt === Infinity
+      if (!isStopped) this.#owner.wheel.set(this, performance.now() + RETRY_INTERVAL)
+    })
   }
 }
 

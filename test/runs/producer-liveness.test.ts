@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
-import { CONFIRMATION_DELAY, HEARTBEAT_INTERVAL, MAX_SILENCE, ProducerWatch } from '../../plugin/runs/producer-liveness.ts'
+import { CONFIRMATION_DELAY, HEARTBEAT_INTERVAL, MAX_SILENCE, ProducerHeartbeat, ProducerWatch } from '../../plugin/runs/producer-liveness.ts'
 import { summarizeLog } from '../../plugin/runs/run-log.ts'
 import type { SseRun } from '../../plugin/runs/run.ts'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
@@ -149,6 +149,33 @@ t.test('an outage of the broker does not end runs', async t => {
   producer.return()
   await wait(500)
   t.strictSame(events, [['done', '{}']])
+})
+
+t.test('a process that is cut off at each heartbeat, but not in between, is alive', async t => {
+  const { run, producer, remoteConnection, wait } = await setup(t)
+  const events = view(run)
+  await wait(HEARTBEAT_INTERVAL - 500)
+  for (let heartbeat = 0; heartbeat < 10; heartbeat++) {
+    remoteConnection.isDown = true
+    await wait(1_000)
+    remoteConnection.restore()
+    await wait(HEARTBEAT_INTERVAL - 1_000)
+  }
+  producer.return()
+  await wait(500)
+  t.strictSame(events, [['done', '{}']])
+})
+
+t.test('a heartbeat that fails after the heartbeats were stopped is not repeated', async t => {
+  const wait = fakeTime(t)
+  const [broker, wheel] = [new BrokerConnection(memoryBroker()), new TimerWheel()]
+  const heartbeat = new ProducerHeartbeat({ broker, wheel }, () => true)
+  broker.isDown = true
+  heartbeat.start()
+  heartbeat.stop()
+  await wait(HEARTBEAT_INTERVAL)
+  t.equal(broker.published, 1)
+  t.equal(wheel.size, 0)
 })
 
 t.test('if the end of a lost run cannot be published, the process is checked and the end published again', async t => {
