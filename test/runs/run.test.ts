@@ -151,7 +151,7 @@ t.test('read() yields the events that clients receive', async t => {
   t.equal(run.viewers, 0)
 })
 
-t.test('a run can be watched and cancelled in another process', async t => {
+t.test('a run can be watched in another process than the one that cancels it', async t => {
   const broker = memoryBroker()
   const [first, second] = [await build(t, { broker }), await build(t, { broker })]
   addWatchRoute(second.app)
@@ -161,8 +161,11 @@ t.test('a run can be watched and cancelled in another process', async t => {
   producer.yield('x')
   const watching = read(url)
   await until(() => second.app.sse.size === 1)
-  t.equal(await second.app.sse.runs.cancel('a'), true)
+  const watched = (await second.app.sse.runs.get('a'))!
+  await until(() => watched.viewers === 1)
+  t.equal(await first.app.sse.runs.cancel('a'), true)
   t.strictSame(eventsAndData(await watching), [['sse-ready', '{}'], [undefined, 'x'], ['aborted', '{"reason":"cancelled"}']])
+  t.equal(watched.state, 'aborted', 'as its viewer has received it')
   await until(() => producer.hasEnded())
   t.equal(run.state, 'aborted')
   const { events } = await read(url)
