@@ -59,7 +59,7 @@ export class Hub implements SseHub {
   }
 
   close (match: (stream: SseStreamInfo) => boolean = () => true): number {
-    if (typeof match !== 'function') throw new SSE_ERR_OPTION(`The callback of app.sse.close() must be a function; received ${describe(match)}`)
+    if (typeof match !== 'function') throw new SSE_ERR_OPTION('The callback of app.sse.close() must be a function', `received ${describe(match)}`)
     const matching = [...this.#streams].filter(replyStream => {
       return replyStream.stream.state !== 'closed' && decision(match(replyStream.describe()), 'match')
     })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { memoryBroker } from '../plugin/channels/memory-broker.ts'
 import { resolvePluginOptions, type SsePluginOptions } from '../plugin/hub-options.ts'
+import { detailed } from './fixtures/detailed.ts'
 
 t.test('every option has a default', async t => {
   const { serializer, ...settings } = resolvePluginOptions({})
@@ -69,6 +70,6 @@ t.test('an invalid value throws an error with the option, the rule and the value
     [{ shutdownGrace: NaN }, 'Option `shutdownGrace` must be a non-negative integer of milliseconds (0 closes connections immediately); received NaN'],
     [{ expiresAt: 5 }, 'Option `expiresAt` belongs to a single stream: pass it to reply.sse(); received 5']
   ]
-  for (const [options, message] of rows) t.throws(() => resolvePluginOptions(options), { code: 'SSE_ERR_OPTION', message })
+  for (const [options, message] of rows) t.throws(() => resolvePluginOptions(options), { code: 'SSE_ERR_OPTION', ...detailed(message) })
   t.throws(() => resolvePluginOptions({ heartBeat: 5 } as object), { code: 'SSE_ERR_OPTION', message: /^Unknown option `heartBeat`; expected one of timeout, heartbeat, / })
 })

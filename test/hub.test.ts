@@ -1,4 +1,5 @@
 import t from 'tap'
+import { detailed } from './fixtures/detailed.ts'
 import { build } from './fixtures/app.ts'
 import { connectionKey, endless, open } from './fixtures/open-streams.ts'
 
@@ -43,8 +44,8 @@ t.test('a callback of app.sse.close() that throws or returns a promise ends no s
   await open(url, 'anna')
   await open(url, 'ben')
   const promised = (async () => { throw new Error('lost') }) as unknown as () => boolean
-  t.throws(() => app.sse.close('anna' as unknown as () => boolean), { code: 'SSE_ERR_OPTION', message: 'The callback of app.sse.close() must be a function; received "anna"' })
-  t.throws(() => app.sse.close(promised), { code: 'SSE_ERR_CALLBACK', message: 'The callback `match` must return true or false; it returned a promise' })
+  t.throws(() => app.sse.close('anna' as unknown as () => boolean), { code: 'SSE_ERR_OPTION', ...detailed('The callback of app.sse.close() must be a function; received "anna"') })
+  t.throws(() => app.sse.close(promised), { code: 'SSE_ERR_CALLBACK', ...detailed('The callback `match` must return true or false; it returned a promise') })
   t.throws(() => app.sse.close(({ key }) => { if (key === 'anna') return true; throw new Error('boom') }), { message: 'boom' })
   t.strictSame(emitters.map(({ state }) => state), ['open', 'open'])
   t.equal(app.sse.close(), 2)

@@ -3,8 +3,9 @@ import { Readable } from 'node:stream'
 import fastify, { type FastifyReply } from 'fastify'
 import t from 'tap'
 import sse, { errors, event, memoryBroker, type SseBrokerListener, type SseEmitter, type SseEntry, type SseStreamOptions } from 'fastify-sse-emitter'
-import { build, sleep, WARN } from './fixtures/app.ts'
+import { build, buildUnloaded, sleep, WARN } from './fixtures/app.ts'
 import { call, decode } from './fixtures/client.ts'
+import { detailed } from './fixtures/detailed.ts'
 import { until } from './fixtures/until.ts'
 
 t.test('a stream has the headers that it needs', async t => {
@@ -208,7 +209,7 @@ t.test('registration fails with an invalid option', async t => {
   t.teardown(() => app.close())
   await t.rejects(async () => await app.register(sse, { heartbeat: -1 }), {
     code: 'SSE_ERR_OPTION',
-    message: 'Option `heartbeat` must be a non-negative integer of milliseconds (0 disables it); received -1'
+    ...detailed('Option `heartbeat` must be a non-negative integer of milliseconds (0 disables it); received -1')
   })
 })
 
@@ -291,7 +292,7 @@ t.test('an error response contains no values of the application, which are in th
     await sleep(0)
     const lines = logs.filter(({ level }) => level >= WARN)
     t.equal(lines.length, url === '/frozen' ? lines.length : 1, `${url} is logged once`)
-    if (url !== '/frozen') t.match(lines[0]!.err!.message, 'secret', url)
+    if (url !== '/frozen') t.match(JSON.stringify(lines[0]!.err), 'secret', url)
   }
   t.equal(app.sse.size, 0)
 })
@@ -305,11 +306,26 @@ t.test('an error of the package in a route without a stream contains no values e
   app.get('/full', async () => await app.sse.channel('secret').publish('x'))
   app.get('/refused', async () => { throw new errors.SSE_ERR_FULL() })
   t.strictSame((await app.inject('/options')).json(), { ...FAILED, code: 'SSE_ERR_OPTION' })
-  t.match(logs.filter(({ level }) => level >= WARN), [{ err: { message: /^Option `heartbeat` must be .*"secret"$/ } }])
+  t.match(logs.filter(({ level }) => level >= WARN), [{ err: { message: /^Option `heartbeat` must be /, detail: 'received "secret"' } }])
   t.strictSame((await app.inject('/event')).json(), { ...FAILED, code: 'SSE_ERR_EVENT' })
   t.match((await app.inject('/full')).json(), { statusCode: 503, code: 'SSE_ERR_BROKER_FULL', message: 'The service is temporarily unavailable; try again later' })
   t.match((await app.inject('/refused')).json(), { statusCode: 503, code: 'SSE_ERR_FULL', message: 'Too many event streams are open; try again later' })
-  t.match((await app.inject('/publish')).json(), { message: /secret/ }, 'an error that the application sends itself is its own')
+  t.match((await app.inject('/publish')).json(), { code: 'SSE_ERR_EVENT', message: 'Event field `event` must be a single line without NUL' }, 'sent by the application itself')
+})
+
+t.test('an error of the package outside of wrapped handlers contains no values, and the log has them', async t => {
+  const { app, logs } = buildUnloaded(t)
+  app.get('/before', async (_request, reply) => reply.sse({ heartbeat: 'secret' } as unknown as SseStreamOptions))
+  app.get('/hook', { preHandler: async () => { app.sse.channel('secret\n') } }, async () => {})
+  app.get('/event', { onRequest: async () => { await app.sse.channel('a').publish({ toJSON () { throw new Error('secret') } }) } }, async () => {})
+  app.get('/callback', { preValidation: async () => { app.sse.close('secret' as unknown as () => boolean) } }, async () => {})
+  for (const url of ['/before', '/hook', '/event', '/callback']) {
+    logs.length = 0
+    const response = await app.inject(url)
+    t.match(response.json(), { statusCode: 500, code: /^SSE_ERR_(?:OPTION|CHANNEL|SERIALIZE)$/ }, url)
+    t.notMatch(response.body, 'secret', url)
+    t.match(logs.filter(({ level }) => level >= WARN), [{ err: { detail: /secret/ } }], `${url} is logged once`)
+  }
 })
 
 t.test('an error handler receives the error itself, and what it passes on is shown without values', async t => {

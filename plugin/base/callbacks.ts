@@ -28,7 +28,7 @@ export class Callbacks<Args extends unknown[]> {
 
   /** Adds a callback. After the final call, it runs immediately. @throws SSE_ERR_OPTION unless it is a function */
   add (callback: Callback<Args>, report: Report): void {
-    if (typeof callback !== 'function') throw new SSE_ERR_OPTION(`A callback must be a function; received ${describe(callback)}`)
+    if (typeof callback !== 'function') throw new SSE_ERR_OPTION('A callback must be a function', `received ${describe(callback)}`)
     if (this.#finalArgs === undefined) this.#callbacks.push(callback)
     else run([callback], this.#finalArgs, report)
   }
@@ -79,7 +79,7 @@ export function notify<Args extends unknown[]> (callback: Callback<Args>, args: 
 export function notPromise<Value> (value: Value, name: string, rule: string): Value {
   if (!isThenable(value)) return value
   Promise.resolve(value).catch(() => {})
-  throw new SSE_ERR_CALLBACK(name, rule, 'a promise')
+  throw new SSE_ERR_CALLBACK(name, rule, 'it returned a promise')
 }
 
 /** Returns what a callback has decided. @throws SSE_ERR_CALLBACK for a promise */

@@ -1,8 +1,11 @@
 import { createError } from '@fastify/error'
+import { createDetailedError } from './detailed-error.ts'
 
 /**
  * Every error of the core. Codes start with `SSE_ERR_`: `instanceof` compares errors of `@fastify/error` by code, and
  * `FST_ERR_SSE_` belongs to `@fastify/sse`.
+ *
+ * No message contains a value, because Fastify sends the message of any error to the client: values are in `detail`.
  */
 
 /** Lets clients see the message of an error, because it contains no values of the application. See `failureOf`. */
@@ -11,23 +14,23 @@ function exposed<Type extends { readonly prototype: object }> (type: Type): Type
   return type
 }
 
-/** An option is unknown or has an invalid value. The message contains the option, the rule and the value. */
-export const SSE_ERR_OPTION = createError<[string]>('SSE_ERR_OPTION', '%s', 500, TypeError)
+/** An option is unknown or has an invalid value. The message contains the option and the rule, `detail` the value. */
+export const SSE_ERR_OPTION = createDetailedError<[rule: string]>('SSE_ERR_OPTION', '%s')
 
 /**
  * An event has a field that cannot be sent, because it would corrupt the stream or clients would ignore it. The message
- * contains the field, the rule and the value.
+ * contains the field and the rule, `detail` the value.
  */
-export const SSE_ERR_EVENT = createError('SSE_ERR_EVENT', '%s', 500, TypeError)
+export const SSE_ERR_EVENT = createDetailedError<[rule: string]>('SSE_ERR_EVENT', '%s')
 
-/** The serializer threw, or did not return a string. `cause` is the error that it threw. */
-export const SSE_ERR_SERIALIZE = createError('SSE_ERR_SERIALIZE', 'Event data could not be serialized: %s', 500, TypeError)
+/** The serializer threw, or did not return a string. `detail` is the reason, and `cause` the error that it threw. */
+export const SSE_ERR_SERIALIZE = createDetailedError('SSE_ERR_SERIALIZE', 'Event data could not be serialized')
 
 /** A callback returned a promise, or another value that it must not return. The message contains the callback and the rule. */
-export const SSE_ERR_CALLBACK = createError<[string, string, string]>('SSE_ERR_CALLBACK', 'The callback `%s` must return %s; it returned %s', 500, TypeError)
+export const SSE_ERR_CALLBACK = createDetailedError<[callback: string, rule: string]>('SSE_ERR_CALLBACK', 'The callback `%s` must return %s')
 
 /** `sendAll()` received a value that is not iterable. */
-export const SSE_ERR_SOURCE = createError('SSE_ERR_SOURCE', 'The source of sendAll() must be an iterable, an async iterable, a stream, or a function that returns one of these; received %s', 500, TypeError)
+export const SSE_ERR_SOURCE = createDetailedError('SSE_ERR_SOURCE', 'The source of sendAll() must be an iterable, an async iterable, a stream, or a function that returns one of these')
 
 /** The plugin was registered in a scope that already has it. */
 export const SSE_ERR_REGISTERED = createError('SSE_ERR_REGISTERED', 'fastify-sse-emitter is already registered in this scope or in one that contains it; register it once')
@@ -57,10 +60,10 @@ export const SSE_ERR_FULL_FOR_CONNECTION = exposed(createError('SSE_ERR_FULL_FOR
 export const SSE_ERR_LAST_EVENT_ID = exposed(createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters; the maximum is %s', 400))
 
 /** A channel name is not a string, is empty or too long, or contains control characters. */
-export const SSE_ERR_CHANNEL = createError('SSE_ERR_CHANNEL', 'A channel name must be a string of 1 to 255 characters without control characters; received %s', 500, TypeError)
+export const SSE_ERR_CHANNEL = createDetailedError('SSE_ERR_CHANNEL', 'A channel name must be a string of 1 to 255 characters without control characters')
 
 /** A stream subscribed to channels of different partitions, whose ids have no common order. */
-export const SSE_ERR_PARTITION = createError('SSE_ERR_PARTITION', 'A stream cannot subscribe to channels of different partitions; received %s and %s. Channels whose names contain the same {tag} share a partition')
+export const SSE_ERR_PARTITION = createDetailedError('SSE_ERR_PARTITION', 'A stream cannot subscribe to channels of different partitions. Channels whose names contain the same {tag} share a partition', 500, Error)
 
 /** A broker was used after it was closed. `app.close()` closes it. */
 export const SSE_ERR_BROKER_CLOSED = exposed(createError('SSE_ERR_BROKER_CLOSED', 'The broker is closed', 503))
@@ -68,8 +71,8 @@ export const SSE_ERR_BROKER_CLOSED = exposed(createError('SSE_ERR_BROKER_CLOSED'
 /** The broker has as many channels as it can keep. */
 export const SSE_ERR_BROKER_FULL = createError('SSE_ERR_BROKER_FULL', 'The broker\'s limit of %s channels is reached', 503)
 
-/** The broker did not respond in time. A broker's own error with this code gives its reason. */
-export const SSE_ERR_BROKER_UNAVAILABLE = createError('SSE_ERR_BROKER_UNAVAILABLE', 'The broker is unavailable: %s', 503)
+/** The broker did not respond in time. A broker's own error with this code gives its reason in `detail`. */
+export const SSE_ERR_BROKER_UNAVAILABLE = createDetailedError('SSE_ERR_BROKER_UNAVAILABLE', 'The broker is unavailable', 503, Error)
 
 /** The idempotency key was used before to publish another event. */
 export const SSE_ERR_IDEMPOTENCY_KEY = exposed(createError('SSE_ERR_IDEMPOTENCY_KEY', 'The idempotency key was already used for another event; use a different key for each event', 422))
@@ -78,7 +81,7 @@ export const SSE_ERR_IDEMPOTENCY_KEY = exposed(createError('SSE_ERR_IDEMPOTENCY_
 export const SSE_ERR_PRECONDITION = createError('SSE_ERR_PRECONDITION', 'The last event of the channel is not the expected one', 412)
 
 /** A run id is not a string, is empty or too long, or contains control characters. */
-export const SSE_ERR_RUN_ID = createError('SSE_ERR_RUN_ID', 'A run id must be a string of 1 to 200 characters without control characters; received %s', 400, TypeError)
+export const SSE_ERR_RUN_ID = createDetailedError('SSE_ERR_RUN_ID', 'A run id must be a string of 1 to 200 characters without control characters', 400)
 
 /** A run with this id ended, and its log was deleted too recently for the id to be used again. */
 export const SSE_ERR_RUN_FORGOTTEN = exposed(createError('SSE_ERR_RUN_FORGOTTEN', 'The run with this id has ended and is no longer available; use a new id for each run', 410))

@@ -63,14 +63,15 @@ export function toError (value: unknown): Error {
   return isInstance(value, Error) ? value : new Error(`Not an error, but ${showValue(value)}`, { cause: value })
 }
 
-/** Returns an error with the message, the stack and the code of another one, which may be frozen or throw when it is read. */
+/** Returns an error with the message, the stack, the code and the detail of another one, which may be frozen or throw when read. */
 export function plainErrorOf (value: unknown): Error {
   const error = toError(value)
-  const code = textOf(error, 'code')
-  const stack = textOf(error, 'stack')
   const plain = new Error(textOf(error, 'message') ?? 'An error that cannot be read')
-  if (stack !== undefined) plain.stack = stack
-  return code === undefined ? plain : Object.assign(plain, { code })
+  for (const name of ['stack', 'code', 'detail']) {
+    const text = textOf(error, name)
+    if (text !== undefined) Object.assign(plain, { [name]: text })
+  }
+  return plain
 }
 
 function showValue (value: unknown): string {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { plainErrorOf, toError } from './failure.ts'
 
@@ -11,7 +12,7 @@ export interface LogFields {
  * Writes a line to a log. Every line of this package is written here, and never throws.
  *
  * Serializers of loggers write to the error and read all of it, so they throw for one that is frozen, is a Proxy, or has
- * getters that throw. Then the line contains a copy of its message, its stack and its code.
+ * getters that throw. Then the line contains a copy of its message, its stack, its code and its detail.
  */
 export function writeLog (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
   const line = 'err' in fields ? { ...fields, err: toError(fields.err) } : fields
@@ -32,6 +33,5 @@ function writePlain (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', f
 
 /** Reports an error of a function that must not throw, where there is no log. */
 export function warnOf (error: unknown, message: string): void {
-  const { stack } = plainErrorOf(error)
-  process.emitWarning(`${message}: ${stack}`, 'SseWarning')
+  process.emitWarning(`${message}: ${inspect(plainErrorOf(error))}`, 'SseWarning')
 }

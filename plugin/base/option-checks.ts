@@ -6,8 +6,8 @@
 /** The longest delay that `setTimeout` supports, in milliseconds. */
 export const MAX_DELAY = 2 ** 31 - 1
 
-/** Throws the error of an invalid option. */
-export type Fail = (message: string) => never
+/** Throws the error of an invalid option. @param detail the value, such as "received -1" */
+export type Fail = (message: string, detail?: string) => never
 
 /** The option that a check receives along with its value. */
 export class Option {
@@ -27,7 +27,7 @@ export class Option {
    * @param received the value, as {@link describe} returns it
    */
   invalid (rule: string, received: string): never {
-    return this.#fail(`Option \`${this.name}\` ${rule}; received ${received}`)
+    return this.#fail(`Option \`${this.name}\` ${rule}`, `received ${received}`)
   }
 
   /** Checks the value of an option that consists of options itself, and fills in their defaults. */
@@ -61,7 +61,7 @@ export type ResolveOptions =
 export function optionsResolver (fail: Fail): ResolveOptions {
   return (subject, options, defaults, checks) => {
     if (options === undefined) return defaults
-    if (!isOptionsObject(options)) return fail(`The options of ${subject} must be an object; received ${describe(options)}`)
+    if (!isOptionsObject(options)) return fail(`The options of ${subject} must be an object`, `received ${describe(options)}`)
     return resolve(options, defaults, checks, '', fail)
   }
 }

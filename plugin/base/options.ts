@@ -8,4 +8,4 @@ import { optionsResolver } from './option-checks.ts'
  * @param options the options that the caller passed, or `undefined` for the defaults
  * @throws SSE_ERR_OPTION if the options are not an object, or one of them is unknown or invalid
  */
-export const resolveOptions = optionsResolver(message => { throw new SSE_ERR_OPTION(message) })
+export const resolveOptions = optionsResolver((message, detail) => { throw new SSE_ERR_OPTION(message, detail) })

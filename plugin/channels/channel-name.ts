@@ -5,5 +5,5 @@ import { describe } from '../base/option-checks.ts'
 export function channelName (name: unknown): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof name === 'string' && /^[^\0-\x1f\x7f]{1,255}$/.test(name)) return name
-  throw new SSE_ERR_CHANNEL(describe(name))
+  throw new SSE_ERR_CHANNEL(`received ${describe(name)}`)
 }

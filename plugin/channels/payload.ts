@@ -23,7 +23,7 @@ export interface SsePublishFields extends PayloadFields {
 /** @throws SSE_ERR_EVENT unless the key is undefined or a string of 1 to 255 characters */
 export function assertIdempotencyKey (key: unknown): void {
   if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= 255)) return
-  throw new SSE_ERR_EVENT(`An idempotency key must be a string of 1 to 255 characters; received ${describe(key)}`)
+  throw new SSE_ERR_EVENT('An idempotency key must be a string of 1 to 255 characters', `received ${describe(key)}`)
 }
 
 /**
@@ -36,7 +36,7 @@ export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer
   const { key, event, retry, comment } = fields
   assertUnreserved(fields)
   if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')
-  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`Event field \`key\` must be a string; received ${describe(key)}`)
+  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT('Event field `key` must be a string', `received ${describe(key)}`)
   const text = serialize(data, serializer)
   if (text === undefined) throw new SSE_ERR_EVENT('A published event must have data, because clients ignore events without data')
   encode(text, 'key' in fields ? withoutKey(fields) : fields, false)

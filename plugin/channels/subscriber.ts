@@ -83,7 +83,7 @@ export class Subscriber implements BatchListener {
     const first = this.#firstChannel ?? names[0]!
     const partition = broker.partition?.(first)
     for (const name of names) {
-      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(describe(first), describe(name))
+      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(`received ${describe(first)} and ${describe(name)}`)
     }
     this.#firstChannel = first
   }

@@ -209,7 +209,7 @@ const CHECKS: Checks<ConnectSettings> = {
   onState: anyFunction
 }
 
-const resolveOptions = optionsResolver(message => { throw new SseClientError('SSE_CLIENT_ERR_OPTION', message) })
+const resolveOptions = optionsResolver((message, detail) => { throw new SseClientError('SSE_CLIENT_ERR_OPTION', detail === undefined ? message : `${message}; ${detail}`) })
 
 /** Checks the options of `connect` and fills in defaults. @throws SSE_CLIENT_ERR_OPTION */
 export function resolveConnectOptions (options: SseConnectOptions): ConnectSettings {

@@ -39,7 +39,7 @@ function buildHeaders (protocol: Protocol, { baseURL, apiKey, headers }: Request
 }
 
 function serializeBody (protocol: Protocol, body: unknown): string {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION(`The body of a model request must be an object; received ${describe(body)}`)
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new SSE_ERR_OPTION('The body of a model request must be an object', `received ${describe(body)}`)
   try {
     return JSON.stringify(protocol.streamingBody(body))
   } catch (cause) {

@@ -1,3 +1,4 @@
+import type { Detailed } from '../base/detailed-error.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE, SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 
 /** Error replies of a server that can't execute commands now or any more. A new connection may find another that can. */
@@ -28,7 +29,7 @@ export function toBrokerError (error: unknown): unknown {
   return code === undefined ? new SSE_ERR_BROKER_UNAVAILABLE(message, { cause: error }) : error
 }
 
-/** The message of an error, or its code: Node's AggregateError for several failed addresses has an empty message. */
-export function reasonOf (error: Error): string {
-  return error.message || `${(error as NodeJS.ErrnoException).code}`
+/** The reason of an error. Node's AggregateError for several failed addresses has an empty message, but a code. */
+export function reasonOf (error: Error & Detailed & { readonly code?: string }): string {
+  return error.detail ?? (error.message || `${error.code}`)
 }

@@ -238,7 +238,7 @@ export function resolveRedisOptions (options: RedisBrokerOptions | undefined): R
   const { url, client, cluster, sentinel } = settings
   const usesDiscovery = cluster !== undefined || sentinel !== undefined
   if (options?.url !== undefined && client !== undefined && !usesDiscovery) throw new SSE_ERR_OPTION('Options `url` and `client` exclude each other; set only one of them')
-  if (url.length > 1 && !usesDiscovery) throw new SSE_ERR_OPTION(`Option \`url\` must be a single URL unless \`cluster\` or \`sentinel\` is set; received ${url.length}`)
+  if (url.length > 1 && !usesDiscovery) throw new SSE_ERR_OPTION('Option `url` must be a single URL unless `cluster` or `sentinel` is set', `received ${url.length}`)
   if (cluster !== undefined && sentinel !== undefined) throw new SSE_ERR_OPTION('Options `cluster` and `sentinel` exclude each other; set only one of them')
   if (sentinel?.name === '') throw new SSE_ERR_OPTION('Option `sentinel.name` is required')
   return client === undefined || options?.url !== undefined ? settings : { ...settings, url: [] }

@@ -6,7 +6,7 @@ import { EMPTY_CHANNEL_RETENTION } from '../channels/memory-log.ts'
 import { parsePayload } from '../channels/payload-text.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, idBeforeAll, laterId, newEpoch } from '../wire/event-id.ts'
-import { isOutage, toBrokerError } from './error-classification.ts'
+import { isOutage, reasonOf, toBrokerError } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE } from './errors.ts'
 import { escapeName, type RedisKeys } from './keys.ts'
 import type { LuaScripts } from './lua-scripts.ts'
@@ -163,7 +163,7 @@ export class RedisLog {
    */
   async #recover (): Promise<void> {
     this.#recovering ??= Promise.all([this.#client.call(['SCRIPT', 'LOAD', this.#scripts.publish.source]), this.sync('', [])]).catch(error => {
-      throw new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error })
+      throw new SSE_ERR_BROKER_UNAVAILABLE(reasonOf(error), { cause: error })
     }).finally(() => { this.#recovering = undefined })
     await this.#recovering
   }

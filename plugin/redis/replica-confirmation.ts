@@ -1,4 +1,4 @@
-import { toBrokerError } from './error-classification.ts'
+import { reasonOf } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNKNOWN } from './errors.ts'
 import type { RedisKeys } from './keys.ts'
 import type { WaitSettings } from './options.ts'
@@ -42,7 +42,7 @@ export class ReplicaConfirmation {
         this.#client.call(['WAIT', `${replicas}`, `${timeout}`])
       ])
     } catch (error) {
-      throw new SSE_ERR_BROKER_UNKNOWN((toBrokerError(error) as Error).message, { cause: error })
+      throw new SSE_ERR_BROKER_UNKNOWN(reasonOf(error as Error), { cause: error })
     }
     if (Number(confirmed) < replicas) throw new SSE_ERR_BROKER_UNKNOWN(`${confirmed} of ${replicas} replicas confirmed within ${timeout} ms`)
   }

@@ -113,7 +113,7 @@ export const CONNECTION_CHECKS: Checks<ConnectionSettings> = {
  */
 export function resolveStreamOptions<Settings extends ReplySettings> (defaults: Settings, options: SseStreamOptions | undefined): Settings {
   if (isSource(options)) {
-    throw new SSE_ERR_OPTION(`The options of reply.sse() must be an object; received ${describe(options)}. To send its items, pass it to emitter.sendAll()`)
+    throw new SSE_ERR_OPTION('The options of reply.sse() must be an object. To send the items of a source, pass it to emitter.sendAll()', `received ${describe(options)}`)
   }
   return resolveOptions('reply.sse()', options, defaults, REPLY_CHECKS as Checks<Settings>)
 }

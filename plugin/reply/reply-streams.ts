@@ -75,7 +75,7 @@ export class ReplyStreams {
   #keyOf (request: FastifyRequest): string | undefined {
     const key = this.#settings.connectionKey?.(request)
     if (key === undefined || typeof key === 'string') return key
-    throw new SSE_ERR_CALLBACK('connectionKey', KEY_RULE, describe(notPromise(key, 'connectionKey', KEY_RULE)))
+    throw new SSE_ERR_CALLBACK('connectionKey', KEY_RULE, `it returned ${describe(notPromise(key, 'connectionKey', KEY_RULE))}`)
   }
 
   #admit (key: string | undefined, reply: FastifyReply): void {

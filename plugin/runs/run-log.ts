@@ -31,7 +31,7 @@ export const PAGE_SIZE = 256
 export function runChannel (id: unknown): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof id === 'string' && /^[^\0-\x1f\x7f]{1,200}$/.test(id)) return `run:${id}`
-  throw new SSE_ERR_RUN_ID(describe(id))
+  throw new SSE_ERR_RUN_ID(`received ${describe(id)}`)
 }
 
 /** Whether this is the type of a terminal event. */

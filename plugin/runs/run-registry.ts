@@ -85,7 +85,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     // Throws if the id is invalid.
     runChannel(id)
     const settings = resolveRunOptions(options)
-    if (typeof producer !== 'function') throw new SSE_ERR_OPTION(`The producer of a run must be a function that returns an iterable; received ${describe(producer)}`)
+    if (typeof producer !== 'function') throw new SSE_ERR_OPTION('The producer of a run must be a function that returns an iterable', `received ${describe(producer)}`)
     const existing = this.#findLocal(id)
     if (existing !== undefined) return { run: await withResponseTimeout(existing), repeated: true }
     if (this.#isClosed) throw new SSE_ERR_RUNS_CLOSED()

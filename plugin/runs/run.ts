@@ -93,7 +93,7 @@ export class Run implements SseRun {
 
   async #watchOrFail (emitter: SseEmitter<any>, options: SseWatchOptions | undefined): Promise<void> {
     const stream = eventStreamOf(emitter)
-    if (stream === undefined) throw new SSE_ERR_OPTION(`The emitter passed to run.watch() must be one that reply.sse() returned; received ${describe(emitter)}`)
+    if (stream === undefined) throw new SSE_ERR_OPTION('The emitter passed to run.watch() must be one that reply.sse() returned', `received ${describe(emitter)}`)
     try {
       await this.#watch(emitter, stream, options)
     } catch (error) {

@@ -115,7 +115,7 @@ function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown
     if (Symbol.asyncIterator in source) return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
     if (Symbol.iterator in source) return (source as Iterable<unknown>)[Symbol.iterator]()
   }
-  throw new SSE_ERR_SOURCE(describe(source))
+  throw new SSE_ERR_SOURCE(`received ${describe(source)}`)
 }
 
 /** Also recognizes streams that are not made by `node:stream`. */

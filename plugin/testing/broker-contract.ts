@@ -33,7 +33,7 @@ export interface BrokerCase {
  * @throws SSE_ERR_OPTION if an argument is invalid
  */
 export function brokerContract (create: CreateBroker, options?: BrokerContractOptions): BrokerCase[] {
-  if (typeof create !== 'function') throw new SSE_ERR_OPTION(`The first argument of brokerContract() must be a function that returns a broker; received ${describe(create)}`)
+  if (typeof create !== 'function') throw new SSE_ERR_OPTION('The first argument of brokerContract() must be a function that returns a broker', `received ${describe(create)}`)
   const { timeout, seed } = resolveBrokerContractOptions(options)
   const cases = { ...publishCases, ...subscribeCases, ...historyCases, ...concurrencyCases, ...idempotencyCases, ...expectationCases, ...closeCases }
   return Object.entries(cases).map(([name, check]) => ({

@@ -23,10 +23,10 @@ export interface SsePayload {
  *   `sse-`; `retry` is a non-negative integer; and there is data, a type, a retry or a comment
  */
 export function assertPayload (payload: unknown): asserts payload is SsePayload {
-  if (typeof payload !== 'object' || payload === null) throw new SSE_ERR_EVENT(`A payload must be an object; received ${describe(payload)}`)
+  if (typeof payload !== 'object' || payload === null) throw new SSE_ERR_EVENT('A payload must be an object', `received ${describe(payload)}`)
   const { data, event, retry, comment, key } = payload as SsePayload
   assertEncodable(data, { event, retry, comment })
-  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT(`Event field \`key\` must be a string; received ${describe(key)}`)
+  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT('Event field `key` must be a string', `received ${describe(key)}`)
 }
 
 /**
@@ -57,7 +57,7 @@ export class SseEntry implements SsePayload {
       if (typeof value === 'object' && value !== null && #isChecked in value && value.#isChecked) return value
       assertPayload(value)
       const { id } = value as SseEntry
-      if (!isId(id)) throw new SSE_ERR_EVENT(`The id of an entry must have the form \`<epoch>.<ms>-<seq>\`; received ${describe(id)}`)
+      if (!isId(id)) throw new SSE_ERR_EVENT('The id of an entry must have the form `<epoch>.<ms>-<seq>`', `received ${describe(id)}`)
       const entry = #isChecked in value ? value : new SseEntry(id, value)
       entry.#isChecked = true
       return entry

@@ -88,7 +88,7 @@ export function serialize (data: unknown, serializer: SseSerializer): string | u
   }
   if (typeof text === 'string') return text
   // JSON.stringify returns undefined for a function or a symbol.
-  throw new SSE_ERR_SERIALIZE(`the serializer must return a string; it returned ${describe(text)} for ${describe(data)}`)
+  throw new SSE_ERR_SERIALIZE(`the serializer must return a string, and returned ${describe(text)} for ${describe(data)}`)
 }
 
 /**
@@ -125,7 +125,7 @@ export function isEventType (value: unknown): value is string {
 
 /** @throws SSE_ERR_EVENT for fields that are not an object */
 export function assertFields (fields: unknown): void {
-  if (typeof fields !== 'object' || fields === null) throw new SSE_ERR_EVENT(`Event fields must be an object; received ${describe(fields)}`)
+  if (typeof fields !== 'object' || fields === null) throw new SSE_ERR_EVENT('Event fields must be an object', `received ${describe(fields)}`)
 }
 
 /** @throws SSE_ERR_EVENT if a field is invalid or `data` is no text, or if there is neither data nor a field */
@@ -141,7 +141,7 @@ export function assertEncodable (data: unknown, { event, retry, comment }: SseFi
 /** @throws SSE_ERR_EVENT for an event type that only this package sends */
 export function assertUnreserved (fields: SseFields | undefined): void {
   if (typeof fields?.event === 'string' && fields.event.startsWith(RESERVED)) {
-    throw new SSE_ERR_EVENT(`Event types that start with \`${RESERVED}\` are reserved; received ${describe(fields.event)}`)
+    throw new SSE_ERR_EVENT(`Event types that start with \`${RESERVED}\` are reserved`, `received ${describe(fields.event)}`)
   }
 }
 
@@ -174,7 +174,7 @@ function encodeLine (name: string, value: string, spaceAfterColon: boolean): str
 }
 
 function assertLength (data: string): void {
-  if (data.length > MAX_LENGTH) throw new SSE_ERR_EVENT(`Event data must not exceed ${MAX_LENGTH} characters; received ${data.length}`)
+  if (data.length > MAX_LENGTH) throw new SSE_ERR_EVENT(`Event data must not exceed ${MAX_LENGTH} characters`, `received ${data.length}`)
 }
 
 function empty (): Error {
@@ -204,5 +204,5 @@ function checkRetry (value: unknown): string {
 }
 
 function invalid (field: string, rule: string, value: unknown): never {
-  throw new SSE_ERR_EVENT(`Event field \`${field}\` ${rule}; received ${describe(value)}`)
+  throw new SSE_ERR_EVENT(`Event field \`${field}\` ${rule}`, `received ${describe(value)}`)
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Callbacks, decision, isThenable, notify, notPromise } from '../../plugin/base/callbacks.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 const rethrow = (error: unknown): void => { throw error }
 
@@ -81,16 +82,16 @@ t.test('a callback of which nothing is expected may throw or reject', async t =>
 t.test('a promise is no result, and its rejection does not end the process', async t => {
   for (const value of [undefined, null, '', 0, {}, () => {}]) t.equal(notPromise(value, 'key', 'a string'), value)
   for (const value of [Promise.resolve('x'), Promise.reject(new Error('lost')), { then () { throw new Error('lost') } }]) {
-    t.throws(() => notPromise(value, 'key', 'a string'), { code: 'SSE_ERR_CALLBACK', message: 'The callback `key` must return a string; it returned a promise' })
+    t.throws(() => notPromise(value, 'key', 'a string'), { code: 'SSE_ERR_CALLBACK', ...detailed('The callback `key` must return a string; it returned a promise') })
   }
   await new Promise(resolve => { setImmediate(resolve) })
 })
 
 t.test('a decision is any value but a promise', async t => {
   for (const [value, result] of [[true, true], [false, false], [1, true], ['', false], [undefined, false], [{}, true]] as const) t.equal(decision(value, 'filter'), result)
-  t.throws(() => decision(Promise.resolve(false), 'filter'), { message: 'The callback `filter` must return true or false; it returned a promise' })
+  t.throws(() => decision(Promise.resolve(false), 'filter'), { ...detailed('The callback `filter` must return true or false; it returned a promise') })
 })
 
 t.test('a callback that is not a function is refused', async t => {
-  for (const callback of [undefined, null, 5, {}]) t.throws(() => new Callbacks().add(callback as unknown as () => void, rethrow), { code: 'SSE_ERR_OPTION', message: /^A callback must be a function; received / })
+  for (const callback of [undefined, null, 5, {}]) t.throws(() => new Callbacks().add(callback as unknown as () => void, rethrow), { code: 'SSE_ERR_OPTION', message: /^A callback must be a function$/, detail: /^received / })
 })

@@ -3,7 +3,7 @@ import {
   abortSignal, anyFunction, boolean, describe, integer, mustBe, nonEmptyString, oneOf, optionsResolver, string, type Check, type Checks
 } from '../../plugin/base/option-checks.ts'
 
-const resolveOptions = optionsResolver(message => { throw new RangeError(message) })
+const resolveOptions = optionsResolver((message, detail) => { throw new RangeError(detail === undefined ? message : `${message}; ${detail}`) })
 
 /** Checks the value of the option `x`. */
 function check (x: unknown, rule: Check): unknown {

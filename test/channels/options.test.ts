@@ -5,9 +5,10 @@ import {
   broker, resolveChannelOptions, resolveMemoryBrokerOptions, resolveReplayOptions, resolveSubscribeOptions, type SseChannelOptions, type SseReplayOptions,
   type SseSubscribeOptions
 } from '../../plugin/channels/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 function throws (t: Test, resolve: () => unknown, message: string): void {
-  t.throws(resolve, { code: 'SSE_ERR_OPTION', message })
+  t.throws(resolve, { code: 'SSE_ERR_OPTION', ...detailed(message) })
 }
 
 t.test('a channel has a history by default, limited by count, age and bytes', async t => {

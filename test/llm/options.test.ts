@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { Agent } from 'undici'
 import { resolveModelOptions, type ModelOptions } from '../../plugin/llm/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 const resolve = (options: unknown): ReturnType<typeof resolveModelOptions> => resolveModelOptions(options as ModelOptions)
 const baseURL = 'https://models.example/v1'
@@ -81,11 +82,11 @@ t.test('messages name the option, the rule and what was received', t => {
     [{ idleTimeout: -1 }, 'Option `idleTimeout` must be a non-negative integer of milliseconds (0 sets no limit); received -1'],
     [{ dispatcher: {} }, 'Option `dispatcher` must be a dispatcher of undici; received an object']
   ]
-  for (const [options, message] of messages) t.throws(() => resolve({ baseURL, ...options }), { message })
+  for (const [options, message] of messages) t.throws(() => resolve({ baseURL, ...options }), detailed(message))
   t.end()
 })
 
 t.test('options that are not an object throw', t => {
-  for (const options of [null, 'https://models.example', []]) t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', message: /^The options of a model request must be an object; received / }, inspect(options))
+  for (const options of [null, 'https://models.example', []]) t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', message: /^The options of a model request must be an object$/, detail: /^received / }, inspect(options))
   t.end()
 })

@@ -31,7 +31,7 @@ t.test('a lost or missing connection is an outage', async t => {
 
 t.test('an error reply becomes SSE_ERR_BROKER_UNAVAILABLE, and an error with a code stays the same', async t => {
   const reply = new Error('OOM command not allowed')
-  t.match(toBrokerError(reply), { code: 'SSE_ERR_BROKER_UNAVAILABLE', statusCode: 503, message: 'Redis is unavailable: OOM command not allowed', cause: reply })
+  t.match(toBrokerError(reply), { code: 'SSE_ERR_BROKER_UNAVAILABLE', statusCode: 503, message: 'Redis is unavailable', detail: 'OOM command not allowed', cause: reply })
   const busy = new SSE_ERR_BROKER_BUSY()
   t.equal(toBrokerError(busy), busy)
 })

@@ -2,6 +2,7 @@ import t from 'tap'
 import { createClient } from 'redis'
 import { redisBroker } from '../../plugin/redis/index.ts'
 import { resolveRedisOptions } from '../../plugin/redis/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 t.test('every option has a default', async t => {
   const { onError, ...settings } = resolveRedisOptions({})
@@ -86,6 +87,6 @@ for (const [options, message] of [
   [{ constructor: 1 }, /^Unknown option `constructor`; expected one of url, client, /]
 ] as Array<[object, string | RegExp]>) {
   t.test(`the options ${JSON.stringify(options)} are rejected`, async t => {
-    t.throws(() => redisBroker(options), { code: 'SSE_ERR_OPTION', message })
+    t.throws(() => redisBroker(options), { code: 'SSE_ERR_OPTION', ...typeof message === 'string' ? detailed(message) : { message } })
   })
 }

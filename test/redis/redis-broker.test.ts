@@ -43,8 +43,8 @@ suiteWith(t, 'redis-server', 'a broker on Redis', async (t, program) => {
     const errors: string[] = []
     const broker = openBroker(t, { url: restricted.url.replace('//', '//sse:password@') }, { wait: { replicas: 1, timeout: 1 }, onError: ({ message }) => { errors.push(message) } })
     const recorder = await record(broker, 'a')
-    await t.rejects(publish(broker, 'a', 'x', { count: 1, idempotencyKey: 'once' }), { message: /0 of 1 replicas/ })
-    await t.rejects(publish(broker, 'a', 'y', { count: 1, age: 0 }), { message: /0 of 1 replicas/ })
+    await t.rejects(publish(broker, 'a', 'x', { count: 1, idempotencyKey: 'once' }), { code: 'SSE_ERR_BROKER_UNKNOWN', detail: /0 of 1 replicas/ })
+    await t.rejects(publish(broker, 'a', 'y', { count: 1, age: 0 }), { code: 'SSE_ERR_BROKER_UNKNOWN', detail: /0 of 1 replicas/ })
     await recorder.receives('x', 'y')
     t.strictSame(await dataOf(broker, 'a'), ['y'])
     recorder.subscription.unsubscribe()

@@ -25,7 +25,7 @@ suiteWith(t, 'redis-server', 'a broker that waits for replicas', async (t, progr
     await eventually(() => publish(broker, 'a', 'x'))
     replica.pause()
     const publishing = ['y', 'z'].map(text => publish(broker, 'a', text, { idempotencyKey: text }))
-    for (const published of publishing) await t.rejects(published, { ...UNKNOWN, message: /0 of 1 replicas confirmed within 100 ms/ })
+    for (const published of publishing) await t.rejects(published, { ...UNKNOWN, detail: /0 of 1 replicas confirmed within 100 ms/ })
     replica.resume()
     const { repeated } = await eventually(() => publish(broker, 'a', 'y', { idempotencyKey: 'y' }))
     t.equal(repeated, true)

@@ -79,6 +79,6 @@ suiteWith(t, 'redis-server', 'a broker that finds Redis through Sentinels', asyn
     const primary = await RedisServer.start(t, program)
     const sentinel = await RedisServer.startSentinel(t, program, 'main', primary, 1)
     const broker = openBroker(t, sentinel, { sentinel: { name: 'other' } })
-    await t.rejects(publish(broker, 'a', 'x'), { ...UNAVAILABLE, message: /The Sentinel monitors no primary named other/ })
+    await t.rejects(publish(broker, 'a', 'x'), { ...UNAVAILABLE, detail: /The Sentinel monitors no primary named other/ })
   })
 })

@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { REPLY_DEFAULTS, resolveStreamOptions, type SseStreamOptions } from '../../plugin/reply/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 const resolve = (options: unknown): object => resolveStreamOptions(REPLY_DEFAULTS, options as SseStreamOptions)
 
 function throws (t: Test, options: unknown, message: string): void {
-  t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', message })
+  t.throws(() => resolve(options), { code: 'SSE_ERR_OPTION', ...detailed(message) })
 }
 
 t.test('the options of a stream override those of the plugin', async t => {
@@ -28,7 +29,7 @@ t.test('a source instead of options throws an error that names sendAll', async t
     [(async function * () {})(), 'an object'], [Readable.from([]), 'an object'], [[1, 2], 'an array'], [new Set(), 'an object'], [() => [], 'a function'],
     [new ReadableStream(), 'an object']
   ]
-  for (const [source, text] of rows) throws(t, source, `The options of reply.sse() must be an object; received ${text}. To send its items, pass it to emitter.sendAll()`)
+  for (const [source, text] of rows) throws(t, source, `The options of reply.sse() must be an object. To send the items of a source, pass it to emitter.sendAll(); received ${text}`)
 })
 
 t.test('headers have lower-case names and may set the parameters of the content type', async t => {

@@ -7,6 +7,7 @@ import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { resolvePluginOptions } from '../../plugin/hub-options.ts'
 import { wrapHandler } from '../../plugin/reply/handler.ts'
 import { ReplyStreams } from '../../plugin/reply/reply-streams.ts'
+import { detailed } from '../fixtures/detailed.ts'
 import { build, WARN } from '../fixtures/app.ts'
 import { connectionKey, endless, open } from '../fixtures/open-streams.ts'
 import { call, decode } from '../fixtures/client.ts'
@@ -83,7 +84,7 @@ t.test('a connectionKey that returns a promise or no string is refused and takes
     const { app, logs } = await build(t, { connectionKey: connectionKey as () => string, maxConnectionsPerKey: 1 })
     app.get('/', async (_request, reply) => reply.sse())
     t.match((await app.inject('/')).json(), { statusCode: 500, code: 'SSE_ERR_CALLBACK', message: 'An internal error occurred' })
-    t.match(logs.filter(({ level }) => level >= WARN), [{ err: { message: `The callback \`connectionKey\` must return a string or undefined; it returned ${received}` } }])
+    t.match(logs.filter(({ level }) => level >= WARN), [{ err: detailed(`The callback \`connectionKey\` must return a string or undefined; it returned ${received}`) }])
     t.equal(app.sse.size, 0)
   }
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { detailed } from '../fixtures/detailed.ts'
 import { UnreliableBroker } from '../fixtures/unreliable-broker.ts'
 import { HeldBroker } from '../fixtures/held-broker.ts'
 import { mockClock } from '../fixtures/clock.ts'
@@ -82,7 +83,7 @@ t.test('get() and cancel() report an unknown id, and reject an invalid one', asy
 t.test('start() rejects invalid arguments', async t => {
   const { runs } = createRuns()
   await t.rejects(runs.start('', () => []), { code: 'SSE_ERR_RUN_ID' })
-  await t.rejects(runs.start('a', [] as unknown as SseRunProducer), { code: 'SSE_ERR_OPTION', message: 'The producer of a run must be a function that returns an iterable; received an array' })
+  await t.rejects(runs.start('a', [] as unknown as SseRunProducer), { code: 'SSE_ERR_OPTION', ...detailed('The producer of a run must be a function that returns an iterable; received an array') })
   await t.rejects(runs.start('a', () => [], { timeout: -1 }), { code: 'SSE_ERR_OPTION', message: /timeout/ })
   t.equal(runs.size, 0)
 })

@@ -3,6 +3,7 @@ import { EventSource } from 'eventsource'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { event, memoryBroker, type SseEmitter, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
+import { detailed } from '../fixtures/detailed.ts'
 import { build, WARN } from '../fixtures/app.ts'
 import { call, decode, type Decoded } from '../fixtures/client.ts'
 import { HeldBroker } from '../fixtures/held-broker.ts'
@@ -195,7 +196,7 @@ t.test('a value that is not an emitter cannot watch a run, and does not count as
   const lookalike = { lastEventId: undefined, onCompletion: () => {}, subscribe: async () => {} }
   for (const [emitter, received] of [[undefined, 'undefined'], ['emitter', '"emitter"'], [lookalike, 'an object']] as const) {
     await t.rejects(run.watch(emitter as unknown as SseEmitter), {
-      code: 'SSE_ERR_OPTION', message: `The emitter passed to run.watch() must be one that reply.sse() returned; received ${received}`
+      code: 'SSE_ERR_OPTION', ...detailed(`The emitter passed to run.watch() must be one that reply.sse() returned; received ${received}`)
     })
   }
   t.equal(run.viewers, 0)

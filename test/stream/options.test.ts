@@ -1,6 +1,7 @@
 import t from 'tap'
 import { resolveOptions } from '../../plugin/base/options.ts'
 import { STREAM_CHECKS, STREAM_DEFAULTS } from '../../plugin/stream/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 t.test('the default serializer is JSON.stringify', async t => {
   t.equal(STREAM_DEFAULTS.serializer({ a: 1 }), '{"a":1}')
@@ -21,7 +22,7 @@ t.test('an invalid value throws an error with the option, the rule and the value
     [{ spaceAfterColon: 1 }, 'Option `spaceAfterColon` must be true or false; received 1']
   ]
   for (const [options, message] of rows) {
-    t.throws(() => resolveOptions('a stream', options, STREAM_DEFAULTS, STREAM_CHECKS), { code: 'SSE_ERR_OPTION', message })
+    t.throws(() => resolveOptions('a stream', options, STREAM_DEFAULTS, STREAM_CHECKS), { code: 'SSE_ERR_OPTION', ...detailed(message) })
   }
 })
 
@@ -30,6 +31,6 @@ t.test('a stream expires at a Date or at milliseconds since 1970', async t => {
   t.equal(resolve(2e12), 2e12)
   t.equal(resolve(new Date(2e12)), 2e12)
   const seconds = 1_764_000_000
-  for (const value of [seconds, new Date(seconds), 0, -1]) t.throws(() => resolve(value), { message: `Option \`expiresAt\` must be a Date or milliseconds since 1970, not seconds; received ${String(value)}` })
-  for (const value of [new Date(NaN), NaN, Infinity, '5', null]) t.throws(() => resolve(value), { message: /^Option `expiresAt` must be a Date or milliseconds since 1970; received / })
+  for (const value of [seconds, new Date(seconds), 0, -1]) t.throws(() => resolve(value), { ...detailed(`Option \`expiresAt\` must be a Date or milliseconds since 1970, not seconds; received ${String(value)}`) })
+  for (const value of [new Date(NaN), NaN, Infinity, '5', null]) t.throws(() => resolve(value), { message: /^Option `expiresAt` must be a Date or milliseconds since 1970$/, detail: /^received / })
 })

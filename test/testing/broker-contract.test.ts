@@ -53,7 +53,7 @@ t.test('a case rejects if the broker cannot be created', async t => {
 
 t.test('invalid arguments throw', async t => {
   for (const create of [undefined, null, memoryBroker()]) {
-    t.throws(() => brokerContract(create as unknown as CreateBroker), { code: 'SSE_ERR_OPTION', message: /^The first argument of brokerContract\(\) must be a function that returns a broker; received / })
+    t.throws(() => brokerContract(create as unknown as CreateBroker), { code: 'SSE_ERR_OPTION', message: /^The first argument of brokerContract\(\) must be a function that returns a broker$/, detail: /^received / })
   }
   t.throws(() => brokerContract(memoryBroker, { timeout: -1 }), { code: 'SSE_ERR_OPTION' })
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { resolveBrokerContractOptions, type BrokerContractOptions } from '../../plugin/testing/options.ts'
+import { detailed } from '../fixtures/detailed.ts'
 
 t.test('the timeout is 5 s and the seed is random by default', async t => {
   t.match(resolveBrokerContractOptions(), { timeout: 5_000, seed: Number })
@@ -21,6 +22,6 @@ t.test('invalid options throw', async t => {
     [{ seed: 2 ** 32 }, 'Option `seed` must be an integer from 0 to 4294967295; received 4294967296']
   ]
   for (const [options, message] of rows) {
-    t.throws(() => resolveBrokerContractOptions(options as BrokerContractOptions), { code: 'SSE_ERR_OPTION', message })
+    t.throws(() => resolveBrokerContractOptions(options as BrokerContractOptions), { code: 'SSE_ERR_OPTION', ...detailed(message) })
   }
 })

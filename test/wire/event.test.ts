@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { SSE_ERR_EVENT } from '../../plugin/base/errors.ts'
 import { assertEncodable, assertUnreserved, encode, encodeComment, encodeRetry, event, HEARTBEAT, isEventType, serialize, SseEvent, type SseFields } from '../../plugin/wire/event.ts'
+import { detailed } from '../fixtures/detailed.ts'
 import { decode } from '../fixtures/client.ts'
 
 interface Vector {
@@ -65,8 +66,8 @@ t.test('a field that would corrupt the stream or be ignored by clients throws', 
     [{ comment: 5 }, 'Event field `comment` must be a string; received 5'],
     [{ type: 'tick' }, 'Unknown event field `type`; expected one of event, id, retry, comment']
   ]
-  for (const [fields, message] of rows) t.throws(() => encode('x', fields, false), { code: 'SSE_ERR_EVENT', message })
-  t.throws(() => encodeComment(null as unknown as string, false), { code: 'SSE_ERR_EVENT', message: 'Event field `comment` must be a string; received null' })
+  for (const [fields, message] of rows) t.throws(() => encode('x', fields, false), { code: 'SSE_ERR_EVENT', ...detailed(message) })
+  t.throws(() => encodeComment(null as unknown as string, false), { code: 'SSE_ERR_EVENT', ...detailed('Event field `comment` must be a string; received null') })
 })
 
 t.test('an event without data and fields throws', async t => {
@@ -86,13 +87,13 @@ t.test('data that the serializer does not convert to a string throws', async t =
   const circular: Record<string, unknown> = {}
   circular.self = circular
   for (const data of [1n, circular, () => {}, Symbol('s')]) t.throws(() => serialize(data, json), { code: 'SSE_ERR_SERIALIZE' })
-  t.throws(() => serialize(() => {}, json), { message: 'Event data could not be serialized: the serializer must return a string; it returned undefined for a function' })
-  t.throws(() => serialize({}, () => { throw new Error('no') }), { message: 'Event data could not be serialized: no', cause: { message: 'no' } })
+  t.throws(() => serialize(() => {}, json), { message: 'Event data could not be serialized', detail: 'the serializer must return a string, and returned undefined for a function' })
+  t.throws(() => serialize({}, () => { throw new Error('no') }), { message: 'Event data could not be serialized', detail: 'no', cause: { message: 'no' } })
   // eslint-disable-next-line no-throw-literal -- this test is about it
-  t.throws(() => serialize({}, () => { throw 'no' }), { message: "Event data could not be serialized: Not an error, but 'no'", cause: 'no' })
+  t.throws(() => serialize({}, () => { throw 'no' }), { message: 'Event data could not be serialized', detail: "Not an error, but 'no'", cause: 'no' })
   const asynchronous = (async () => { throw new Error('lost') }) as unknown as () => string
-  t.throws(() => serialize({}, asynchronous), { code: 'SSE_ERR_SERIALIZE', message: /: The callback `serializer` must return a string; it returned a promise$/, cause: { code: 'SSE_ERR_CALLBACK' } })
-  t.throws(() => serialize({}, () => { throw Object.freeze(new Error('frozen')) }), { message: 'Event data could not be serialized: frozen' })
+  t.throws(() => serialize({}, asynchronous), { code: 'SSE_ERR_SERIALIZE', detail: 'The callback `serializer` must return a string', cause: { code: 'SSE_ERR_CALLBACK', detail: 'it returned a promise' } })
+  t.throws(() => serialize({}, () => { throw Object.freeze(new Error('frozen')) }), { code: 'SSE_ERR_SERIALIZE', detail: 'frozen' })
 })
 
 t.test('fields are written in a fixed order, and a blank line ends the event', async t => {
@@ -116,7 +117,7 @@ t.test('a retry before the first event and a heartbeat dispatch nothing, also fo
 })
 
 t.test('event types that start with sse- are reserved', async t => {
-  t.throws(() => assertUnreserved({ event: 'sse-ready' }), { code: 'SSE_ERR_EVENT', message: 'Event types that start with `sse-` are reserved; received "sse-ready"' })
+  t.throws(() => assertUnreserved({ event: 'sse-ready' }), { code: 'SSE_ERR_EVENT', ...detailed('Event types that start with `sse-` are reserved; received "sse-ready"') })
   for (const fields of [{ event: 'sse' }, { event: 'a-sse-b' }, { event: 5 as unknown as string }, {}, undefined]) t.doesNotThrow(() => assertUnreserved(fields))
 })
 
@@ -173,11 +174,11 @@ t.test('a parser decodes any event that encode() accepts', async t => {
 })
 
 t.test('fields that are not an object are refused', async t => {
-  for (const fields of [null, 5, 'delta', true]) t.throws(() => encode('x', fields as SseFields, false), { code: 'SSE_ERR_EVENT', message: `Event fields must be an object; received ${JSON.stringify(fields)}` })
+  for (const fields of [null, 5, 'delta', true]) t.throws(() => encode('x', fields as SseFields, false), { code: 'SSE_ERR_EVENT', ...detailed(`Event fields must be an object; received ${JSON.stringify(fields)}`) })
 })
 
 t.test('data that does not fit in one string with its framing is refused', async t => {
   const data = 'x'.repeat(constants.MAX_STRING_LENGTH - 1024 * 1024 + 1)
-  t.throws(() => encode(data, undefined, false), { code: 'SSE_ERR_EVENT', message: /^Event data must not exceed \d+ characters; received \d+$/ })
+  t.throws(() => encode(data, undefined, false), { code: 'SSE_ERR_EVENT', message: /^Event data must not exceed \d+ characters$/, detail: /^received \d+$/ })
   t.throws(() => assertEncodable(data, {}), { code: 'SSE_ERR_EVENT' })
 })

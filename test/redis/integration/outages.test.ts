@@ -102,7 +102,7 @@ suiteWith(t, 'redis-server', 'outages of Redis', async (t, program) => {
     const recorder = await record(broker, 'a')
     await publish(broker, 'a', 'before')
     await server.command('CONFIG', 'SET', 'maxmemory', '1')
-    await t.rejects(publish(broker, 'a', 'x'), { ...UNAVAILABLE, message: /OOM/, cause: { message: /OOM/ } })
+    await t.rejects(publish(broker, 'a', 'x'), { ...UNAVAILABLE, detail: /OOM/, cause: { message: /OOM/ } })
     const { entries, clock } = await broker.replay('a', undefined, 10)
     t.strictSame(entries.map(({ data }) => data), ['before'])
     t.equal(clock, entries[0]!.id, 'no id was assigned')

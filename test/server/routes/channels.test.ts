@@ -176,7 +176,7 @@ t.test('an invalid request is answered with 400 and publishes nothing', async t 
 t.test('data that the serializer rejects is answered with 400', async t => {
   const { app } = await build(t, { serializer: () => { throw new Error('too deep') } })
   app.register(channels, { token: '' })
-  t.match(await publish(app, 'news', { data: [] }), { status: 400, body: { code: 'SSE_ERR_SERIALIZE', message: /too deep/ } })
+  t.match(await publish(app, 'news', { data: [] }), { status: 400, body: { code: 'SSE_ERR_SERIALIZE', message: 'Event data could not be serialized' } })
 })
 
 t.test('a body may have at most 64 KiB', async t => {
