@@ -48,15 +48,17 @@ export class CheckedBroker implements SseBroker {
     const page = await this.#broker.replay(channel, after, count)
     const entries: SseEntry[] = []
     let { lost, damaged } = page
+    let last: string | undefined
     for (const received of page.entries) {
       const entry = this.#receive(channel, received)
+      last = assignedId(idOf(entry ?? received), page)
       if (entry !== undefined) entries.push(entry)
-      else [lost, damaged] = [later(lost, idOf(received)), true]
+      else [lost, damaged] = [later(lost, last), true]
     }
     if (!page.more) return { ...page, entries, damaged, lost: later(lost, this.#invalidAfter(channel, page, after)) }
     if (entries.length > 0) return { ...page, entries, damaged, lost }
-    const last = idOf(page.entries.at(-1))
-    if (last === undefined) return { ...page, entries, damaged, lost: page.clock, more: false }
+    // Otherwise, the next page could be the same.
+    if (last === undefined || (page.known && after !== undefined && compareIds(last, after) <= 0)) return { ...page, entries, damaged, lost: page.clock, more: false }
     const next = await this.replay(channel, last, count)
     return { ...next, known: page.known, damaged, lost: later(lost, next.lost) }
   }
@@ -88,10 +90,9 @@ export class CheckedBroker implements SseBroker {
   }
 
   /** The newest invalid entry after an id, which the history does not contain if another program has delivered it. */
-  #invalidAfter (channel: string, { known, clock }: SsePage, after: string | undefined): string | undefined {
-    const id = this.#invalid.get(channel)
-    if (id === undefined || epochOf(id) !== epochOf(clock)) return undefined
-    return compareIds(id, known && after !== undefined ? after : idBeforeAll(epochOf(id)!)) > 0 ? id : undefined
+  #invalidAfter (channel: string, page: SsePage, after: string | undefined): string | undefined {
+    const id = assignedId(this.#invalid.get(channel), page)
+    return id !== undefined && compareIds(id, page.known && after !== undefined ? after : idBeforeAll(epochOf(id)!)) > 0 ? id : undefined
   }
 }
 
@@ -118,8 +119,17 @@ class CheckedSubscription implements SseBrokerSubscription {
 
 /** The id of anything that a broker has delivered, if it has one. */
 function idOf (received: unknown): string | undefined {
-  const id = (received as Partial<SseEntry> | null | undefined)?.id
-  return isId(id) ? id : undefined
+  try {
+    const id = (received as Partial<SseEntry> | null | undefined)?.id
+    return isId(id) ? id : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** An id that the log had assigned when a page was read. Another program may deliver any other, which is no position in it. */
+function assignedId (id: string | undefined, { clock }: SsePage): string | undefined {
+  return id !== undefined && epochOf(id) === epochOf(clock) && compareIds(id, clock) <= 0 ? id : undefined
 }
 
 /** The later one of two ids, if they belong to one epoch; otherwise the second. */

@@ -102,6 +102,34 @@ t.test('a page without an entry that can be sent is followed by the next', async
   t.match(await broker.replay('a', undefined, 1), { entries: [], lost: 'e.3-0', damaged: true, more: false }, 'the next page is not known')
 })
 
+t.test('an entry whose properties throw is left out', async t => {
+  const { foreign, broker, reports } = setup()
+  const recorder = await record(broker, 'a')
+  const hostile = new Proxy({}, { get: () => { throw new Error('a property that throws') } })
+  foreign.listeners.get('a')!.onEntry(hostile as SseEntry)
+  t.equal(recorder.breaks, 1)
+  foreign.entries = [hostile, entry(1)]
+  foreign.clock = 'e.1-0'
+  t.match(await broker.replay('a', undefined, 10), { entries: [{ id: 'e.1-0' }], lost: undefined })
+  t.equal(reports.length, 2)
+})
+
+t.test('an id that the log has not assigned is no position in it', async t => {
+  const { foreign, broker } = setup()
+  await record(broker, 'a')
+  foreign.entries = [entry(1), entry(9, INVALID), new SseEntry('f.1-0', INVALID), entry(2), entry(3)]
+  foreign.clock = 'e.3-0'
+  t.match(await broker.replay('a', undefined, 10), { entries: [{ id: 'e.1-0' }, { id: 'e.2-0' }, { id: 'e.3-0' }], lost: undefined })
+  foreign.listeners.get('a')!.onEntry(entry(9, INVALID))
+  t.equal((await broker.replay('a', undefined, 10)).lost, undefined)
+  for (const first of [entry(9, INVALID), new SseEntry('f.1-0', INVALID)]) {
+    foreign.entries = [first, entry(3)]
+    t.match(await broker.replay('a', undefined, 1), { entries: [], lost: 'e.3-0', more: false }, 'the next page is not known')
+  }
+  foreign.entries = [entry(2), entry(1, INVALID), entry(3)]
+  t.match(await broker.replay('a', 'e.2-0', 1), { entries: [], lost: 'e.3-0', more: false }, 'the next page would be the same')
+})
+
 t.test('an invalid entry of another epoch is no gap', async t => {
   const { foreign, broker } = setup()
   await record(broker, 'a')
