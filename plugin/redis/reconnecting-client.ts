@@ -185,7 +185,11 @@ export class ReconnectingClient {
     this.#prepare(connection, connecting).then(onReady, disconnect)
     const reason = await lost.promise
     await settled.promise
-    connection.destroy()
+    try {
+      connection.destroy()
+    } catch {
+      // @redis/client before 6.3 throws if the connection is closed already.
+    }
     return reason
   }
 

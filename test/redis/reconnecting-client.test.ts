@@ -89,6 +89,15 @@ t.test('a client is ready when its connection is established and prepared', asyn
   t.equal(await reply, 'PONG')
 })
 
+t.test('a connection that refuses to be destroyed because it is closed does not hide why it was lost', async t => {
+  const { errors, connection } = setup(t)
+  const first = await connection(1)
+  first.destroy = () => { throw new Error('The client is closed') }
+  first.connected.reject(new Error('ECONNREFUSED'))
+  await connection(2)
+  t.match(errors, [{ message: 'ECONNREFUSED' }])
+})
+
 t.test('the address is looked up before each attempt to connect', async t => {
   const found = [{ host: 'one', port: 1 }, new Error('lookup failed'), { host: 'other', port: 2 }]
   const created: unknown[] = []
