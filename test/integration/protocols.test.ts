@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
 import net from 'node:net'
-import fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { SseEmitter, SseReason } from 'fastify-sse-emitter'
-import { build, sleep, WARN, type LogLine } from '../fixtures/app.ts'
+import { build, NO_HANDLER_TIMEOUT, sleep, WARN, type LogLine } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { until } from '../fixtures/until.ts'
 import { processWarnings } from '../fixtures/warnings.ts'
@@ -18,7 +18,6 @@ const tls = {
 
 process.on('warning', warning => { throw warning })
 
-const NO_HANDLER_TIMEOUT = 'handlerTimeout' in fastify().initialConfig ? false : 'this version of Fastify has no handlerTimeout'
 
 interface Routes {
   emitters: SseEmitter[]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import { hashSlot } from '../../plugin/redis/hash-slots.ts'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../plugin/redis/index.ts'
 import { partitionHashTags } from '../../plugin/redis/partitioning.ts'

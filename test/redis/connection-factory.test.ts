@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import { configuredAddresses, connectionFactory } from '../../plugin/redis/connection-factory.ts'
 import { resolveRedisOptions, type RedisBrokerOptions } from '../../plugin/redis/options.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import { redisBroker } from '../../plugin/redis/index.ts'
 import { resolveRedisOptions } from '../../plugin/redis/options.ts'
 import { detailed } from '../fixtures/detailed.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import { eventually } from '../fixtures/eventually.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { record } from '../fixtures/recorder.ts'
