@@ -18,7 +18,6 @@ const tls = {
 
 process.on('warning', warning => { throw warning })
 
-
 interface Routes {
   emitters: SseEmitter[]
   reasons: SseReason[]
