@@ -191,9 +191,10 @@ export class Subscriber implements BatchListener {
   async #sendSlice ({ entries, completeUpTo }: HistorySlice, filtered: boolean): Promise<boolean> {
     for (const { entry, subscription } of entries) {
       if (!filtered && !subscription.wants(entry)) continue
+      const isLast = subscription.endsAfter(entry)
       const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), 1)
       this.#sentId = entry.id
-      if (subscription.endsAfter(entry)) return true
+      if (isLast) return true
       if (room !== undefined) await room
     }
     this.#position = completeUpTo

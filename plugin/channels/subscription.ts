@@ -41,7 +41,7 @@ export class Subscription extends ListNode {
     return (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || decision(this.filter(entry, this.channel.name), 'filter'))
   }
 
-  /** Whether the stream ends after an entry that was sent. @throws the error of `until` */
+  /** Whether the stream ends after an entry. @throws the error of `until` */
   endsAfter (entry: SseEntry): boolean {
     return this.until !== undefined && decision(this.until(entry, this.channel.name), 'until')
   }

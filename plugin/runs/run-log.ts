@@ -72,6 +72,11 @@ function parseBeginning ({ data, event, comment = '' }: SseEntry): RunBeginning 
   return { generation: generation!, retention: Number(retention), processId }
 }
 
+/** Whether this is the first entry of a log. It is deleted before the others. */
+export function isBeginning (entry: SseEntry): boolean {
+  return parseBeginning(entry) !== undefined
+}
+
 export interface LogSummary extends RunBeginning {
   readonly beginId: string
   /** The terminal event; undefined while the run is in progress. */

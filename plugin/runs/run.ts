@@ -6,7 +6,7 @@ import type { EventStream } from '../stream/event-stream.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { resolveReadOptions, resolveWatchOptions, type SseReadOptions, type SseWatchOptions } from './options.ts'
 import { withResponseTimeout } from './response-timeout.ts'
-import { isEnd, readLog, type LogReading, type SseRunEnd } from './run-log.ts'
+import { isBeginning, isEnd, readLog, type LogReading, type SseRunEnd } from './run-log.ts'
 import type { RunState } from './run-state.ts'
 import type { SseEmitter } from '../stream/sse-emitter.ts'
 
@@ -112,7 +112,8 @@ export class Run implements SseRun {
     if (this.#state.end !== undefined) await this.#assertLog()
     this.#state.addViewer()
     emitter.onCompletion(() => this.#state.removeViewer())
-    await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until: this.#isEnd, markers })
+    const until = stream.lastEventId === undefined ? this.#isEndOfWholeLog() : this.#isEnd
+    await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until, markers })
     // It may have been deleted meanwhile.
     if (this.#state.end !== undefined && emitter.state === 'open') await this.#assertLog()
   }
@@ -121,6 +122,16 @@ export class Run implements SseRun {
   async #assertLog (): Promise<void> {
     const { entries } = await withResponseTimeout(this.#broker.replay(this.#state.channel, undefined, 1))
     if (entries.length === 0) throw new SSE_ERR_RUN_FORGOTTEN()
+  }
+
+  /** Returns a function like `#isEnd` for a viewer that reads the log from its beginning, which may have been deleted. */
+  #isEndOfWholeLog (): (entry: SseEntry) => boolean {
+    let isFirst = true
+    return entry => {
+      if (isFirst && !isBeginning(entry) && !isEnd(entry)) throw new SSE_ERR_RUN_FORGOTTEN()
+      isFirst = false
+      return this.#isEnd(entry)
+    }
   }
 
   readonly #isEnd = (entry: SseEntry): boolean => {

@@ -269,6 +269,28 @@ t.test('a viewer of a run that has been deleted gets 410', async t => {
   await t.rejects(run.read()[Symbol.asyncIterator]().next(), { code: 'SSE_ERR_RUN_FORGOTTEN' })
 })
 
+t.test('a viewer of a run whose first events have been deleted receives no event and an error', async t => {
+  class DeletingBroker extends HeldBroker {
+    override async replay (...args: Parameters<HeldBroker['replay']>): ReturnType<HeldBroker['replay']> {
+      const page = await super.replay(...args)
+      return { ...page, entries: page.entries.slice(2) }
+    }
+  }
+  const { app, listen } = await build(t, { broker: new DeletingBroker(memoryBroker()) })
+  const producer = manualProducer()
+  const { run } = await app.sse.runs.start('a', producer.produce)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await run.watch(emitter)
+    return emitter
+  })
+  for (const item of ['1', '2', '3']) producer.yield(item)
+  const url = await listen()
+  await until(() => app.sse.runs.list()[0]!.events === 3)
+  t.match(eventsAndData(await read(url)), [['sse-ready', '{}'], ['sse-error', /SSE_ERR_RUN_FORGOTTEN/]])
+  producer.return()
+})
+
 t.test('a run that is deleted before its viewer has read it ends the stream', async t => {
   const broker = new HeldBroker(memoryBroker())
   const { app, listen } = await build(t, { broker })
