@@ -1,10 +1,14 @@
 import t from 'tap'
-import { soak } from '../fixtures/soak.ts'
+import { suiteWith } from '../fixtures/programs.ts'
+import { runInProcess } from '../fixtures/run-in-process.ts'
+import type { SoakReport } from '../fixtures/soak/soak.ts'
 
-t.test('clients that connect and disconnect for ten seconds receive every event, or are told what is missing', { timeout: 240_000 }, async t => {
-  const report = await soak({ subscribers: 100, duration: 10_000 })
-  t.comment(JSON.stringify(report))
-  t.strictSame(report.faults, [])
-  t.ok(report.published > 100 && report.connections > 300, 'there was enough to check')
-  t.equal(report.left, 0)
+suiteWith(t, 'redis-server', 'a soak of a few seconds', async t => {
+  t.test('clients lose and repeat nothing while Redis and applications are restarted, and nothing is left of them', { timeout: 240_000 }, async t => {
+    const { seed, faults, counts, rounds } = await runInProcess<SoakReport>('soak/soak-main.ts', '--minutes', '0.1')
+    t.comment(`seed ${seed}: ${JSON.stringify(counts)}`)
+    t.strictSame(faults, [])
+    t.equal(rounds.length, 2)
+    t.ok(counts.events! > 100 && counts.connections! > 50 && counts.runs! > 0 && counts.sources! > 0, 'there was enough to check')
+  })
 })
