@@ -41,6 +41,8 @@ export class Subscriber implements BatchListener {
   /** Whether the client has caught up and receives batches from its channels. Otherwise `#catchUp` is running. */
   #live = false
   #catchingUp = false
+  /** Whether entries may have been missed since the history was last read. */
+  #isBroken = false
   #closed = false
   /** The last delivery that `#sendFiltered` handled. It covers all channels, so it runs once per delivery. */
   #lastDelivery: Delivery | undefined
@@ -137,6 +139,7 @@ export class Subscriber implements BatchListener {
   }
 
   onBreak (): void {
+    this.#isBroken = true
     this.#mustReportGaps = true
     this.#fallBehind()
   }
@@ -178,6 +181,7 @@ export class Subscriber implements BatchListener {
       if (request !== undefined) await this.#process(request)
       if (this.#closed) return
       await this.#stream.room
+      this.#isBroken = false
       const latestOnly = this.#stream.overflow === 'latest' && this.#starting === undefined
       const slice = await (latestOnly ? readLatest : readHistory)(this.#subscriptions, this.#position)
       if (this.#closed || !this.#reportLosses(slice)) return
@@ -203,7 +207,7 @@ export class Subscriber implements BatchListener {
 
   /** Lets the channels deliver. @returns false if entries were published in the meantime, which must be read first */
   #goLive (): boolean {
-    if (this.#requests.length > 0) return false
+    if (this.#requests.length > 0 || this.#isBroken) return false
     // Flushed while this subscriber is not live, so that it ignores pending entries: it has read them from the history.
     this.#fanOut.flush()
     if (this.#subscriptions.some(({ channel: { newest } }) => newest !== undefined && compareIds(newest, this.#position!) > 0)) return false

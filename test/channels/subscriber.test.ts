@@ -5,6 +5,7 @@ import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { FanOut } from '../../plugin/channels/fan-out.ts'
 import { FakeStream, HISTORY, publish, turns } from '../fixtures/subscriber.ts'
 import { DelayedBroker } from '../fixtures/delayed-broker.ts'
+import { HeldBroker } from '../fixtures/held-broker.ts'
 
 interface Setup {
   broker: SseBroker
@@ -626,6 +627,32 @@ t.test('losses after a break are reported, whatever the option `overflow`', asyn
   await publish(broker, 'a', ['5'])
   await turns()
   t.strictSame(stream.data(), ['1', '4', '5'])
+})
+
+t.test('an event that is delivered before a break, while an older page is being read, is not lost', async t => {
+  const broker = memoryBroker()
+  const listeners: SseBrokerListener[] = []
+  const { subscribe } = broker
+  broker.subscribe = async (channel, listener) => {
+    listeners.push(listener)
+    return await subscribe.call(broker, channel, listener)
+  }
+  const held = new HeldBroker(broker)
+  const stream = new FakeStream(new FanOut(held))
+  await stream.subscribe('a')
+  // The position of the broker is later than that of the subscriber, which therefore needs the history.
+  await publish(broker, 'b', ['other'])
+  const hold = held.hold('replay', 'response')
+  listeners[0]!.onBreak()
+  await hold.reached
+  await publish(broker, 'a', ['1'])
+  listeners[0]!.onBreak()
+  hold.release()
+  await turns()
+  t.strictSame(stream.data(), ['1'])
+  await publish(broker, 'a', ['2'])
+  await turns()
+  t.strictSame(stream.data(), ['1', '2'])
 })
 
 t.test('an event too large to be remembered in the process reaches live and reconnecting clients', async t => {
