@@ -1,6 +1,6 @@
 import { warnOf } from '../base/logging.ts'
 import { receiveEntry, type SseEntry, type SsePayload } from '../wire/entry.ts'
-import { compareIds, epochOf, idBeforeAll, isId, laterId } from '../wire/event-id.ts'
+import { compareIds, earlierId, epochOf, idBeforeAll, isId, laterId } from '../wire/event-id.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
 
 /** The number of channels whose newest invalid entry is remembered. */
@@ -51,7 +51,7 @@ export class CheckedBroker implements SseBroker {
     let last: string | undefined
     for (const received of page.entries) {
       const entry = this.#receive(channel, received)
-      last = assignedId(idOf(entry ?? received), page)
+      last = positionOf(idOf(entry ?? received), page)
       if (entry !== undefined) entries.push(entry)
       else [lost, damaged] = [later(lost, last), true]
     }
@@ -91,8 +91,10 @@ export class CheckedBroker implements SseBroker {
 
   /** The newest invalid entry after an id, which the history does not contain if another program has delivered it. */
   #invalidAfter (channel: string, page: SsePage, after: string | undefined): string | undefined {
-    const id = assignedId(this.#invalid.get(channel), page)
-    return id !== undefined && compareIds(id, page.known && after !== undefined ? after : idBeforeAll(epochOf(id)!)) > 0 ? id : undefined
+    const id = this.#invalid.get(channel)
+    const position = positionOf(id, page)
+    if (position === undefined) return undefined
+    return compareIds(id!, page.known && after !== undefined ? after : idBeforeAll(epochOf(position)!)) > 0 ? position : undefined
   }
 }
 
@@ -127,9 +129,9 @@ function idOf (received: unknown): string | undefined {
   }
 }
 
-/** An id that the log had assigned when a page was read. Another program may deliver any other, which is no position in it. */
-function assignedId (id: string | undefined, { clock }: SsePage): string | undefined {
-  return id !== undefined && epochOf(id) === epochOf(clock) && compareIds(id, clock) <= 0 ? id : undefined
+/** The position of an entry in its log. Another program may have made up an id that the log had not assigned at a page's time. */
+function positionOf (id: string | undefined, { clock }: SsePage): string | undefined {
+  return id !== undefined && epochOf(id) === epochOf(clock) ? earlierId(id, clock) : undefined
 }
 
 /** The later one of two ids, if they belong to one epoch; otherwise the second. */

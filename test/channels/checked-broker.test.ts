@@ -114,14 +114,15 @@ t.test('an entry whose properties throw is left out', async t => {
   t.equal(reports.length, 2)
 })
 
-t.test('an id that the log has not assigned is no position in it', async t => {
+t.test('an id that the log has not assigned counts as its last one', async t => {
   const { foreign, broker } = setup()
   await record(broker, 'a')
   foreign.entries = [entry(1), entry(9, INVALID), new SseEntry('f.1-0', INVALID), entry(2), entry(3)]
   foreign.clock = 'e.3-0'
-  t.match(await broker.replay('a', undefined, 10), { entries: [{ id: 'e.1-0' }, { id: 'e.2-0' }, { id: 'e.3-0' }], lost: undefined })
+  t.match(await broker.replay('a', undefined, 10), { entries: [{ id: 'e.1-0' }, { id: 'e.2-0' }, { id: 'e.3-0' }], lost: 'e.3-0' })
+  foreign.entries = [entry(3)]
   foreign.listeners.get('a')!.onEntry(entry(9, INVALID))
-  t.equal((await broker.replay('a', undefined, 10)).lost, undefined)
+  t.equal((await broker.replay('a', 'e.3-0', 10)).lost, 'e.3-0')
   for (const first of [entry(9, INVALID), new SseEntry('f.1-0', INVALID)]) {
     foreign.entries = [first, entry(3)]
     t.match(await broker.replay('a', undefined, 1), { entries: [], lost: 'e.3-0', more: false }, 'the next page is not known')
