@@ -16,7 +16,8 @@ export interface SseHub {
   /** Returns a snapshot of all streams. */
   list (): SseStreamInfo[]
   /**
-   * Ends streams with the reason `kicked`. Events that are already queued are written first.
+   * Ends streams with the reason `kicked`. Events that are already queued are written first. A stream that has not opened yet
+   * opens, so that its client receives a response.
    *
    * @param match selects the streams; all of them by default. If it throws or returns a promise, no stream ends
    * @returns the number of streams that were ended

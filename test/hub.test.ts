@@ -1,7 +1,9 @@
+import type { RouteHandlerMethod } from 'fastify'
 import t from 'tap'
 import { detailed } from './fixtures/detailed.ts'
 import { build } from './fixtures/app.ts'
 import { connectionKey, endless, open } from './fixtures/open-streams.ts'
+import { until } from './fixtures/until.ts'
 
 t.test('app.sse lists every stream, from reply.sse() until its connection is closed', async t => {
   const { app, listen } = await build(t, { connectionKey })
@@ -35,6 +37,43 @@ t.test('app.sse.close() ends the streams that match', async t => {
   t.equal(app.sse.close(), 1, 'all of them')
   await ben.readAll()
   t.equal(await emitters[1]!.closed, 'kicked')
+})
+
+t.test('a stream that the server ends before it opens is answered at once, whatever its handler does', async t => {
+  const { app, listen } = await build(t)
+  const kicked: string[] = []
+  const handlers: Record<string, RouteHandlerMethod> = {
+    'returns nothing': (_request, reply) => { reply.sse().onCompletion(reason => { kicked.push(reason) }) },
+    'returns the reply': (_request, reply) => {
+      reply.sse().onCompletion(reason => { kicked.push(reason) })
+      return reply
+    },
+    'is async and returns the reply': async (_request, reply) => {
+      reply.sse().onCompletion(reason => { kicked.push(reason) })
+      return reply
+    },
+    'is kicked while it runs': (_request, reply) => {
+      reply.sse().onCompletion(reason => { kicked.push(reason) })
+      app.sse.close()
+    },
+    'awaits a send': async (_request, reply) => {
+      const emitter = reply.sse()
+      emitter.onCompletion(reason => { kicked.push(reason) })
+      app.sse.close()
+      await emitter.send('x')
+    }
+  }
+  for (const [index, handler] of Object.values(handlers).entries()) app.get(`/${index}`, handler)
+  const url = await listen()
+  for (const [index, name] of Object.keys(handlers).entries()) {
+    const response = fetch(new URL(`/${index}`, url))
+    await until(() => app.sse.size === 1 || kicked.length > index, 'the stream is pending, or has ended')
+    app.sse.close()
+    const { status, headers } = await response
+    t.strictSame([status, headers.get('content-type')], [200, 'text/event-stream; charset=utf-8'], name)
+    await until(() => kicked.length > index, `the stream of a handler that ${name} has ended`)
+  }
+  t.strictSame(kicked, Array(5).fill('kicked'))
 })
 
 t.test('a callback of app.sse.close() that throws or returns a promise ends no stream', async t => {

@@ -99,7 +99,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
    */
   handlerReturned (value: unknown, async: boolean): unknown {
     if (value === this.emitter || (value === undefined && (async || this.#replySent))) {
-      this.#openOrRespond()
+      this.stream.open()
       return this.#whenSettled()
     }
     // The handler opens the stream later, or sends a different response.
@@ -113,7 +113,6 @@ export class ReplyStream extends ListNode implements StreamConnection {
     const { stream } = this
     if (isInstance(error, SSE_ERR_CLOSED) && stream.state === 'closed') {
       // The handler awaited a send, and the stream closed, for example because the client disconnected. That is no failure.
-      this.open()
       return this.#whenSettled()
     }
     this.#handlerFailed = true
@@ -140,15 +139,9 @@ export class ReplyStream extends ListNode implements StreamConnection {
     return this.#replySent && this.#reply.getHeader('content-type') === this.#contentType
   }
 
-  /** The handler called `reply.send(emitter)`. */
+  /** The handler returned the emitter, or called `reply.send(emitter)`. */
   emitterSent (): void {
-    this.#openOrRespond()
-  }
-
-  #openOrRespond (): void {
     this.stream.open()
-    // The server may have ended the stream before it opened. The request still needs a response.
-    this.open()
   }
 
   /** Resolves when Fastify is done with the reply; undefined if it already is. */

@@ -216,8 +216,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   /** Ends the stream once everything queued is written. */
   end (reason: SseReason): void {
     if (this.#reason !== undefined) return
-    // A completed stream opens, because the client needs a response. If the server ends a pending one, its handler responds.
-    if (reason === 'complete') this.open()
+    // The client needs a response, and the handler may wait for it or have returned.
+    this.open()
     // First, deliver the events that were already published to its channels. One of them may end the stream itself.
     this.#subscriber?.flush()
     if (this.state === 'closed') return

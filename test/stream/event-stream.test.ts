@@ -507,15 +507,13 @@ t.test('shutdown', async t => {
     t.strictSame(completions, ['shutdown'])
   })
 
-  t.test('a pending stream leaves the answer to its handler', async t => {
-    const { emitter, stream, connection, read, completions, transport } = setupStream()
+  t.test('a pending stream opens, so that the client has a response', async t => {
+    const { emitter, stream, connection, read, completions } = setupStream()
     stream.shutDown(2_345)
     t.equal(emitter.state, 'closed')
     await nextTurn()
-    t.strictSame(connection.calls, [])
+    t.strictSame(connection.calls, ['open', 'end, close connection'])
     await t.rejects(emitter.send('a'), closed('shutdown'))
-    stream.attach(transport)
-    await nextTurn()
     t.equal(read(), 'retry:2345\n\n')
     t.strictSame(completions, ['shutdown'])
   })
