@@ -1,5 +1,5 @@
 import { handledRejection } from '../base/deferred.ts'
-import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, type SseReason } from '../base/errors.ts'
+import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_OPTION, type SseReason } from '../base/errors.ts'
 import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
 import { assertUnreserved, encode, encodeComment, serialize, type SseFields } from '../wire/event.ts'
@@ -84,7 +84,7 @@ export class Emitter implements SseEmitter {
     if (closedError !== undefined) throw closedError
     const { from, ...settings } = resolveSubscribeOptions(options)
     const names = (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
-    if (names.length === 0) channelName(undefined)
+    if (names.length === 0) throw new SSE_ERR_OPTION('emitter.subscribe() requires at least one channel')
     if (lastEventId !== undefined && lastEventId.length > MAX_LAST_EVENT_ID) {
       throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_LAST_EVENT_ID))
     }

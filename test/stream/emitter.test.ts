@@ -181,3 +181,9 @@ t.test('lastEventId is that of the connection', async t => {
   connection.lastEventId = '7'
   t.equal(emitter.lastEventId, '7')
 })
+
+t.test('a subscription requires at least one channel', async t => {
+  const { emitter } = setupStream()
+  await t.rejects(emitter.subscribe([]), { code: 'SSE_ERR_OPTION', message: 'emitter.subscribe() requires at least one channel' })
+  t.equal(emitter.state, 'closed')
+})
