@@ -8,7 +8,7 @@ import { eventually } from '../fixtures/eventually.ts'
 import { InstrumentedClient } from '../fixtures/instrumented-client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { record } from '../fixtures/recorder.ts'
-import { openBroker, publish } from '../fixtures/redis-broker.ts'
+import { dataOf, openBroker, publish } from '../fixtures/redis-broker.ts'
 import { RedisServer } from '../fixtures/redis-server.ts'
 
 const BUSY = { code: 'SSE_ERR_BROKER_BUSY', statusCode: 503 }
@@ -32,6 +32,15 @@ suiteWith(t, 'redis-server', 'a broker of one partition', async (t, program) => 
   t.test('it refuses an event that cannot be sent', async t => {
     const broker = openBroker(t, server)
     await t.rejects(broker.publish('a', { data: 'x', event: 'a\nb' }, { history: { count: 1, age: 0, bytes: 1_024 } }), { code: 'SSE_ERR_EVENT' })
+  })
+
+  t.test('an event that expects another last event is refused', async t => {
+    const broker = openBroker(t, server)
+    const { id: expectedLastId } = await publish(broker, 'expected', '1')
+    const { id } = await publish(broker, 'expected', '2', { expectedLastId })
+    await t.rejects(publish(broker, 'expected', '3', { expectedLastId }), { code: 'SSE_ERR_PRECONDITION', statusCode: 412 })
+    await publish(broker, 'expected', '4', { expectedLastId: id })
+    t.strictSame(await dataOf(broker, 'expected'), ['1', '2', '4'])
   })
 
   t.test('it limits the replays at once, and the replays and subscriptions that wait', async t => {
