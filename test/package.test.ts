@@ -1,11 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { call, decode } from './fixtures/client.ts'
-import { compile, DEPENDENCIES, PROJECTS } from './fixtures/compile.ts'
+import { compileQuickly, PROJECTS } from './fixtures/compile.ts'
 import { until } from './fixtures/until.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -58,7 +58,7 @@ t.test('the package', async t => {
 
   // A new project, as a user has it.
   writeFileSync(join(project, 'package.json'), '{}')
-  await npm(project, 'install', '--prefer-offline', 'fastify', '@types/node@20', tarball)
+  await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', 'fastify', '@types/node@20', tarball)
   const write = (name: string, text: string): void => { writeFileSync(join(project, name), text) }
 
   t.test('can be imported', async t => {
@@ -82,7 +82,9 @@ t.test('the package', async t => {
       import { connect } from 'fastify-sse-emitter/client'
       console.log(typeof connect)`)
     t.equal(await node(project, 'client.mjs'), 'function\n')
-    await npm(project, 'install', '--prefer-offline', ...DEPENDENCIES)
+    // Copied, which is faster than installing them.
+    const { dependencies } = JSON.parse(readFileSync(join(BIN, '@redis/client/package.json'), 'utf8'))
+    for (const name of ['undici', '@redis/client', ...Object.keys(dependencies)]) cpSync(join(BIN, name), join(project, 'node_modules', name), { recursive: true })
     write('llm.mjs', `
       import { streamChatCompletions } from 'fastify-sse-emitter/llm'
       console.log(typeof streamChatCompletions)`)
@@ -106,12 +108,10 @@ t.test('the package', async t => {
     t.strictSame(JSON.parse(await node(project, '--no-warnings', 'require.cjs')), ['data:hi\n\n', 'function'])
   })
 
-  // `npm run test:matrix` compiles the other programs and projects, and with other versions of TypeScript too.
-  t.test('has types that a strict compiler accepts, libraries included, in Node.js and for a bundler', async t => {
-    const projects = PROJECTS.filter(({ moduleResolution }) => moduleResolution !== 'node16')
-      .map(project => ({ ...project, files: project.files.filter(name => name !== 'type-providers.mts') }))
-    const problems = await Promise.all(projects.map(async settings => await compile(project, join(BIN, 'typescript/bin/tsc'), settings)))
-    t.strictSame(problems, ['', ''])
+  // `npm run test:matrix` compiles the other programs too, with several versions of TypeScript, and checks all libraries.
+  t.test('has types that a strict compiler accepts, in Node.js and for a bundler', async t => {
+    const projects = PROJECTS.map(project => ({ ...project, files: project.files.filter(name => name !== 'type-providers.mts') }))
+    t.strictSame(compileQuickly(project, projects), [])
   })
 
   t.test('runs the quick start of the README unchanged', async t => {
