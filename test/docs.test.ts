@@ -34,6 +34,7 @@ declare function reload (): void
 declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
+declare function verifiedUser (authorization: string | undefined): string
 declare function talk (name: string, emitter: SseEmitter): void
 `
 
@@ -65,7 +66,7 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
     const imports = code.match(/^import .*$/gm)?.join('\n') ?? ''
     const rest = code.replaceAll(/^import .*$/gm, '')
     // JavaScript examples are complete.
-    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, talk, sse, EventSource, reload]\n`
+    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)

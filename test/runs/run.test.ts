@@ -1,7 +1,10 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { Script } from 'node:vm'
 import { EventSource } from 'eventsource'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
+import ts from 'typescript'
 import { event, memoryBroker, type SseEmitter, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
 import { detailed } from '../fixtures/detailed.ts'
 import { build, WARN } from '../fixtures/app.ts'
@@ -308,4 +311,20 @@ t.test('a run that is deleted before its viewer has read it ends the stream', as
   await until(() => app.sse.runs.size === 0)
   hold.release()
   t.strictSame((await viewer).events.map(({ event }) => event), ['sse-ready', 'sse-error'])
+})
+
+t.test('another user cannot watch a run whose id begins with its owner', async t => {
+  const { app } = await build(t)
+  const page = readFileSync(new URL('../../docs/runs.md', import.meta.url), 'utf8')
+  const [, recipe] = /## Whose run it is\n[^]*?```ts\n([^]*?)```/.exec(page)!
+  const define = new Script(`(app, verifiedUser) => {${ts.transpile(recipe!, { target: ts.ScriptTarget.ES2022 })}; return runIdOf}`).runInThisContext()
+  const runIdOf: (request: object, id: string) => string = define(app, (authorization: string) => authorization.replace('Bearer of ', ''))
+  const [anna, ben] = ['anna', 'ben'].map(user => ({ headers: { authorization: `Bearer of ${user}` } })) as [InjectOptions, InjectOptions]
+  await app.sse.runs.start(runIdOf(anna, '1'), () => ['secret'])
+  const watched = await app.inject({ url: '/my/runs/1', ...anna })
+  t.strictSame([watched.statusCode, decode(watched.body).events.map(({ data }) => data)], [200, ['{}', 'secret', '{}']])
+  for (const url of ['/my/runs/1', '/my/runs/anna%2F1', '/my/runs/..%2Fanna%2F1']) {
+    const { statusCode, body } = await app.inject({ url, ...ben })
+    t.strictSame([statusCode, body], [404, ''], url)
+  }
 })
