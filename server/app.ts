@@ -73,6 +73,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
 
   // Pages of any origin may use /learn.
   app.register(async learn => {
+    learn.register(rateLimit, { global: false })
     learn.register(cors, { origin: '*' })
     learn.register(sseChat, { interval: config.CHAT_INTERVAL_MS })
     learn.register(llmChat, { answer })

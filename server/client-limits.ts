@@ -1,5 +1,6 @@
 import createError from '@fastify/error'
 import type { RateLimitOptions } from '@fastify/rate-limit'
+import type { FastifyRequest } from 'fastify'
 
 const TOO_MANY_ANSWERS = createError<[string]>('TOO_MANY_ANSWERS', 'You have asked too many questions; try again in %s', 429)
 
@@ -15,3 +16,10 @@ export const MAX_CHANNELS = 100
 export const answerLimit = (max = 100): { rateLimit: RateLimitOptions } => ({
   rateLimit: { max, timeWindow: '10 minutes', errorResponseBuilder: (_request, { after }) => new TOO_MANY_ANSWERS(after) }
 })
+
+/** The same limit for the built-in model, which this server requests for its own answers. */
+export const modelLimit = (): { rateLimit: RateLimitOptions } => ({ rateLimit: { ...answerLimit().rateLimit, allowList: isFromThisMachine } })
+
+function isFromThisMachine ({ socket: { localAddress, remoteAddress } }: FastifyRequest): boolean {
+  return localAddress !== undefined && localAddress === remoteAddress
+}

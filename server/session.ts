@@ -13,8 +13,8 @@ export const startSession: onRequestHookHandler = ({ headers: { accept = '', coo
 }
 
 /**
- * Returns a digest of an idempotency key that is different for each session, so that a client can't reach what another one
- * has created by sending the same key. A client without a cookie, such as curl, is identified by its address.
+ * Returns a digest of a key that the client chose. It is different for each session, so that a client can't reach what another
+ * one has created by sending the same key. A client without a cookie, such as curl, is identified by its address.
  */
 export function sessionKey ({ headers: { cookie = '' }, ip }: FastifyRequest, key: string): string {
   const session = COOKIE.exec(cookie)?.[1] ?? ip

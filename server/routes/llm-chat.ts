@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { event, failureOf, type SseEvent, type SseFailure } from 'fastify-sse-emitter'
+import { answerLimit } from '../client-limits.ts'
 import type { AnswerMessages, Message } from '../language-model.ts'
 
 const querystring = {
@@ -21,7 +22,7 @@ const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The answer took too l
  * The stream and the model request share one lifetime.
  */
 export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer, timeout = 360_000 }) => {
-  app.get<{ Querystring: { q: string } }>('/llmChat', { schema: { querystring } }, async ({ query }, reply) => {
+  app.get<{ Querystring: { q: string } }>('/llmChat', { schema: { querystring }, config: answerLimit() }, async ({ query }, reply) => {
     const emitter = reply.sse({ timeout })
     // Without this event the page would reconnect, which would send the question to the model again.
     emitter.onTimeout(() => emitter.send(TIMED_OUT, { event: 'failed' }))

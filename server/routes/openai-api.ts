@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { SseEmitter } from 'fastify-sse-emitter'
+import { modelLimit } from '../client-limits.ts'
 import { answer } from '../model/answer.ts'
 import { chatCompletionRequest, completion, completionChunks, countPromptTokens, MODEL, type ChatCompletionRequest } from '../model/chat-completion.ts'
 import { readConversation, textOf } from '../model/conversation.ts'
@@ -38,7 +39,7 @@ export const openAIApi: FastifyPluginAsync<OpenAIApiOptions> = async (app, { pac
     data: [{ id: MODEL, object: 'model', created: CREATED, owned_by: 'fastify-sse-emitter' }]
   }))
 
-  app.post<{ Body: ChatCompletionRequest }>('/v1/chat/completions', { bodyLimit: BODY_LIMIT, schema: { body: chatCompletionRequest } }, async (request, reply) => {
+  app.post<{ Body: ChatCompletionRequest }>('/v1/chat/completions', { bodyLimit: BODY_LIMIT, schema: { body: chatCompletionRequest }, config: modelLimit() }, async (request, reply) => {
     const { body } = request
     const promptTokens = countPromptTokens(body.messages, MAX_PROMPT_TOKENS)
     if (promptTokens > MAX_PROMPT_TOKENS) throw new CONTEXT_LENGTH_EXCEEDED(MAX_PROMPT_TOKENS)

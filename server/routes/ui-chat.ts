@@ -4,6 +4,7 @@ import createError from '@fastify/error'
 import type { SseEmitter, SseRun } from 'fastify-sse-emitter'
 import { answerLimit } from '../client-limits.ts'
 import type { AnswerEvents, AnswerMessages, Message } from '../language-model.ts'
+import { sessionKey } from '../session.ts'
 import { uiMessageStream } from '../ui-message-stream.ts'
 
 const UNKNOWN_CHAT = createError('UNKNOWN_CHAT', 'Unknown chat, or one that is no longer kept', 404)
@@ -48,39 +49,42 @@ interface ChatRoute { Params: { chatId: string } }
 
 /**
  * The protocol of the AI SDK's `useChat`. An answer is a run, and the SDK reads a view of it. `resume` replays it from the
- * start, as the SDK expects. Closing the page stops nothing; `DELETE` stops the answer.
+ * start, as the SDK expects. Closing the page stops nothing; `DELETE` stops the answer. A chat belongs to the session of its
+ * client, who chooses its id.
  */
 export const uiChat: FastifyPluginAsync<{ answer: AnswerMessages }> = async (app, { answer }) => {
   const { runs } = app.sse
   /** The channel that remembers the latest answer of a chat. */
-  const latestChannelOf = (chatId: string) => app.sse.channel<{ message: string }>(`ui-chat:${chatId}`, { history: { count: 1, age: MAX_AGE } })
+  const latestChannelOf = (chat: string) => app.sse.channel<{ message: string }>(`ui-chat:${chat}`, { history: { count: 1, age: MAX_AGE } })
 
-  const latest = async (chatId: string): Promise<{ run?: SseRun | undefined, entryId?: string }> => {
-    const { entries: [entry] } = await latestChannelOf(chatId).replay()
+  const latest = async (chat: string): Promise<{ run?: SseRun | undefined, entryId?: string }> => {
+    const { entries: [entry] } = await latestChannelOf(chat).replay()
     return entry === undefined ? {} : { run: await runs.get(entry.data!), entryId: entry.id }
   }
 
-  app.post<SendRoute>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body }, config: answerLimit() }, async ({ body: { id: chatId, messages } }, reply) => {
+  app.post<SendRoute>('/api/chat', { bodyLimit: BODY_LIMIT, schema: { body }, config: answerLimit() }, async (request, reply) => {
+    const { id, messages } = request.body
+    const chat = sessionKey(request, id)
     const question = messages.map(({ role, parts }) => ({ role, content: parts.map(({ type, text }) => type === 'text' ? text ?? '' : '').join('') }))
     // The same question, sent again while it is being answered, is a repeated request.
-    const prefix = `ui-chat:${digest(JSON.stringify([chatId, question]))}`
-    const { run: running, entryId = '' } = await latest(chatId)
+    const prefix = `ui-chat:${digest(JSON.stringify([chat, question]))}`
+    const { run: running, entryId = '' } = await latest(chat)
     if (running?.state === 'running' && running.id.startsWith(prefix)) return sendView(running, reply)
     await running?.cancel()
     // Simultaneous requests see the same latest entry, so that they start the same run.
     const { run } = await runs.start<AnswerEvents>(`${prefix}:${entryId}`, ({ signal }) => answer(question, signal))
-    await latestChannelOf(chatId).publish(run.id)
+    await latestChannelOf(chat).publish(run.id)
     return sendView(run, reply)
   })
 
-  app.get<ChatRoute>('/api/chat/:chatId/stream', { schema: { params } }, async ({ params: { chatId } }, reply) => {
-    const { run } = await latest(chatId)
+  app.get<ChatRoute>('/api/chat/:chatId/stream', { schema: { params } }, async (request, reply) => {
+    const { run } = await latest(sessionKey(request, request.params.chatId))
     if (run?.state !== 'running') return await reply.code(204).send()
     return sendView(run, reply)
   })
 
-  app.delete<ChatRoute>('/api/chat/:chatId', { schema: { params } }, async ({ params: { chatId } }, reply) => {
-    const { run } = await latest(chatId)
+  app.delete<ChatRoute>('/api/chat/:chatId', { schema: { params } }, async (request, reply) => {
+    const { run } = await latest(sessionKey(request, request.params.chatId))
     if (run === undefined) throw new UNKNOWN_CHAT()
     await run.cancel()
     reply.code(204)

@@ -105,12 +105,19 @@ t.test('one client cannot take what is kept for all', async t => {
     t.equal((await ask('10.0.0.1')).statusCode, 201)
     t.equal((await chat('10.0.0.1')).statusCode, 400, 'an invalid question counts, too')
   }
-  for (const response of [await ask('10.0.0.1'), await chat('10.0.0.1')]) {
+  const learn = async (remoteAddress: string) => await app.inject({ url: '/learn/llmChat', remoteAddress })
+  for (let count = 0; count < 100; count++) t.equal((await learn('10.0.0.1')).statusCode, 400)
+  for (const response of [await ask('10.0.0.1'), await chat('10.0.0.1'), await learn('10.0.0.1')]) {
     t.equal(response.statusCode, 429)
     t.match(response.json(), { code: 'TOO_MANY_ANSWERS', message: 'You have asked too many questions; try again in 10 minutes' })
     t.ok(Number(response.headers['retry-after']) > 0)
   }
   t.equal((await ask('10.0.0.2')).statusCode, 201)
+
+  const complete = async (remoteAddress: string) => await post('/v1/chat/completions', {}, remoteAddress)
+  for (let count = 0; count < 100; count++) t.equal((await complete('10.0.0.1')).statusCode, 400)
+  t.match((await complete('10.0.0.1')).json(), { error: { type: 'rate_limit_error', code: 'too_many_answers' } })
+  t.equal((await complete('10.0.0.2')).statusCode, 400)
 
   for (let count = 0; count < 100; count++) t.equal((await publish(`a${count}`, '10.0.0.1')).statusCode, 201)
   const refused = await publish('b', '10.0.0.1')
@@ -118,6 +125,16 @@ t.test('one client cannot take what is kept for all', async t => {
   t.match(refused.json(), { code: 'TOO_MANY_CHANNELS_PER_CLIENT' })
   t.equal((await publish('a1', '10.0.0.1')).statusCode, 201, 'a name in use')
   t.equal((await publish('b', '10.0.0.2')).statusCode, 201)
+})
+
+t.test('the server itself may use its model without a limit', async t => {
+  const app = await demo(t)
+  const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1/chat/completions`
+  for (let count = 0; count < 101; count++) {
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })
+    if (response.status !== 400) t.fail(`${response.status}`)
+    await response.body!.cancel()
+  }
 })
 
 t.test('an idempotency key belongs to the session of its client', async t => {

@@ -137,3 +137,19 @@ t.test('the demo answers the SDK with its own model', async t => {
   const stream = await transport.sendMessages({ chatId: 'c', trigger: 'submit-message', messageId: undefined, messages: [message('repeat: one two three')], abortSignal: undefined })
   t.equal(textOf(await read(stream)), 'one two three')
 })
+
+t.test('a chat belongs to the session of its client', async t => {
+  const { url, model } = await setup(t, scriptedModel('Hel', new Promise(() => {})))
+  const as = (letter: string): Record<string, string> => ({ cookie: `sse-demo-session=${letter.repeat(22)}` })
+  const ask = (letter: string) => call(new URL('/api/chat', url), { method: 'POST', headers: { 'content-type': 'application/json', ...as(letter) } }, JSON.stringify({ id: 'c', messages: [message('Hi')] })).response
+  const request = async (letter: string, path: string, method = 'GET') => (await call(new URL(path, url), { method, headers: as(letter) }).response).statusCode
+  await ask('a')
+  t.equal(await request('b', '/api/chat/c/stream'), 204, 'another client has no such chat to watch')
+  t.equal(await request('b', '/api/chat/c', 'DELETE'), 404, 'nor to stop')
+  await ask('b')
+  t.equal(model.signals.length, 2, 'its own question has its own answer')
+  t.strictSame(model.signals.map(({ aborted }) => aborted), [false, false])
+  t.equal(await request('a', '/api/chat/c/stream'), 200)
+  t.equal(await request('a', '/api/chat/c', 'DELETE'), 204)
+  t.strictSame(model.signals.map(({ aborted }) => aborted), [true, false])
+})
