@@ -30,7 +30,8 @@ export abstract class WheelTimer extends ListNode {
  * more than a round later is skipped until its round comes. The wheel sleeps until the next slot that contains a timer.
  *
  * Setting and clearing a timer takes constant time. A timer never fires early, and fires at most 100 ms late unless the
- * event loop is blocked. When many timers are due at once, they fire in batches, and the event loop runs in between.
+ * event loop is blocked. When many timers are due at once, they fire in batches, and the event loop runs in between. After
+ * the event loop was blocked, they fire only once pending input and output have been processed.
  *
  * The wheel does not keep the process alive, except for timers that do.
  */
@@ -87,7 +88,7 @@ export class TimerWheel {
     this.#wakeAt = time
     // A wheel that turns early waits for the remaining time.
     const delay = Math.min(time - performance.now(), MAX_DELAY)
-    this.#timer = setTimeout(() => this.#turn(), delay)
+    this.#timer = setTimeout(() => this.#wake(), delay)
     this.#keepAlive(this.#keptAliveBy)
   }
 
@@ -101,6 +102,12 @@ export class TimerWheel {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#wakeAt = Infinity
+  }
+
+  /** After the event loop was blocked, what peers have read and sent meanwhile has to be processed before timers fire. */
+  #wake (): void {
+    if (performance.now() <= this.#wakeAt + 2 * SLOT) this.#turn()
+    else setImmediate(() => this.#turn())
   }
 
   #turn (): void {

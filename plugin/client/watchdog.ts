@@ -1,6 +1,9 @@
 /** Milliseconds that a connection gets to receive data after the page, and with it every timer, was suspended. */
 const GRACE = 1_000
 
+/** Milliseconds by which a timer fires late at most, unless it was suspended or the event loop was blocked. */
+const MAX_LATENESS = 100
+
 /** Detects a connection that no longer receives anything. */
 export class Watchdog {
   readonly #timeout: number
@@ -48,8 +51,7 @@ export class Watchdog {
   }
 
   #timerFired (): void {
-    // A timer fires late if it was suspended.
-    if (Date.now() - this.#waitingSince! < this.#timeout + GRACE) this.#end()
+    if (Date.now() - this.#waitingSince! <= this.#timeout + MAX_LATENESS) this.#end()
     else this.check()
   }
 

@@ -67,6 +67,7 @@ t.test('a timer may be due in a month', async t => {
   clock.advance(month - 1_000)
   t.strictSame(timer.firedAt, [])
   clock.advance(1_100)
+  await nextTurn()
   t.equal(timer.firedAt.length, 1)
 })
 
@@ -140,7 +141,7 @@ t.test('a timer that keeps setting itself to a past time does not starve the oth
   wheel.clear(hasty)
 })
 
-t.test('after the machine has slept, every overdue timer fires once', async t => {
+t.test('after the machine has slept, every overdue timer fires once, in the next turn of the event loop', async t => {
   const { wheel, clock } = setup(t)
   const start = performance.now()
   const timers = Array.from({ length: 100 }, (_, index) => {
@@ -150,6 +151,8 @@ t.test('after the machine has slept, every overdue timer fires once', async t =>
   })
   clock.travel(clock.now() + 86_400_000)
   clock.advance(1)
+  t.ok(timers.every(({ firedAt }) => firedAt.length === 0))
+  await nextTurn()
   t.ok(timers.every(({ firedAt }) => firedAt.length === 1))
   t.equal(wheel.size, 0)
 })

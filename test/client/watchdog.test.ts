@@ -140,6 +140,16 @@ t.test('a timer that fires late, after the machine has slept, gives the connecti
   t.equal(test.timeouts, 1)
 })
 
+t.test('a timer that fires late, because the event loop was blocked, gives the connection one second', async t => {
+  const test = setup(t, 1_000)
+  test.watchdog.start()
+  setClock(t, 500)
+  test.advance(1_500)
+  t.equal(test.timeouts, 0)
+  test.advance(510)
+  t.equal(test.timeouts, 1)
+})
+
 t.test('0 disables it, and stopping it clears its timer', async t => {
   const timers = liveTimers(t)
   const disabled = new Watchdog(0, () => t.fail('timed out'))
