@@ -27,8 +27,16 @@ export function sessionOf (raw: RawResponse): object | undefined {
  *
  * A client that pipelines more requests behind the response than Node.js accepts is disconnected. Node.js would stop reading
  * from it, and so not notice that it disconnects.
+ *
+ * If an HTTP/2 client resets a stream without an error code, Node.js would wait until everything is written, which never is.
  */
 export function onceClosed (raw: RawResponse, listener: () => void): void {
+  if (isHttp2(raw)) {
+    const { stream } = raw
+    stream.once('aborted', () => { stream.destroy() })
+    raw.once('close', listener)
+    return
+  }
   const socket = socketOf(raw)
   // While the body of the response's own request arrives, nothing can be pipelined, but its reader may pause the socket.
   const paused = (): void => { if (raw.req.complete) socket!.destroy() }
@@ -75,8 +83,13 @@ export function closeAfterResponse (raw: RawResponse): void {
 
 /** Closes the connection immediately and discards queued data; on HTTP/2, only the stream of this response. */
 export function cutConnection (raw: RawResponse): void {
-  if (isHttp2(raw)) raw.stream.close(constants.NGHTTP2_CANCEL)
-  else (socketOf(raw) ?? raw).destroy()
+  if (isHttp2(raw)) {
+    raw.stream.close(constants.NGHTTP2_CANCEL)
+    // The connection may be full, so that the client is not even told.
+    raw.stream.destroy()
+  } else {
+    (socketOf(raw) ?? raw).destroy()
+  }
 }
 
 /** Returns the HTTP/1 socket of the request. An injected request has none. */

@@ -3,6 +3,7 @@ import http, { ServerResponse, type IncomingMessage } from 'node:http'
 import http2, { type Http2ServerResponse } from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { http2RequestWithoutLimits } from '../fixtures/http2-request.ts'
 import { closeAfterResponse, cutConnection, isClosed, isDelivered, isQueued, onceClosed, sendHeaders, sessionOf, type RawResponse } from '../../plugin/reply/response.ts'
 import { SocketTransport, StreamTransport } from '../../plugin/stream/transport.ts'
 
@@ -154,6 +155,51 @@ t.test('a response over HTTP/2', async t => {
     request.close()
     await closed
     t.equal(isClosed(raw), true)
+  })
+
+  t.test('is closed when the client resets the stream without an error code, whatever waits for it', async t => {
+    const { raw, request } = await http2Stream(t)
+    const closed = closing(raw)
+    sendHeaders(raw)
+    // More than the client's window.
+    raw.write('x'.repeat(200_000))
+    await once(request, 'response')
+    request.close(http2.constants.NGHTTP2_NO_ERROR)
+    await closed
+    t.equal(isDelivered(raw), false)
+  })
+
+  t.test('is cut if its client has reset the stream after the end', async t => {
+    const { raw, request } = await http2Stream(t)
+    const closed = closing(raw)
+    sendHeaders(raw)
+    raw.end('x'.repeat(200_000))
+    await once(request, 'response')
+    request.close(http2.constants.NGHTTP2_NO_ERROR)
+    await once(raw.stream, 'end')
+    cutConnection(raw)
+    await closed
+    t.equal(isDelivered(raw), false)
+  })
+
+  t.test('is cut if its client reads nothing from the connection', async t => {
+    const server = http2.createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1').pause()
+    t.teardown(() => {
+      client.destroy()
+      server.close()
+    })
+    client.write(http2RequestWithoutLimits())
+    const [, raw] = await once(server, 'request') as [unknown, Http2ServerResponse]
+    const closed = closing(raw)
+    sendHeaders(raw)
+    // More than the operating system buffers.
+    raw.write('x'.repeat(32 * 1024 * 1024))
+    await new Promise(resolve => { setImmediate(resolve) })
+    cutConnection(raw)
+    await closed
+    t.equal(isDelivered(raw), false)
   })
 
   t.test('asks the client to make a new connection after the end', async t => {
