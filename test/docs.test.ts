@@ -4,12 +4,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { Script } from 'node:vm'
+import { runInThisContext, Script } from 'node:vm'
+import fastify from 'fastify'
 import t from 'tap'
 import ts from 'typescript'
+import sse from 'fastify-sse-emitter'
 import * as errors from '../plugin/base/errors.ts'
 import { resolveConnectOptions } from '../plugin/client/options.ts'
 import { resolvePluginOptions } from '../plugin/hub-options.ts'
+import { decode } from './fixtures/client.ts'
 import { demo } from './fixtures/demo.ts'
 import { suiteWith } from './fixtures/programs.ts'
 
@@ -86,6 +89,17 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
     })
     t.strictSame(problems, [], name)
   }
+})
+
+t.test('the route of a run in the README answers 404 to an unknown id', async t => {
+  const [example] = blocks().filter(({ file, code }) => file === 'README.md' && code.includes('runs.start('))
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(sse)
+  const run = runInThisContext(`async (app, writeReport) => {${ts.transpile(example!.code, { target: ts.ScriptTarget.ES2022 })}}`)
+  await run(app, async function * () { yield 'a' })
+  t.match(decode((await app.inject('/answers/answer-1')).body).events, [{ event: 'sse-ready' }, { data: 'a' }, { event: 'done' }])
+  t.equal((await app.inject('/answers/answer-2')).statusCode, 404)
 })
 
 suiteWith(t, 'curl', 'every shell command', async t => {

@@ -3,6 +3,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { EventSource } from 'eventsource'
 import t from 'tap'
 import { call, decode } from './fixtures/client.ts'
 import { compileQuickly, PROJECTS } from './fixtures/compile.ts'
@@ -127,9 +129,23 @@ t.test('the package', async t => {
     const start = performance.now()
     const { body } = await call(`http://127.0.0.1:${port}/count`).readAll()
     t.ok(performance.now() - start > 2_900)
-    t.strictSame(decode(body).events.map(({ data }) => data), ['{"number":1}', '{"number":2}', '{"number":3}'])
+    t.strictSame(decode(body).events.map(({ data }) => data), ['{"number":1}', '{"number":2}', '{"number":3}', 'no more numbers'])
     const [, shown] = /^```\n(data:[^]*?)^```$/m.exec(README)!
     t.equal(body, shown, 'the output shown in the README')
     await until(() => log.includes('"msg":"closed: complete"'), 'the end of the stream is logged')
+
+    const [, page] = /<script>\n([^]*?)<\/script>/.exec(README)!
+    const sources: EventSource[] = []
+    const numbers: number[] = []
+    const PageSource = class extends EventSource {
+      constructor (path: string) {
+        super(`http://127.0.0.1:${port}${path}`)
+        sources.push(this)
+      }
+    }
+    runInNewContext(page!, { EventSource: PageSource, console: { log: (number: number) => { numbers.push(number) } } })
+    t.teardown(() => { sources[0]!.close() })
+    await until(() => sources[0]!.readyState === EventSource.CLOSED, 'the page has closed its EventSource')
+    t.strictSame(numbers, [1, 2, 3], 'the page shown in the README')
   })
 })
