@@ -91,6 +91,14 @@ export class PartitionBroker implements SseBroker {
     try {
       await this.#commands.firstAttempt
       this.#assertOpen()
+      return await this.#publishConfirmed(channel, text, payload, options)
+    } finally {
+      this.#pending -= size
+    }
+  }
+
+  async #publishConfirmed (channel: string, text: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
+    try {
       const published = await this.#log.publish(channel, text, payload, options)
       await this.#replicas?.confirm()
       return published
@@ -98,8 +106,6 @@ export class PartitionBroker implements SseBroker {
       // The other event may be this one, published by an attempt that the replicas did not confirm.
       if (error instanceof SSE_ERR_PRECONDITION) await this.#replicas?.confirm()
       throw error
-    } finally {
-      this.#pending -= size
     }
   }
 
