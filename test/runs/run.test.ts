@@ -328,3 +328,40 @@ t.test('another user cannot watch a run whose id begins with its owner', async t
     t.strictSame([statusCode, body], [404, ''], url)
   }
 })
+
+t.test('two viewers, a reload, a cancellation and the return of the producer at once: all viewers receive the same single end', async t => {
+  const shared = memoryBroker()
+  const brokers = [new HeldBroker(shared), new HeldBroker(shared)] as const
+  const [producing, other] = [await build(t, { broker: brokers[0] }), await build(t, { broker: brokers[1] })]
+  for (const { app } of [producing, other]) addWatchRoute(app)
+  const origins = [await producing.listen(), await other.listen()] as const
+  const steps = (['publish', 'subscribe', 'replay'] as const).flatMap(method => (['request', 'response'] as const).flatMap(moment => brokers.map((broker, index) => ({ broker, index, method, moment }))))
+  for (const { broker, index, method, moment } of steps) {
+    const id = `${method}-${moment}-${index}`
+    const urls = origins.map(origin => new URL(id, origin)) as [URL, URL]
+    const producer = manualProducer()
+    await producing.app.sse.runs.start(id, producer.produce)
+    producer.yield('1')
+    const viewers = urls.map(url => read(url))
+    const reloaded = call(urls[1])
+    await reloaded.response
+    await until(() => producing.app.sse.size === 1 && other.app.sse.size === 2)
+
+    const hold = broker.hold(method, moment)
+    const cancelling = other.app.sse.runs.cancel(id)
+    reloaded.request.destroy()
+    viewers.push(read(urls[1]), read(urls[0]))
+    producer.return()
+    await Promise.race([hold.reached, Promise.all(viewers)])
+    await new Promise(resolve => { setImmediate(resolve) })
+    hold.release()
+    t.equal(await cancelling, true)
+
+    viewers.push(read(urls[0]), read(urls[1]))
+    const received = (await Promise.all(viewers)).map(viewer => eventsAndData(viewer))
+    t.match(received[0], [['sse-ready', '{}'], [undefined, '1'], [/^(done|aborted)$/, /./]], id)
+    t.equal(received[0]!.length, 3)
+    for (const events of received) t.strictSame(events, received[0], id)
+    await until(() => producing.app.sse.size + other.app.sse.size === 0)
+  }
+})
