@@ -218,7 +218,7 @@ t.test('a high-water mark below the stream\'s own is respected', async t => {
 
 t.test('a stream takes large text in pieces, each of which is progress', async t => {
   const writes: Array<{ size: number, done: () => void }> = []
-  const stream = new Writable({ write: (chunk, _encoding, done) => { writes.push({ size: chunk.length, done }) } })
+  const stream = new Writable({ highWaterMark: 16_384, write: (chunk, _encoding, done) => { writes.push({ size: chunk.length, done }) } })
   let flushes = 0
   const transport = begun(new StreamTransport(Object.assign(stream, { flush: () => { flushes++ } })))
   let drains = 0
@@ -245,7 +245,7 @@ t.test('a stream takes large text in pieces, each of which is progress', async t
 })
 
 t.test('finish waits for what is held back', async t => {
-  const stream = new PassThrough()
+  const stream = new PassThrough({ highWaterMark: 16_384 })
   const transport = begun(new StreamTransport(stream))
   transport.write('x'.repeat(60_000))
   let finished = 0
