@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { SSE_ERR_BROKER_UNAVAILABLE } from '../base/errors.ts'
 
 /** Milliseconds that the broker may take for what an application or a client waits for. */
@@ -11,7 +12,9 @@ export const RESPONSE_TIMEOUT = 5_000
 export async function withResponseTimeout<Result> (result: Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined
   const timedOut = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new SSE_ERR_BROKER_UNAVAILABLE(`it did not respond within ${RESPONSE_TIMEOUT} ms`)), RESPONSE_TIMEOUT)
+    const timeOut = (): void => reject(new SSE_ERR_BROKER_UNAVAILABLE(`it did not respond within ${RESPONSE_TIMEOUT} ms`))
+    // If this process was busy, the response may have arrived but has not been read yet.
+    timer = setTimeout(() => { setImmediate(timeOut) }, RESPONSE_TIMEOUT)
     timer.unref()
   })
   try {
