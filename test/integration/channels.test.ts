@@ -121,7 +121,7 @@ t.test('a last event id that is too long is answered with 400, whether or not th
 t.test('invalid channels and options end the stream with their error', async t => {
   const { app } = await build(t)
   const rows: Array<[unknown, object | undefined, string]> = [
-    [[], undefined, 'SSE_ERR_CHANNEL'],
+    [[], undefined, 'SSE_ERR_OPTION'],
     [undefined, undefined, 'SSE_ERR_CHANNEL'],
     ['a', undefined, 'SSE_ERR_CHANNEL'],
     [{ name: 'a\nb' }, undefined, 'SSE_ERR_CHANNEL'],
