@@ -87,7 +87,7 @@ export const SSE_ERR_RUN_ID = createDetailedError('SSE_ERR_RUN_ID', 'A run id mu
 export const SSE_ERR_RUN_FORGOTTEN = exposed(createError('SSE_ERR_RUN_FORGOTTEN', 'The run with this id has ended and is no longer available; use a new id for each run', 410))
 
 /** The limit `maxRuns` is reached. */
-export const SSE_ERR_RUNS_FULL = exposed(createError('SSE_ERR_RUNS_FULL', 'The maximum number of runs is reached; try again later', 503))
+export const SSE_ERR_RUNS_FULL = exposed(createError('SSE_ERR_RUNS_FULL', 'The server has too many runs; try again later', 503))
 
 /** A run was started after `app.close()`. */
 export const SSE_ERR_RUNS_CLOSED = exposed(createError('SSE_ERR_RUNS_CLOSED', 'The server is shutting down', 503))

@@ -48,7 +48,7 @@ export interface SseRuns {
    *   watch the run
    * @throws
    *   - SSE_ERR_RUN_ID or SSE_ERR_OPTION for an invalid argument
-   *   - SSE_ERR_RUNS_FULL (503) if this process has as many runs as the plugin's option `maxRuns` allows
+   *   - SSE_ERR_RUNS_FULL (503) if the plugin's option `maxRuns` or `maxRunBytes` is reached in this process
    *   - SSE_ERR_RUNS_CLOSED (503) after `app.close()`
    *   - SSE_ERR_RUN_FORGOTTEN (410) if a run with this id was started less than ten minutes ago and its log has been
    *     deleted

@@ -184,9 +184,9 @@ conversationSuite('reconnects of the conversation page', ({ test, open }) => {
         await page.unroute('**/chat')
         await page.route('**/chat', async route => { await route.fulfill({ status, body, headers }) })
       }
-      await rejectWith(503, '{ "message": "The maximum number of runs is reached; try again later" }', { 'retry-after': '60' })
+      await rejectWith(503, '{ "message": "The server has too many runs; try again later" }', { 'retry-after': '60' })
       await sendMessage(page, 'Count to 3')
-      await untilAnswerShows(page, 'The maximum number of runs is reached; try again later. Try again in 60 s.')
+      await untilAnswerShows(page, 'The server has too many runs; try again later. Try again in 60 s.')
       await rejectWith(502, '<h1>Bad gateway</h1>')
       await retry.click()
       await untilAnswerShows(page, 'The server responded with 502. Try again; it may succeed.')
