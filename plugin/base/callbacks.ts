@@ -64,16 +64,16 @@ function run<Args extends unknown[]> (callbacks: Array<Callback<Args>>, args: Ar
   return pending
 }
 
-/** Calls a callback of which nothing is expected. Never throws; what the callback throws or rejects with is reported. */
+/** Calls a callback and ignores its result. Never throws; an error that the callback throws or rejects with is reported. */
 export function notify<Args extends unknown[]> (callback: Callback<Args>, args: Args, report: Report): void {
   run([callback], args, report)
 }
 
 /**
- * Returns what a callback has returned.
+ * Returns the result of a callback, unless it is a promise.
  *
- * @param name what the callback is called, for messages
- * @param rule what it must return, for messages
+ * @param name the name of the callback, for messages
+ * @param rule the values that it may return, for messages
  * @throws SSE_ERR_CALLBACK for a promise, which would count as true; its rejection is ignored
  */
 export function notPromise<Value> (value: Value, name: string, rule: string): Value {
@@ -82,7 +82,7 @@ export function notPromise<Value> (value: Value, name: string, rule: string): Va
   throw new SSE_ERR_CALLBACK(name, rule, 'it returned a promise')
 }
 
-/** Returns what a callback has decided. @throws SSE_ERR_CALLBACK for a promise */
+/** Returns the result of a callback as a boolean. @throws SSE_ERR_CALLBACK for a promise */
 export function decision (value: unknown, name: string): boolean {
   return typeof value === 'boolean' ? value : Boolean(notPromise(value, name, 'true or false'))
 }

@@ -1,6 +1,6 @@
 import { createError, type FastifyError } from '@fastify/error'
 
-/** What only logs show of an error: loggers, warnings and `util.inspect` include this property, responses don't. */
+/** The part of an error that is not for clients: loggers, warnings and `util.inspect` include it, responses don't. */
 export interface Detailed {
   /** The value or the reason that the error is about, such as "received -1". */
   readonly detail?: string

@@ -16,16 +16,15 @@ const UNAVAILABLE = 'The service is temporarily unavailable; try again later'
 const RETRYABLE = new Set<unknown>([429, 503])
 
 /**
- * Returns what clients may know about an error. There is one rule:
- * - An error whose property `expose` is `true`, as in http-errors, shows its code and its message. It is retryable if its
- *   property `retryable` is `true`.
- * - Any other error of this package, whose code starts with `SSE_ERR_`, shows its code, with a message that never contains
- *   values.
- * - Everything else shows nothing: its code is `fallback`.
+ * Returns what clients may know about an error:
+ * - If its property `expose` is `true`, as in http-errors, its code and its message. It is retryable if its property
+ *   `retryable` is `true`.
+ * - For any other error of this package, whose code starts with `SSE_ERR_`, its code and a general message.
+ * - For everything else, the code `fallback` and a general message.
  *
  * An error of this package is retryable if its status is 429 or 503. Never throws, whatever the error is.
  *
- * @param fallback the code of an error that shows nothing, or has no code
+ * @param fallback the code for an error whose own code is hidden or absent
  */
 export function failureOf (error: unknown, fallback = 'producer_failed'): SseFailure {
   if (!isInstance(error, Error)) return { code: fallback, message: INTERNAL, retryable: false }
@@ -38,7 +37,7 @@ export function failureOf (error: unknown, fallback = 'producer_failed'): SseFai
   return { code, message: retryable ? UNAVAILABLE : INTERNAL, retryable }
 }
 
-/** Returns an error for a response, which shows what clients may know about another error. That error is its cause. */
+/** Returns an error for a response, which contains only what clients may know about the given one. That is its cause. */
 export function publicErrorOf (error: Error): Error {
   if (isExposed(error)) return error
   const { code, message } = failureOf(error, 'INTERNAL_ERROR')

@@ -11,8 +11,8 @@ export interface LogFields {
 /**
  * Writes a line to a log. Every line of this package is written here, and never throws.
  *
- * Serializers of loggers write to the error and read all of it, so they throw for one that is frozen, is a Proxy, or has
- * getters that throw. Then the line contains a copy of its message, its stack, its code and its detail.
+ * The serializer of a logger sets and reads properties of the error. It may throw if the error is frozen, is a Proxy, or has
+ * getters that throw. In that case, the line contains a copy of the error's message, stack, code and detail.
  */
 export function writeLog (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
   const line = 'err' in fields ? { ...fields, err: toError(fields.err) } : fields

@@ -33,7 +33,7 @@ export abstract class WheelTimer extends ListNode {
  * event loop is blocked. When many timers are due at once, they fire in batches, and the event loop runs in between. After
  * the event loop was blocked, they fire only once pending input and output have been processed.
  *
- * The wheel does not keep the process alive, except for timers that do.
+ * The wheel keeps the process alive only while it contains a timer with `keepsAlive`.
  */
 export class TimerWheel {
   readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())

@@ -49,8 +49,8 @@ export interface SsePage {
    */
   readonly lost: string | undefined
   /**
-   * Whether entries are missing that the limits of the history keep, for example because another program has deleted them.
-   * A client that reads from the beginning has then missed entries as well, up to `lost`.
+   * Whether entries within the limits of the history are missing, for example because another program has deleted them. If
+   * so, a client that reads from the beginning has also missed entries, up to `lost`.
    *
    * @default false
    */
@@ -128,8 +128,11 @@ export interface SseBroker {
    * Appends an entry to a channel's log and delivers it to all subscribers. Some may receive it before the promise resolves.
    *
    * @returns a promise that resolves once the log has accepted the entry
-   * @throws SSE_ERR_EVENT if the payload cannot be sent, as `assertPayload` throws, SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel, SSE_ERR_PRECONDITION if
-   *   `expectedLastId` is not the id of its last event, SSE_ERR_BROKER_FULL if the broker has reached its limit of channels
+   * @throws
+   *   - SSE_ERR_EVENT if the payload cannot be sent, see `assertPayload`
+   *   - SSE_ERR_IDEMPOTENCY_KEY if the key was used for a different payload on this channel
+   *   - SSE_ERR_PRECONDITION if `expectedLastId` is not the id of the channel's last event
+   *   - SSE_ERR_BROKER_FULL if the broker has reached its limit of channels
    */
   publish (channel: string, payload: SsePayload, options: SsePublishOptions): Promise<SsePublished>
 

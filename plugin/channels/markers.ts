@@ -28,7 +28,7 @@ export function lossesAfter (id: string | undefined, pages: readonly ChannelPage
   const reset = pages.some(({ page }) => !page.known)
   const gaps = pages.flatMap(({ subscription, page: { known, lost, damaged } }) => {
     if (!known || lost === undefined) return []
-    // The beginning of the history is where its limits have cut it, unless it is damaged.
+    // A client without an id starts at the beginning. It does not expect entries that the limits have removed.
     if (id === undefined && damaged !== true) return []
     return [{ channel: subscription.channel.name, from: id ?? idBeforeAll(epochOf(lost)!), to: lost }]
   })

@@ -1,7 +1,7 @@
 /** Milliseconds that a connection gets to receive data after the page, and with it every timer, was suspended. */
 const GRACE = 1_000
 
-/** Milliseconds by which a timer fires late at most, unless it was suspended or the event loop was blocked. */
+/** Milliseconds. A timer that fires later than this was suspended, or the event loop was blocked. */
 const MAX_LATENESS = 100
 
 /** Detects a connection that no longer receives anything. */

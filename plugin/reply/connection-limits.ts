@@ -1,7 +1,7 @@
 import { SSE_ERR_FULL, SSE_ERR_FULL_FOR_CONNECTION, SSE_ERR_FULL_FOR_KEY } from '../base/errors.ts'
 import type { ConnectionSettings } from './options.ts'
 
-/** What the limits count a stream by. */
+/** The user and the connection that a stream counts toward. */
 export interface Counted {
   /** What the option `connectionKey` returned. */
   readonly key: string | undefined

@@ -81,7 +81,7 @@ export class ReplyStreams {
   #admit (key: string | undefined, reply: FastifyReply): void {
     const { raw } = reply
     try {
-      // It would take a place for as long as the response before it, which may be a stream, too.
+      // Otherwise, the stream would count until the response before it ends, which may be an endless stream.
       if (isQueued(raw)) throw new SSE_ERR_FULL_FOR_CONNECTION()
       this.#limits.add({ key, session: sessionOf(raw) })
     } catch (error) {

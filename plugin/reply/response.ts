@@ -25,10 +25,11 @@ export function sessionOf (raw: RawResponse): object | undefined {
 /**
  * Calls the listener once the response is complete or its client has disconnected.
  *
- * A client that pipelines more requests behind the response than Node.js accepts is disconnected. Node.js would stop reading
- * from it, and so not notice that it disconnects.
+ * A client that pipelines more requests behind the response than Node.js accepts is disconnected. Otherwise, Node.js would
+ * stop reading from it, and would not notice when it disconnects.
  *
- * If an HTTP/2 client resets a stream without an error code, Node.js would wait until everything is written, which never is.
+ * An HTTP/2 stream is destroyed when its client resets it. After a reset without an error code, Node.js would otherwise wait
+ * forever for queued data to be written.
  */
 export function onceClosed (raw: RawResponse, listener: () => void): void {
   if (isHttp2(raw)) {
@@ -85,7 +86,7 @@ export function closeAfterResponse (raw: RawResponse): void {
 export function cutConnection (raw: RawResponse): void {
   if (isHttp2(raw)) {
     raw.stream.close(constants.NGHTTP2_CANCEL)
-    // The connection may be full, so that the client is not even told.
+    // `close()` alone would wait until the reset is written, which a full connection may never allow.
     raw.stream.destroy()
   } else {
     (socketOf(raw) ?? raw).destroy()

@@ -9,15 +9,15 @@ import type { ReplyStream } from './reply-stream.ts'
 /** Answers a request whose handler threw because of a limit. @returns whether it did */
 export type RespondIfRefused = (reply: FastifyReply, error: unknown) => boolean
 
-/** Fastify's `reply.send()`. Clients receive what they may see of an error. */
+/** Calls Fastify's `reply.send()`. Of an error, clients receive only what `publicErrorOf` returns. */
 export function sendThroughFastify (reply: FastifyReply, payload: unknown): FastifyReply {
   return Object.getPrototypeOf(reply).send.call(reply, publicPayload(reply, payload))
 }
 
 /**
- * Returns what a client may receive. Fastify passes an error to error handlers before the response has an error status. They
- * receive the error itself, and log it. The default error handler then sets the status and sends the error again, as the
- * response.
+ * Replaces an error that would become the response. Fastify first passes an error to the error handler, which must receive
+ * it unchanged, to log it; the response has no error status yet. The default error handler then sets the status and sends
+ * the error again, as the response.
  */
 function publicPayload (reply: FastifyReply, payload: unknown): unknown {
   return reply.statusCode >= 500 && isInstance(payload, Error) ? publicErrorOf(payload) : payload
@@ -71,7 +71,7 @@ function ignore (replyStream: ReplyStream, payload: unknown): void {
 
 /**
  * Returns whether the payload of `reply.send()` was thrown, and removes the mark that Fastify sets before it sends what a
- * handler threw. Without the mark, a thrown value that is no Error could not be distinguished from a returned one.
+ * handler threw. Without the mark, a thrown value that is not an Error would look like a returned one.
  */
 function takeThrown (reply: FastifyReply): boolean {
   const thrown = Reflect.get(reply, thrownMark(reply)) === true

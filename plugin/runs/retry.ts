@@ -16,7 +16,7 @@ export interface RetryOptions<Result> {
 }
 
 /**
- * Repeats what the broker has rejected, until it succeeds.
+ * Repeats an operation that the broker has rejected, until it succeeds.
  *
  * @param error the error of the first attempt
  * @throws the error of the last attempt, when `isOver` returns true or no attempt can succeed
@@ -37,6 +37,6 @@ export async function retry<Result> (error: unknown, { attempt, isOver, report }
 
 /** Whether a further attempt would fail in the same way. */
 function isFinal (error: unknown): boolean {
-  // A TypeError refuses the payload.
+  // A broker throws a TypeError for a payload that is invalid.
   return FINAL.some(type => isInstance(error, type))
 }

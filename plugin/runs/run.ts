@@ -45,8 +45,10 @@ export interface SseRun {
    * Reads the events of the run in this process, including the terminal event, for example to store them or to translate
    * them to another protocol. The data of each event is text. The reader counts as a viewer.
    *
-   * @throws SSE_ERR_OPTION for an unknown or invalid option. If `signal` aborts, the iteration throws its reason, and
-   *   SSE_ERR_RUN_FORGOTTEN (410) if the log of the run has been deleted
+   * The iteration throws the reason of `signal` when it aborts, and SSE_ERR_RUN_FORGOTTEN (410) if the log of the run has been
+   * deleted.
+   *
+   * @throws SSE_ERR_OPTION for an unknown or invalid option
    */
   read (options?: SseReadOptions): AsyncIterable<SseEntry>
 

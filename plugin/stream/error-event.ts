@@ -1,7 +1,7 @@
 import type { SseFailure } from '../base/failure.ts'
 import { encode } from '../wire/event.ts'
 
-/** What a client is told when its stream reaches `expiresAt`. */
+/** The failure that a client receives when its stream reaches `expiresAt`. */
 export const EXPIRED: SseFailure = { code: 'EXPIRED', message: 'The event stream has expired', retryable: false }
 
 /** Encodes the last event of a stream that ends because of an error. @param spaceAfterColon whether a space follows each colon */

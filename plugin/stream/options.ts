@@ -57,9 +57,9 @@ export interface StreamOptions {
   readonly overflow?: 'close' | 'drop' | 'latest' | undefined
 
   /**
-   * Milliseconds for which a client may accept nothing while bytes wait for it, also after the end of the stream, at least
-   * 1. After that, the client is dropped with the reason `slow`, regardless of `overflow`; checks may take a quarter longer.
-   * A client that accepts anything in that time is not dropped, however slow it is.
+   * Milliseconds, at least 1, for which a client may accept nothing while bytes wait for it, even after the stream has
+   * ended. The client is then dropped with the reason `slow`, regardless of `overflow`. Checks may delay that by up to a
+   * quarter of this time. A client that accepts any bytes in this time is not dropped, however slow it is.
    *
    * @default 30000
    */
@@ -106,7 +106,7 @@ export const STREAM_DEFAULTS: StreamSettings = {
   spaceAfterColon: false
 }
 
-/** Milliseconds since 1970 that no stream expires at: a day in 1973. As seconds, it is a day in the year 5138. */
+/** Smaller values of `expiresAt` must be seconds: as milliseconds they are before 1973, as seconds before the year 5138. */
 const EARLIEST_EXPIRY = 1e11
 
 export const STREAM_CHECKS: Checks<StreamSettings> = {
@@ -121,7 +121,7 @@ export const STREAM_CHECKS: Checks<StreamSettings> = {
   expiresAt: (value, option) => {
     const time = value instanceof Date ? value.getTime() : value
     if (typeof time !== 'number' || !Number.isFinite(time)) return option.invalid('must be a Date or milliseconds since 1970', String(value))
-    // A token contains seconds, which as milliseconds are a day in 1970.
+    // The `exp` of a token is in seconds. Read as milliseconds, it is a day in 1970.
     return time >= EARLIEST_EXPIRY ? time : option.invalid('must be a Date or milliseconds since 1970, not seconds', String(value))
   },
   spaceAfterColon: boolean

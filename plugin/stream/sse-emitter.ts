@@ -75,8 +75,8 @@ export interface SseEmitter<out Events = any> {
 
   /**
    * Subscribes the client to channels: it receives the events it missed, then those that are published from now on, in the
-   * order of their ids, each exactly once. Opens the stream. Call it again to add channels: their events
-   * from before the client's position are sent without ids.
+   * order of their ids, each exactly once. Opens the stream. Call it again to add channels: their events from before the
+   * client's position are sent without ids.
    *
    * The client first receives one event about its position:
    * - `sse-ready` if nothing is missing
@@ -113,7 +113,7 @@ export interface SseEmitter<out Events = any> {
   /**
    * Closes the stream because of an error. If it is pending, Fastify answers with an error response. Otherwise, the error is
    * logged and the client receives a final event of type `sse-error` with `{ code, message, retryable }`. In both cases,
-   * the client sees of the error what `failureOf` returns: nothing, unless it has `expose: true` or is of this package.
+   * the client receives no details of the error unless it has `expose: true` or is of this package; see `failureOf`.
    * Does nothing if the stream is closed.
    */
   completeWithError (error: unknown): void

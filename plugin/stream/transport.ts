@@ -24,13 +24,13 @@ export interface Transport {
   finish (done: () => void): void
 }
 
-/** What Node.js writes a socket's bytes to. */
+/** The internal object through which Node.js writes to a socket. */
 interface Handle {
   /** Includes the bytes of `writeQueueSize`. */
   readonly bytesWritten: number
   /** Bytes that the operating system has not accepted yet. */
   readonly writeQueueSize: number
-  /** The handle that one of TLS encrypts to. */
+  /** The handle of the TCP connection, if this one is of TLS. */
   readonly _parent?: Handle
 }
 
@@ -92,7 +92,8 @@ export class SocketTransport implements Transport {
   }
 
   get progress (): number {
-    // Public properties change only when a whole write is done. Node.js itself compares these before a socket times out.
+    // The public properties of a socket change only when a whole write is done. Node.js itself uses these internal ones to
+    // decide whether a socket has timed out.
     const { _handle: handle } = this.#socket as unknown as { _handle: Handle | null }
     if (handle === null) return 0
     const { bytesWritten, writeQueueSize } = handle._parent ?? handle
