@@ -1,10 +1,14 @@
 import { ServerResponse } from 'node:http'
-import { constants, Http2ServerResponse } from 'node:http2'
+import { constants, Http2ServerResponse, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { SocketTransport, StreamTransport, type Transport } from '../stream/transport.ts'
 
 /** A response of Node.js, over HTTP/1 or HTTP/2. */
 export type RawResponse = ServerResponse | Http2ServerResponse
+
+/** Milliseconds until the reset of an HTTP/2 stream must have been sent. Otherwise, its connection is closed. */
+const RESET_TIMEOUT = 1_000
 
 /** Whether the connection is closed. */
 export function isClosed (raw: RawResponse): boolean {
@@ -34,7 +38,7 @@ export function sessionOf (raw: RawResponse): object | undefined {
 export function onceClosed (raw: RawResponse, listener: () => void): void {
   if (isHttp2(raw)) {
     const { stream } = raw
-    stream.once('aborted', () => { stream.destroy() })
+    stream.once('aborted', () => { if (isReset(stream)) stream.destroy() })
     raw.once('close', listener)
     return
   }
@@ -55,7 +59,8 @@ export function isInjected (raw: RawResponse): boolean {
 
 /** Whether everything written has been handed to the operating system. */
 export function isDelivered (raw: RawResponse): boolean {
-  if (isHttp2(raw)) return raw.stream.writableFinished
+  // A stream that is reset may be finished as well.
+  if (isHttp2(raw)) return raw.stream.writableFinished && !raw.stream.aborted && raw.stream.rstCode === constants.NGHTTP2_NO_ERROR
   // An injected response is destroyed by its end.
   return raw.writableFinished || (raw.writableEnded && isInjected(raw))
 }
@@ -84,13 +89,27 @@ export function closeAfterResponse (raw: RawResponse): void {
 
 /** Closes the connection immediately and discards queued data; on HTTP/2, only the stream of this response. */
 export function cutConnection (raw: RawResponse): void {
-  if (isHttp2(raw)) {
-    raw.stream.close(constants.NGHTTP2_CANCEL)
-    // `close()` alone would wait until the reset is written, which a full connection may never allow.
-    raw.stream.destroy()
-  } else {
-    (socketOf(raw) ?? raw).destroy()
-  }
+  if (isHttp2(raw)) resetStream(raw.stream)
+  else (socketOf(raw) ?? raw).destroy()
+}
+
+function resetStream (stream: ServerHttp2Stream): void {
+  if (isReset(stream)) stream.destroy()
+  if (stream.closed) return
+  stream.close(constants.NGHTTP2_CANCEL)
+  // Node.js keeps the stream until the reset is sent, which is never if the client reads nothing from the connection.
+  const timer = setTimeout(() => { destroySocket(stream.session!) }, RESET_TIMEOUT)
+  stream.once('close', () => { clearTimeout(timer) })
+}
+
+/** Whether the client has reset a stream without an error code. Node.js keeps it until everything is written, which never is. */
+function isReset ({ closed, rstCode }: ServerHttp2Stream): boolean {
+  return closed && rstCode === constants.NGHTTP2_NO_ERROR
+}
+
+/** Closes the connection immediately. `session.destroy()` waits until everything is sent, and `session.socket.destroy` calls it. */
+function destroySocket (session: Http2Session): void {
+  Duplex.prototype.destroy.call(session.socket)
 }
 
 /** Returns the HTTP/1 socket of the request. An injected request has none. */
