@@ -88,7 +88,7 @@ t.test('a request whose body never ends is refused with 408', async t => {
   const defaults = await demo(t)
   t.equal(defaults.server.requestTimeout, 30_000)
   t.equal(defaults.server.headersTimeout, 15_000)
-  const app = await demo(t, {}, { requestTimeout: 100, http: { connectionsCheckingInterval: 20 } } as FastifyServerOptions)
+  const app = await demo(t, {}, { requestTimeout: 100, http: { headersTimeout: 50, connectionsCheckingInterval: 20 } } as FastifyServerOptions)
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   const answer = await rawRequest(Number(port), 'POST /chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
   t.match(answer, /^HTTP\/1\.1 408 /)
