@@ -87,7 +87,7 @@ export class TimerWheel {
     this.#stop()
     this.#wakeAt = time
     // A wheel that turns early waits for the remaining time.
-    const delay = Math.min(time - performance.now(), MAX_DELAY)
+    const delay = Math.min(Math.max(time - performance.now(), 0), MAX_DELAY)
     this.#timer = setTimeout(() => this.#wake(), delay)
     this.#keepAlive(this.#keptAliveBy)
   }

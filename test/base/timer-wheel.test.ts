@@ -28,6 +28,27 @@ function setup (t: Test): { wheel: TimerWheel } & ReturnType<typeof mockClock> {
 
 const timesFired = (...timers: RecordingTimer[]): number[] => timers.map(({ firedAt }) => firedAt.length)
 
+t.test('the delay of a timer that is already due is not negative, of which Node.js 24 warns', async t => {
+  const { wheel, advance } = setup(t)
+  const { setTimeout } = globalThis
+  const delays: number[] = []
+  t.intercept(globalThis, 'setTimeout', {
+    value: (callback: () => void, ms: number) => {
+      delays.push(ms)
+      return setTimeout(callback, ms)
+    }
+  })
+  wheel.set(new RecordingTimer(), performance.now() + 10_000)
+  advance(500)
+  const timer = new RecordingTimer()
+  wheel.set(timer, performance.now() - 400)
+  t.equal(delays.length, 2)
+  t.equal(delays[1], 0)
+  advance(100)
+  await nextTurn()
+  t.strictSame(timesFired(timer), [1])
+})
+
 t.test('a timer fires once, never early, and at most 100 ms late', async t => {
   const { wheel, advance } = setup(t)
   const start = performance.now()
