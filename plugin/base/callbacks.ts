@@ -30,7 +30,7 @@ export class Callbacks<Args extends unknown[]> {
   add (callback: Callback<Args>, report: Report): void {
     if (typeof callback !== 'function') throw new SSE_ERR_OPTION('A callback must be a function', `received ${describe(callback)}`)
     if (this.#finalArgs === undefined) this.#callbacks.push(callback)
-    else run([callback], this.#finalArgs, report)
+    else notify(callback, this.#finalArgs, report)
   }
 
   /** Calls all callbacks, and keeps them for the next call. */
@@ -54,19 +54,25 @@ export class Callbacks<Args extends unknown[]> {
 function run<Args extends unknown[]> (callbacks: Array<Callback<Args>>, args: Args, report: Report): Array<Promise<void>> {
   const pending: Array<Promise<void>> = []
   for (const callback of callbacks) {
-    try {
-      const result = callback(...args)
-      if (isThenable(result)) pending.push(Promise.resolve(result).then(() => {}, report))
-    } catch (error) {
-      report(error)
-    }
+    const busy = notify(callback, args, report)
+    if (busy !== undefined) pending.push(busy)
   }
   return pending
 }
 
-/** Calls a callback and ignores its result. Never throws; an error that the callback throws or rejects with is reported. */
-export function notify<Args extends unknown[]> (callback: Callback<Args>, args: Args, report: Report): void {
-  run([callback], args, report)
+/**
+ * Calls a callback. Never throws; an error that the callback throws or rejects with is reported.
+ *
+ * @returns a promise that resolves when the one that the callback returned settles; undefined if it returned none
+ */
+export function notify<Args extends unknown[]> (callback: Callback<Args>, args: Args, report: Report): Promise<void> | undefined {
+  try {
+    const result = callback(...args)
+    if (isThenable(result)) return Promise.resolve(result).then(() => {}, report)
+  } catch (error) {
+    report(error)
+  }
+  return undefined
 }
 
 /**

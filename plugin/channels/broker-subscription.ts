@@ -1,4 +1,4 @@
-import { isThenable } from '../base/callbacks.ts'
+import { notify } from '../base/callbacks.ts'
 import { warnOf } from '../base/logging.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { laterId } from '../wire/event-id.ts'
@@ -14,8 +14,10 @@ export interface BrokerSubscriptionOptions {
   readonly unsubscribe: (subscription: BrokerSubscription) => void
 }
 
-/** The warning for a listener that throws or rejects. The other listeners still receive the entry. */
-const MESSAGE = 'A listener of a broker threw'
+/** Reports a listener that throws or, although it must not be async, rejects. The other listeners still receive the entry. */
+function warn (error: unknown): void {
+  warnOf(error, 'A listener of a broker threw')
+}
 
 /** A listener's subscription at a broker that delivers the entries of all channels in the order of their ids. */
 export class BrokerSubscription implements SseBrokerSubscription {
@@ -38,25 +40,12 @@ export class BrokerSubscription implements SseBrokerSubscription {
 
   deliver (entry: SseEntry): void {
     this.#last = entry.id
-    try {
-      this.#ignorePromise(this.#listener.onEntry(entry))
-    } catch (error) {
-      warnOf(error, MESSAGE)
-    }
+    notify(() => this.#listener.onEntry(entry), [], warn)
   }
 
   /** Tells the listener that it may have missed entries. */
   announceBreak (): void {
-    try {
-      this.#ignorePromise(this.#listener.onBreak())
-    } catch (error) {
-      warnOf(error, MESSAGE)
-    }
-  }
-
-  /** A listener must not be async, but its rejection must not end the process. */
-  #ignorePromise (result: unknown): void {
-    if (isThenable(result)) Promise.resolve(result).catch(error => { warnOf(error, MESSAGE) })
+    notify(() => this.#listener.onBreak(), [], warn)
   }
 
   /** Continues after another id, whatever was delivered before. */
