@@ -7,7 +7,7 @@ import { ProducerWatch, type LivenessOwner } from './producer-liveness.ts'
 import { RESPONSE_TIMEOUT } from './response-timeout.ts'
 import { retry } from './retry.ts'
 import { Run } from './run.ts'
-import { endKey, KEEP_ALL, runChannel, summarizeLog, type LogSummary } from './run-log.ts'
+import { publishEnd, runChannel, summarizeLog, type LogSummary } from './run-log.ts'
 import { RunState } from './run-state.ts'
 
 const CANCELLED = { event: 'aborted', data: JSON.stringify({ reason: 'cancelled' }) }
@@ -83,8 +83,7 @@ async function endLog (broker: SseBroker, channel: string, generation: string, p
   const now = Math.max(Date.now(), millisecondsOf(log.clock))
   const age = now - millisecondsOf(log.beginId) + log.retention
   try {
-    const { id } = await broker.publish(channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey: endKey(generation) })
-    return new SseEntry(id, payload)
+    return await publishEnd(broker, channel, { generation, payload, age })
   } catch (error) {
     if (!isInstance(error, SSE_ERR_IDEMPOTENCY_KEY)) throw error
     return (await summarizeLog(broker, channel))?.end

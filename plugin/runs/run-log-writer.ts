@@ -5,7 +5,7 @@ import { stringifyPayload } from '../channels/payload-text.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, laterId } from '../wire/event-id.ts'
 import { retry } from './retry.ts'
-import { BEGIN_KEY, endKey, isEnd, KEEP_ALL, PAGE_SIZE, stringifyBeginning, summarizeLog, type RunBeginning } from './run-log.ts'
+import { BEGIN_KEY, isEnd, KEEP_ALL, PAGE_SIZE, publishEnd, stringifyBeginning, summarizeLog, type RunBeginning } from './run-log.ts'
 
 export const LOG_LOST: SseFailure = { code: 'log_lost', message: 'Events of the operation were lost', retryable: true }
 
@@ -134,9 +134,7 @@ export class RunLogWriter {
   }
 
   async #publishEnd (payload: SsePayload, age: number, expectedLastId?: string): Promise<SseEntry> {
-    const idempotencyKey = endKey(this.#beginning.generation)
-    const { id } = await this.#broker.publish(this.#channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey, expectedLastId })
-    return new SseEntry(id, payload)
+    return await publishEnd(this.#broker, this.#channel, { generation: this.#beginning.generation, payload, age, expectedLastId })
   }
 
   /** Returns the terminal event if the log has one. @throws SSE_ERR_RUN_LOG_LOST */

@@ -1,6 +1,6 @@
 import type { SseBroker, SseHistory, SsePage } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
-import type { SseEntry } from '../wire/entry.ts'
+import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
 import { SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUN_ID } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
@@ -50,6 +50,20 @@ export const BEGIN_KEY = 'begin'
 /** The idempotency key of the terminal event. */
 export function endKey (generation: string): string {
   return `end ${generation}`
+}
+
+interface TerminalEvent {
+  readonly generation: string
+  readonly payload: SsePayload
+  /** Milliseconds after which an entry of the log is deleted. */
+  readonly age: number
+  readonly expectedLastId?: string | undefined
+}
+
+/** Publishes the terminal event, of which a run has only one. @throws SSE_ERR_IDEMPOTENCY_KEY if the log has another one */
+export async function publishEnd (broker: SseBroker, channel: string, { generation, payload, age, expectedLastId }: TerminalEvent): Promise<SseEntry> {
+  const { id } = await broker.publish(channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey: endKey(generation), expectedLastId })
+  return new SseEntry(id, payload)
 }
 
 /** What the first entry of a log contains. */
