@@ -1,7 +1,7 @@
-import type { SsePayload } from '../wire/entry.ts'
+import { assertPayload, type SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
-import { assertFields, assertUnreserved, encode, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
+import { assertFields, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
 
 /** The fields of a payload besides its data. */
 export interface PayloadFields extends Omit<SseFields, 'id'> {
@@ -32,18 +32,12 @@ export function assertIdempotencyKey (key: unknown): void {
  * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event is invalid
  */
 export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
-  assertFields(fields)
-  const { key, event, retry, comment } = fields
-  assertUnreserved(fields)
+  assertFields(fields, 'key')
   if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')
-  if (key !== undefined && typeof key !== 'string') throw new SSE_ERR_EVENT('Event field `key` must be a string', `received ${describe(key)}`)
+  const { key, event, retry, comment } = fields
   const text = serialize(data, serializer)
   if (text === undefined) throw new SSE_ERR_EVENT('A published event must have data, because clients ignore events without data')
-  encode(text, 'key' in fields ? withoutKey(fields) : fields, false)
+  assertPayload({ data: text, event, retry, comment, key })
   // An empty event type means the default type.
   return { data: text, event: event || undefined, retry, comment, key }
-}
-
-function withoutKey ({ key, ...fields }: PayloadFields): SseFields {
-  return fields
 }

@@ -123,9 +123,15 @@ export function isEventType (value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !/[\0\r\n]/.test(value)
 }
 
-/** @throws SSE_ERR_EVENT for fields that are not an object */
-export function assertFields (fields: unknown): void {
+/**
+ * @param further a field that is allowed besides those of {@link SseFields}
+ * @throws SSE_ERR_EVENT for fields that are not an object, or an unknown field
+ */
+export function assertFields (fields: unknown, further?: string): void {
   if (typeof fields !== 'object' || fields === null) throw new SSE_ERR_EVENT('Event fields must be an object', `received ${describe(fields)}`)
+  for (const name in fields) {
+    if (!FIELDS.has(name) && name !== further) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
+  }
 }
 
 /** @throws SSE_ERR_EVENT if a field is invalid or `data` is no text, or if there is neither data nor a field */
@@ -148,9 +154,6 @@ export function assertUnreserved (fields: SseFields | undefined): void {
 // The order of Spring's SseEmitter: comment, id, event, retry, data.
 function encodeFields (fields: SseFields, spaceAfterColon: boolean): string {
   assertFields(fields)
-  for (const name in fields) {
-    if (!FIELDS.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
-  }
   const { comment, id, event, retry } = fields
   let text = ''
   if (comment !== undefined) text += encodeLines('', checkString('comment', comment), spaceAfterColon)
