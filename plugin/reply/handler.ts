@@ -37,7 +37,7 @@ export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: Resp
     if (respondIfRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
     if (replyStream === undefined) {
-      // An error of this package may contain values. The application's own errors are answered as on any route.
+      // As from a stream, clients receive a general message. The application's own errors are answered as on any route.
       if (failureOf(error, '').code.startsWith('SSE_ERR_')) reply.send = send
       throw error
     }

@@ -36,6 +36,17 @@ async function http2Stream (t: Test): Promise<{ raw: Http2ServerResponse, reques
 
 const closing = (raw: RawResponse): Promise<void> => new Promise(resolve => { onceClosed(raw, resolve) })
 
+/** Sends more than the client's window, after which the client resets its stream without an error code. */
+async function resetWithoutCode (t: Test, write: (raw: Http2ServerResponse, text: string) => void): Promise<{ raw: Http2ServerResponse, closed: Promise<void> }> {
+  const { raw, request } = await http2Stream(t)
+  const closed = closing(raw)
+  sendHeaders(raw)
+  write(raw, 'x'.repeat(200_000))
+  await once(request, 'response')
+  request.close(http2.constants.NGHTTP2_NO_ERROR)
+  return { raw, closed }
+}
+
 t.test('a response over HTTP/1.1', async t => {
   t.test('is written to its socket in chunks', async t => {
     const { raws: [raw], received } = await http1(t)
@@ -158,24 +169,13 @@ t.test('a response over HTTP/2', async t => {
   })
 
   t.test('is closed when the client resets the stream without an error code, whatever waits for it', async t => {
-    const { raw, request } = await http2Stream(t)
-    const closed = closing(raw)
-    sendHeaders(raw)
-    // More than the client's window.
-    raw.write('x'.repeat(200_000))
-    await once(request, 'response')
-    request.close(http2.constants.NGHTTP2_NO_ERROR)
+    const { raw, closed } = await resetWithoutCode(t, (raw, text) => { raw.write(text) })
     await closed
     t.equal(isDelivered(raw), false)
   })
 
   t.test('is cut if its client has reset the stream after the end', async t => {
-    const { raw, request } = await http2Stream(t)
-    const closed = closing(raw)
-    sendHeaders(raw)
-    raw.end('x'.repeat(200_000))
-    await once(request, 'response')
-    request.close(http2.constants.NGHTTP2_NO_ERROR)
+    const { raw, closed } = await resetWithoutCode(t, (raw, text) => { raw.end(text) })
     await once(raw.stream, 'end')
     cutConnection(raw)
     await closed
