@@ -9,7 +9,7 @@ import { withProcesses } from './processes.js'
 import { medians } from './statistics.js'
 
 const SCENARIOS = [
-  'stream', 'open', 'memory', 'idle',
+  'stream', 'schema', 'open', 'memory', 'idle',
   'fan-out-200', 'fan-out-2000', 'fan-out-15000', 'fan-out-memory', 'fan-out-latency', 'fan-out-posts',
   'relay-1', 'relay-100', 'relay-500', 'relay-abort',
   'redis-latency', 'redis-fan-out', 'redis-cut', 'redis-kill',
@@ -20,6 +20,8 @@ const DEFAULT_CONTESTANTS = ['ours', 'bare', 'fastify-sse', 'better-sse', 'fasti
 const LABELS = {
   ours: 'fastify-sse-emitter',
   bare: 'Node\'s `res.write`',
+  schema: 'fastify-sse-emitter, route with a schema',
+  stringify: 'fastify-sse-emitter, `JSON.stringify`',
   'ours-redis': 'fastify-sse-emitter with Redis',
   'ours-nodes': 'fastify-sse-emitter, three nodes with Redis',
   'fastify-sse': '@fastify/sse',

@@ -1,16 +1,19 @@
+import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import { decision } from './base/callbacks.ts'
 import { SSE_ERR_OPTION } from './base/errors.ts'
 import { describe } from './base/option-checks.ts'
 import { Channel, type SseChannel } from './channels/channel.ts'
+import type { ChannelSchemas } from './channel-schemas.ts'
 import type { FanOut } from './channels/fan-out.ts'
 import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
 import type { ReplyStreams } from './reply/reply-streams.ts'
 import type { SseRuns } from './runs/runs.ts'
 import type { SseStreamInfo } from './stream/sse-emitter.ts'
 import type { SseSerializer } from './wire/event.ts'
+import type { EventsOf, SseSchemas } from './wire/event-schemas.ts'
 
 /** All streams, channels and runs of one application: `app.sse`. */
-export interface SseHub {
+export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
   /** The number of streams, each counted from `reply.sse()` until its connection is closed. */
   readonly size: number
   /** Returns a snapshot of all streams. */
@@ -24,12 +27,15 @@ export interface SseHub {
    */
   close (match?: (stream: SseStreamInfo) => boolean): number
   /**
-   * Returns a channel to publish to and to subscribe to.
+   * Returns a channel to publish to and to subscribe to. The type of the data of each event follows from the option `schema`
+   * through the type provider of the application.
    *
-   * @typeParam Events maps each event type to the type of its data
    * @param name 1 to 255 characters without control characters
-   * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option
+   * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option, and what the serializer
+   *   compiler throws for an invalid schema
    */
+  channel<const Schemas extends SseSchemas> (name: string, options: SseChannelOptions & { readonly schema: Schemas }): SseChannel<EventsOf<Schemas, Provider>>
+  /** @typeParam Events maps each event type to the type of its data */
   channel<Events = any> (name: string, options?: SseChannelOptions): SseChannel<Events>
   /** Returns the channels that have subscribers in this process, each with its number of subscribers. */
   channels (): Array<{ readonly name: string, readonly subscribers: number }>
@@ -43,12 +49,14 @@ export class Hub implements SseHub {
   readonly #fanOut: FanOut
   readonly #runs: SseRuns
   readonly #serializer: SseSerializer
+  readonly #schemas: ChannelSchemas
 
-  constructor (streams: ReplyStreams, fanOut: FanOut, runs: SseRuns, serializer: SseSerializer) {
+  constructor (streams: ReplyStreams, fanOut: FanOut, runs: SseRuns, serializer: SseSerializer, schemas: ChannelSchemas) {
     this.#streams = streams
     this.#fanOut = fanOut
     this.#runs = runs
     this.#serializer = serializer
+    this.#schemas = schemas
   }
 
   get size (): number {
@@ -69,7 +77,9 @@ export class Hub implements SseHub {
   }
 
   channel (name: string, options?: SseChannelOptions): SseChannel<any> {
-    return new Channel(name, this.#fanOut, { serializer: this.#serializer, ...resolveChannelOptions(options) })
+    const { history, schema, serializerCompiler } = resolveChannelOptions(options)
+    const serializers = schema === undefined ? undefined : this.#schemas.compile(name, schema, serializerCompiler)
+    return new Channel(name, this.#fanOut, { history, serializer: this.#serializer, serializers })
   }
 
   channels (): Array<{ name: string, subscribers: number }> {

@@ -1,5 +1,6 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyTypeProvider, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RouteGenericInterface } from 'fastify'
 import fp from 'fastify-plugin'
+import { ChannelSchemas } from './channel-schemas.ts'
 import { SSE_ERR_REGISTERED } from './base/errors.ts'
 import { writeLog } from './base/logging.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
@@ -16,6 +17,7 @@ import { RunRegistry } from './runs/run-registry.ts'
 import { Runs } from './runs/runs.ts'
 import { shutDown } from './shutdown.ts'
 import type { SseEmitter } from './stream/sse-emitter.ts'
+import type { EventsOf } from './wire/event-schemas.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
@@ -29,7 +31,7 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const streams = new ReplyStreams(settings, { wheel, fanOut })
   const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, maxRunBytes, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
 
-  app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer))
+  app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer, new ChannelSchemas(app)))
   app.decorateReply(kReplyStream, null)
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)
@@ -50,10 +52,12 @@ export type { SseReason } from './base/errors.ts'
 export type { SseEvent, SseFields, SseSerializer } from './wire/event.ts'
 export type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishOptions } from './channels/broker.ts'
 export type { SseChannel } from './channels/channel.ts'
+export { sseTransform } from './reply/event-schemas.ts'
 export { failureOf, type SseFailure } from './base/failure.ts'
 export type { SseHub } from './hub.ts'
 export { memoryBroker } from './channels/memory-broker.ts'
 export type { SseChannelOptions, SseFilter, SseMemoryBrokerOptions, SseReplayOptions, SseSubscribeOptions } from './channels/options.ts'
+export type { SseSchemas } from './wire/event-schemas.ts'
 export type { SsePluginOptions } from './hub-options.ts'
 export type { SseStreamOptions } from './reply/options.ts'
 export type { SsePublishFields } from './channels/payload.ts'
@@ -63,10 +67,20 @@ export type { SseReadOptions, SseRunOptions, SseWatchOptions } from './runs/opti
 export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/runs.ts'
 export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStreamInfo } from './stream/sse-emitter.ts'
 
+/** The event map of a route with `schema.sse`. On any other route, any event can be sent. */
+type RouteEvents<Schema, Provider extends FastifyTypeProvider> = Schema extends { readonly sse: infer Schemas } ? EventsOf<Schemas, Provider> : any
+
 declare module 'fastify' {
-  interface FastifyInstance {
+  // Declarations are merged only if they name all type parameters.
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars
+  interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /** All event streams, channels and runs of this application. */
-    sse: SseHub
+    sse: SseHub<TypeProvider>
+  }
+
+  interface FastifySchema {
+    /** A schema for the data of each event that the route sends, by event type. That of events without a type is `message`. */
+    sse?: unknown
   }
 
   interface FastifyReply {
@@ -74,7 +88,8 @@ declare module 'fastify' {
      * Turns the reply into an event stream. It opens at the first `send` or `comment`, at `open()`, when it subscribes to a
      * channel, or when the handler returns the emitter, passes it to `reply.send()` or, if it is async, returns nothing.
      *
-     * @typeParam Events maps each event type to the type of its data, which `send` checks
+     * The type of the data of each event follows from the route's `schema.sse` through its type provider.
+     *
      * @param options override the plugin's options for this stream
      * @throws SSE_ERR_NOT_ACCEPTABLE (406) if the request's Accept header excludes event streams
      * @throws SSE_ERR_FULL (503), SSE_ERR_FULL_FOR_KEY (429), SSE_ERR_FULL_FOR_CONNECTION (429) if a limit is reached
@@ -82,6 +97,11 @@ declare module 'fastify' {
      * @throws SSE_ERR_NOT_READY in a hook
      * @throws SSE_ERR_OPTION for an unknown or invalid option
      */
-    sse<Events = any> (options?: SseStreamOptions): SseEmitter<Events>
+    sse<
+      RouteGeneric extends RouteGenericInterface, Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>,
+      Reply extends RawReplyDefaultExpression<Server>, Config, Schema extends FastifySchema, Provider extends FastifyTypeProvider, Payload
+    > (this: FastifyReply<RouteGeneric, Server, Request, Reply, Config, Schema, Provider, Payload>, options?: SseStreamOptions): SseEmitter<RouteEvents<Schema, Provider>>
+    /** @typeParam Events maps each event type to the type of its data, which `send` checks, on a route without `schema.sse` */
+    sse<Events> (options?: SseStreamOptions): SseEmitter<Events>
   }
 }

@@ -2,6 +2,7 @@ import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
 import { channelName } from './channel-name.ts'
 import type { FanOut } from './fan-out.ts'
 import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
+import type { EventSerializers } from '../wire/event-schemas.ts'
 import type { SseSerializer, Unnamed, Untyped } from '../wire/event.ts'
 import { assertIdempotencyKey, payloadOf, type SsePublishFields } from './payload.ts'
 
@@ -23,7 +24,8 @@ export interface SseChannel<out Events = any> {
    * To be able to retry when the outcome is unknown, pass an `idempotencyKey`: a second call with the same key does
    * not publish the event again. Brokers remember keys for ten minutes.
    *
-   * @param data a string is sent unchanged, anything else is serialized by the plugin option `serializer`
+   * @param data is serialized by its schema, if the channel has one for the event. Without a schema, a string is sent
+   *   unchanged, and anything else is serialized by the plugin option `serializer`
    * @returns the event's id, and whether it was already published under the same key. Resolves once the broker has accepted
    *   the event, and does not wait for clients. Rejects with
    *   - SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event or its idempotency key is invalid; nothing is published
@@ -48,6 +50,8 @@ export interface SseChannel<out Events = any> {
 /** How a channel publishes. */
 export interface PublishSettings {
   readonly serializer: SseSerializer
+  /** The serializers of events for which the channel has a schema. */
+  readonly serializers?: EventSerializers | undefined
   readonly history: SseHistory
 }
 
@@ -70,11 +74,13 @@ export class Channel implements SseChannel {
   }
 
   async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
-    const { history, serializer } = this.#settings
-    if (typeof fields !== 'object' || fields === null || !('idempotencyKey' in fields)) return await this.#broker.publish(this.name, payloadOf(data, fields, serializer), { history })
+    const { history, serializer, serializers } = this.#settings
+    if (typeof fields !== 'object' || fields === null || !('idempotencyKey' in fields)) {
+      return await this.#broker.publish(this.name, payloadOf(data, fields, serializer, serializers), { history })
+    }
     const { idempotencyKey, ...payloadFields } = fields
     assertIdempotencyKey(idempotencyKey)
-    return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer), { history, idempotencyKey })
+    return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer, serializers), { history, idempotencyKey })
   }
 
   async replay (options?: SseReplayOptions): Promise<SsePage> {

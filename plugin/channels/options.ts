@@ -1,6 +1,8 @@
-import { anyFunction, boolean, integer, nonEmptyString, string, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import type { FastifySerializerCompiler } from 'fastify'
+import { anyFunction, boolean, describe, integer, nonEmptyString, string, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 import type { SseEntry } from '../wire/entry.ts'
+import { isSchemas, type SseSchemas } from '../wire/event-schemas.ts'
 import type { SseHistory } from './broker.ts'
 
 /** The options of `app.sse.channel()`. */
@@ -12,9 +14,25 @@ export interface SseChannelOptions {
    * @default { count: 1000, age: 600000, bytes: 8388608 }
    */
   readonly history?: { readonly [Limit in keyof SseHistory]?: SseHistory[Limit] | undefined } | undefined
+
+  /**
+   * A schema for the data of each event, by event type; that of events without a type is `message`. The data of an event with
+   * a schema is always JSON, even if it is a string, and contains only what the schema names. The schemas are compiled when the
+   * object of schemas is first used.
+   *
+   * @default undefined (strings are published unchanged, anything else is serialized by the option `serializer`)
+   */
+  readonly schema?: SseSchemas | undefined
+
+  /**
+   * Compiles the schemas.
+   *
+   * @default the serializer compiler of the application, which compiles JSON Schema unless the application has set another one
+   */
+  readonly serializerCompiler?: FastifySerializerCompiler<any> | undefined
 }
 
-export type ChannelSettings = Resolved<Omit<SseChannelOptions, 'history'>> & { readonly history: SseHistory }
+export type ChannelSettings = Resolved<Omit<SseChannelOptions, 'history'>, 'schema' | 'serializerCompiler'> & { readonly history: SseHistory }
 
 const HISTORY: SseHistory = { count: 1_000, age: 10 * 60 * 1_000, bytes: 8 * 1024 * 1024 }
 
@@ -24,12 +42,18 @@ const HISTORY_CHECKS: Checks<SseHistory> = {
   bytes: integer(1024, 'bytes')
 }
 
-const CHANNEL: ChannelSettings = { history: HISTORY }
+const CHANNEL: ChannelSettings = { history: HISTORY, schema: undefined, serializerCompiler: undefined }
 
 /** @throws SSE_ERR_OPTION */
 export function resolveChannelOptions (options?: SseChannelOptions): ChannelSettings {
-  return resolveOptions('app.sse.channel()', options, CHANNEL, { history: (value, option) => option.resolve(value, HISTORY, HISTORY_CHECKS) })
+  return resolveOptions('app.sse.channel()', options, CHANNEL, {
+    history: (value, option) => option.resolve(value, HISTORY, HISTORY_CHECKS),
+    schema: schemas,
+    serializerCompiler: anyFunction
+  })
 }
+
+const schemas: Check = (value, option) => isSchemas(value) ? value : option.invalid('must be an object of event types and schemas', describe(value))
 
 /** Selects events, for one subscriber. */
 export type SseFilter = (entry: SseEntry, channel: string) => boolean

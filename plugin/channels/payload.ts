@@ -1,6 +1,7 @@
 import { assertPayload, type SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
+import type { EventSerializers } from '../wire/event-schemas.ts'
 import { assertFields, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
 
 /** The fields of a payload besides its data. */
@@ -29,13 +30,14 @@ export function assertIdempotencyKey (key: unknown): void {
 /**
  * Serializes an event to the payload that a broker stores.
  *
+ * @param serializers the serializers of events that have a schema
  * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event is invalid
  */
-export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer): SsePayload & { readonly data: string } {
+export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer, serializers?: EventSerializers): SsePayload & { readonly data: string } {
   assertFields(fields, 'key')
   if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')
   const { key, event, retry, comment } = fields
-  const text = serialize(data, serializer)
+  const text = serialize(data, serializer, event, serializers)
   if (text === undefined) throw new SSE_ERR_EVENT('A published event must have data, because clients ignore events without data')
   assertPayload({ data: text, event, retry, comment, key })
   // An empty event type means the default type.

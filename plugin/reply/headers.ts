@@ -8,7 +8,9 @@ const DEFAULTS = Object.entries({
   'x-accel-buffering': 'no'
 })
 
-export const CONTENT_TYPE = 'text/event-stream; charset=utf-8'
+export const MEDIA_TYPE = 'text/event-stream'
+
+export const CONTENT_TYPE = `${MEDIA_TYPE}; charset=utf-8`
 
 /** Sets the headers of an event stream. Headers that the reply already has are kept, except for the content type. */
 export function setStreamHeaders (reply: FastifyReply): FastifyReply {

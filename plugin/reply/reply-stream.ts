@@ -8,8 +8,10 @@ import { Emitter } from '../stream/emitter.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import { logIgnoredReturn, logLateFailure, logUnansweredFailure } from '../stream/log.ts'
 import type { SseStreamInfo } from '../stream/sse-emitter.ts'
+import type { EventSerializers } from '../wire/event-schemas.ts'
 import { StreamTransport, type Destination, type Transport } from '../stream/transport.ts'
 import { Body } from './body.ts'
+import { serializersOf } from './event-schemas.ts'
 import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
 import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
@@ -32,6 +34,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   readonly key: string | undefined
   /** The HTTP/2 connection. */
   readonly session: object | undefined
+  readonly serializers: EventSerializers | undefined
   readonly #createdAt = performance.now()
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
@@ -54,6 +57,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
     super()
     this.key = key
     this.session = sessionOf(reply.raw)
+    this.serializers = serializersOf(reply)
     this.#reply = reply
     this.#settings = settings
     this.#streams = streams

@@ -1,12 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { FanOut } from '../channels/fan-out.ts'
+import type { EventSerializers } from '../wire/event-schemas.ts'
 
 /** The HTTP response of a stream, as the stream uses it. */
 export interface StreamConnection {
   readonly log: FastifyBaseLogger
   /** The last event id that the client sent. */
   readonly lastEventId: string | undefined
+  /** The serializers of events for which the route has a schema. */
+  readonly serializers: EventSerializers | undefined
   /** Whether the response has no body, as for HEAD. */
   readonly headersOnly: boolean
   /** Whether the request was injected, so that there is no socket. */

@@ -66,7 +66,8 @@ export class Emitter implements SseEmitter {
       if (isSubscribed && fields?.id !== undefined) {
         throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because clients would reconnect with it instead of the id of a channel event')
       }
-      return this.#stream.put(encode(serialize(data, settings.serializer), fields, settings.spaceAfterColon), 1)
+      const text = serialize(data, settings.serializer, fields?.event, this.#stream.serializers)
+      return this.#stream.put(encode(text, fields, settings.spaceAfterColon), 1)
     } catch (error) {
       return this.#stream.rejectEvent(error)
     }

@@ -6,6 +6,7 @@ import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
 import { encode, encodeRetry } from '../wire/event.ts'
+import type { EventSerializers } from '../wire/event-schemas.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
@@ -74,6 +75,10 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   get lastEventId (): string | undefined {
     return this.#connection.lastEventId
+  }
+
+  get serializers (): EventSerializers | undefined {
+    return this.#connection.serializers
   }
 
   get headersOnly (): boolean {

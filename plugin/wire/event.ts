@@ -3,6 +3,7 @@ import { notPromise } from '../base/callbacks.ts'
 import { SSE_ERR_EVENT, SSE_ERR_SERIALIZE } from '../base/errors.ts'
 import { plainErrorOf } from '../base/failure.ts'
 import { describe } from '../base/option-checks.ts'
+import type { EventSerializers } from './event-schemas.ts'
 
 /**
  * Encodes events as `text/event-stream` (HTML standard, section "Server-sent events").
@@ -71,15 +72,29 @@ export const HEARTBEAT = ':\n'
 /** The maximum number of characters of an event. With what else is sent, it must fit in one string. */
 const MAX_LENGTH = constants.MAX_STRING_LENGTH - 1024 * 1024
 
+/** The type that browsers dispatch an event without a type as. */
+export const DEFAULT_TYPE = 'message'
+
 const LINE_END = /\r\n|\r|\n/
 const FIELDS = new Set(['event', 'id', 'retry', 'comment'])
 
 /** The prefix of the types of events that only this package sends, so that clients can rely on them. */
 const RESERVED = 'sse-'
 
-/** Converts data to text. A string and `undefined` are returned as they are. @throws SSE_ERR_SERIALIZE */
-export function serialize (data: unknown, serializer: SseSerializer): string | undefined {
-  if (typeof data === 'string' || data === undefined) return data
+/**
+ * Converts the data of an event to text. `undefined` is returned as it is, and a string, too, unless the event has a schema.
+ *
+ * @param type the type of the event, which selects its serializer among `serializers`
+ * @throws SSE_ERR_SERIALIZE
+ */
+export function serialize (data: unknown, serializer: SseSerializer, type?: string, serializers?: EventSerializers): string | undefined {
+  if (data === undefined) return data
+  const ofType = serializers?.get(type || DEFAULT_TYPE)
+  if (ofType !== undefined) return callSerializer(ofType, data)
+  return typeof data === 'string' ? data : callSerializer(serializer, data)
+}
+
+function callSerializer (serializer: SseSerializer, data: unknown): string {
   let text: unknown
   try {
     text = notPromise(serializer(data), 'serializer', 'a string')

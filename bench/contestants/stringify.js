@@ -1,0 +1,3 @@
+import { start as startSchema } from './schema.js'
+
+export const start = options => startSchema({ ...options, withSchema: false })
