@@ -1,5 +1,9 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { describe, expect, test } from 'tstyche'
+import { Type } from 'typebox'
+import { z } from 'zod'
 import { createClient } from 'redis'
 import sse, {
   event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
@@ -42,6 +46,44 @@ describe('the plugin', () => {
     app.get('/', (_request, reply) => reply.sse())
     app.get('/', (_request, reply) => { reply.sse() })
     app.get('/', async (_request, reply) => { reply.sse().open(); return reply })
+  })
+})
+
+describe('a route with schemas', () => {
+  const Tick = Type.Object({ price: Type.Number() })
+
+  test('types events through its type provider', () => {
+    app.withTypeProvider<TypeBoxTypeProvider>().get('/', { schema: { sse: { tick: Tick, message: Type.String() } } }, async (_request, reply) => {
+      const emitter = reply.sse({ heartbeat: 0 })
+      expect(emitter.send).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
+      expect(emitter.send).type.toBeCallableWith('text')
+      expect(emitter.send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+      expect(emitter.send).type.not.toBeCallableWith({ price: 1 }, { event: 'other' })
+      expect(emitter.send).type.not.toBeCallableWith(5)
+      return reply
+    })
+    app.withTypeProvider<ZodTypeProvider>().get('/', { schema: { sse: { tick: z.object({ price: z.number() }) } } }, async (_request, reply) => {
+      const emitter = reply.sse()
+      expect(emitter.send).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
+      expect(emitter.send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+      expect(emitter.send).type.not.toBeCallableWith('text')
+      return reply
+    })
+  })
+
+  test('without a type provider types the names of events', () => {
+    app.get('/', { schema: { sse: { tick: { type: 'object' } } } }, async (_request, reply) => {
+      expect(reply.sse().send).type.toBeCallableWith({ any: 1 }, { event: 'tick' })
+      expect(reply.sse().send).type.not.toBeCallableWith({ any: 1 }, { event: 'other' })
+      return reply
+    })
+  })
+
+  test('types the events of a channel', () => {
+    const channel = app.withTypeProvider<TypeBoxTypeProvider>().sse.channel('ticks', { schema: { tick: Tick } })
+    expect(channel.publish).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
+    expect(channel.publish).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+    expect(channel.publish).type.not.toBeCallableWith('text')
   })
 })
 
