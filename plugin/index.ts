@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync, FastifyTypeProvider, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RouteGenericInterface } from 'fastify'
 import fp from 'fastify-plugin'
-import { ChannelSchemas } from './channel-schemas.ts'
+import { ChannelSchemas } from './channels/channel-schemas.ts'
 import { SSE_ERR_REGISTERED } from './base/errors.ts'
 import { writeLog } from './base/logging.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
@@ -47,6 +47,7 @@ export default fp(plugin, { fastify: '5.x', name: 'fastify-sse-emitter' })
 
 export { assertPayload, SseEntry, type SsePayload } from './wire/entry.ts'
 export { event } from './wire/event.ts'
+export type { SseDiagnostics, SseStreamDiagnostic } from './base/diagnostics.ts'
 export * as errors from './base/errors.ts'
 export type { SseReason } from './base/errors.ts'
 export type { SseEvent, SseFields, SseSerializer } from './wire/event.ts'

@@ -2,6 +2,9 @@ import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { plainErrorOf, toError } from './failure.ts'
 
+/** The levels of log lines. */
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
+
 /** The fields of a log line. Errors may be of any kind. */
 export interface LogFields {
   readonly err?: unknown
@@ -14,7 +17,7 @@ export interface LogFields {
  * The serializer of a logger sets and reads properties of the error. It may throw if the error is frozen, is a Proxy, or has
  * getters that throw. In that case, the line contains a copy of the error's message, stack, code and detail.
  */
-export function writeLog (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
+export function writeLog (log: FastifyBaseLogger, level: LogLevel, fields: LogFields, message: string): void {
   const line = 'err' in fields ? { ...fields, err: toError(fields.err) } : fields
   try {
     log[level](line, message)
@@ -23,7 +26,7 @@ export function writeLog (log: FastifyBaseLogger, level: 'error' | 'warn' | 'inf
   }
 }
 
-function writePlain (log: FastifyBaseLogger, level: 'error' | 'warn' | 'info', fields: LogFields, message: string): void {
+function writePlain (log: FastifyBaseLogger, level: LogLevel, fields: LogFields, message: string): void {
   try {
     log[level]('err' in fields ? { ...fields, err: plainErrorOf(fields.err) } : fields, message)
   } catch {

@@ -1,4 +1,6 @@
-import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
+import { eventPublished } from '../base/diagnostics.ts'
+import type { SsePayload } from '../wire/entry.ts'
+import type { SseBroker, SseHistory, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
 import { channelName } from './channel-name.ts'
 import type { FanOut } from './fan-out.ts'
 import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
@@ -76,11 +78,29 @@ export class Channel implements SseChannel {
   async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
     const { history, serializer, serializers } = this.#settings
     if (typeof fields !== 'object' || fields === null || !('idempotencyKey' in fields)) {
-      return await this.#broker.publish(this.name, payloadOf(data, fields, serializer, serializers), { history })
+      return await this.#publish(payloadOf(data, fields, serializer, serializers), { history })
     }
     const { idempotencyKey, ...payloadFields } = fields
     assertIdempotencyKey(idempotencyKey)
-    return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer, serializers), { history, idempotencyKey })
+    return await this.#publish(payloadOf(data, payloadFields, serializer, serializers), { history, idempotencyKey })
+  }
+
+  #publish (payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
+    const publication = this.#broker.publish(this.name, payload, options)
+    return eventPublished.hasSubscribers ? this.#report(publication) : publication
+  }
+
+  async #report (publication: Promise<SsePublished>): Promise<SsePublished> {
+    const { name: channel } = this
+    const start = performance.now()
+    try {
+      const published = await publication
+      eventPublished.publish({ channel, duration: performance.now() - start, ...published, error: undefined })
+      return published
+    } catch (error) {
+      eventPublished.publish({ channel, duration: performance.now() - start, id: undefined, repeated: false, error })
+      throw error
+    }
   }
 
   async replay (options?: SseReplayOptions): Promise<SsePage> {

@@ -235,6 +235,7 @@ export class Subscriber implements BatchListener {
   }
 
   #sendMarker (losses: Losses): void {
+    if (losses.reset || losses.gaps.length > 0) this.#stream.reportGap(losses.reset)
     if (!this.#sendsMarkers) return
     this.#sentId = this.#position
     this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.spaceAfterColon), 0)

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { Deferred } from '../base/deferred.ts'
-import { SSE_ERR_CLOSED, type SseReason } from '../base/errors.ts'
+import type { SseStreamDiagnostic } from '../base/diagnostics.ts'
+import { SSE_ERR_CLOSED } from '../base/errors.ts'
 import { isInstance, toError } from '../base/failure.ts'
 import { ListNode } from '../base/linked-list.ts'
 import type { StreamConnection, StreamContext } from '../stream/connection.ts'
@@ -16,7 +17,7 @@ import { CONTENT_TYPE, setStreamHeaders } from './headers.ts'
 import { lastEventIdOf } from './last-event-id.ts'
 import type { ReplySettings } from './options.ts'
 import type { ReplyStreams } from './reply-streams.ts'
-import { clearTimeouts, closeAfterResponse, cutConnection, isClosed, isDelivered, isInjected, onceClosed, sendHeaders, sessionOf } from './response.ts'
+import { clearTimeouts, closeAfterResponse, closeReason, cutConnection, isClosed, isDelivered, isInjected, onceClosed, sendHeaders, sessionOf } from './response.ts'
 import { sendThroughFastify } from './unwrapped-handler.ts'
 
 /**
@@ -193,6 +194,10 @@ export class ReplyStream extends ListNode implements StreamConnection {
     if (closeConnection) closeAfterResponse(raw)
   }
 
+  get origin (): SseStreamDiagnostic {
+    return { request: this.#reply.request, reply: this.#reply, key: this.key }
+  }
+
   cut (): void {
     cutConnection(this.#reply.raw)
   }
@@ -279,14 +284,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
     // The connection is closed, so Fastify must not send a response.
     this.#reply.hijack()
     this.#streams.remove(this)
-    this.stream.close(this.#reason, isDelivered(raw))
+    this.stream.close(closeReason(raw, this.#piped), isDelivered(raw))
     this.#settle()
-  }
-
-  /** The reason to report if the connection closed before the stream ended. */
-  get #reason (): SseReason {
-    const { raw } = this.#reply
-    if (this.#piped || !raw.writableEnded) return 'client'
-    return raw.statusCode >= 400 ? 'error' : 'complete'
   }
 }

@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http'
 import { constants, Http2ServerResponse, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import type { SseReason } from '../base/errors.ts'
 import { SocketTransport, StreamTransport, type Transport } from '../stream/transport.ts'
 
 /** A response of Node.js, over HTTP/1 or HTTP/2. */
@@ -63,6 +64,16 @@ export function isDelivered (raw: RawResponse): boolean {
   if (isHttp2(raw)) return raw.stream.writableFinished && !raw.stream.aborted && raw.stream.rstCode === constants.NGHTTP2_NO_ERROR
   // An injected response is destroyed by its end.
   return raw.writableFinished || (raw.writableEnded && isInjected(raw))
+}
+
+/**
+ * Returns the reason to report for a connection that closed before its stream ended.
+ *
+ * @param piped whether the stream was written to the client
+ */
+export function closeReason (raw: RawResponse, piped: boolean): SseReason {
+  if (piped || !raw.writableEnded) return 'client'
+  return raw.statusCode >= 400 ? 'error' : 'complete'
 }
 
 /** Disables the server's timeouts for a response. On HTTP/2, the socket is shared with others and keeps them. */

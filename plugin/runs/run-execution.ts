@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import { Deferred } from '../base/deferred.ts'
+import { runEnded, runStarted } from '../base/diagnostics.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -10,7 +11,8 @@ import type { SseFields } from '../wire/event.ts'
 import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
 import { writeLog, type LogFields } from '../base/logging.ts'
 import { isEnd, isEndType, type SseRunEnd } from './run-log.ts'
-import { LOG_LOST, RunLogWriter } from './run-log-writer.ts'
+import { IDLE, LOG_LOST, NOT_STARTED, RUNS_FULL, TIMED_OUT, TOO_LARGE } from './failures.ts'
+import { RunLogWriter } from './run-log-writer.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
 import { sendSource } from '../stream/source.ts'
@@ -22,11 +24,6 @@ const EVENT_OVERHEAD = 256
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
 
-const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The operation took too long', retryable: true }
-const IDLE: SseFailure = { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }
-const TOO_LARGE: SseFailure = { code: 'too_large', message: 'The result is too large', retryable: false }
-const RUNS_FULL: SseFailure = { code: 'runs_full', message: 'Too many results are kept; try again later', retryable: true }
-const NOT_STARTED: SseFailure = { code: 'not_started', message: 'The operation could not be started', retryable: true }
 const ORPHANED = JSON.stringify({ reason: 'orphaned' })
 
 export interface RunExecutionOwner {
@@ -143,6 +140,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { signal } = this.#controller
     const producerEnded = new Deferred<void>()
+    if (runStarted.hasSubscribers) runStarted.publish({ id: this.run.id })
     this.#idleSince = performance.now()
     this.#schedule()
     try {
@@ -232,9 +230,14 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
+    if (isFirst && runEnded.hasSubscribers) this.#reportEnd(end)
     this.#ending ??= Promise.resolve()
     this.#abortProducer(end.event!)
     if (isFirst) this.#startRetention()
+  }
+
+  #reportEnd ({ event, data }: SseEntry): void {
+    runEnded.publish({ id: this.run.id, state: event as SseRunEnd, data: data!, events: this.#events, duration: this.age })
   }
 
   #abortProducer (end: string): void {

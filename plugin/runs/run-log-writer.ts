@@ -1,13 +1,12 @@
 import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION, SSE_ERR_RUN_LOG_LOST } from '../base/errors.ts'
-import { isInstance, type SseFailure } from '../base/failure.ts'
+import { isInstance } from '../base/failure.ts'
 import type { SseBroker } from '../channels/broker.ts'
 import { stringifyPayload } from '../channels/payload-text.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, laterId } from '../wire/event-id.ts'
+import { LOG_LOST } from './failures.ts'
 import { retry } from './retry.ts'
 import { BEGIN_KEY, isEnd, KEEP_ALL, PAGE_SIZE, publishEnd, stringifyBeginning, summarizeLog, type RunBeginning } from './run-log.ts'
-
-export const LOG_LOST: SseFailure = { code: 'log_lost', message: 'Events of the operation were lost', retryable: true }
 
 /**
  * Publishes the log of a run, each entry once, however often the broker fails meanwhile. The producing process publishes all

@@ -107,7 +107,7 @@ export class Run implements SseRun {
 
   async #watch (emitter: SseEmitter<any>, stream: EventStream, options: SseWatchOptions | undefined): Promise<void> {
     const { markers } = resolveWatchOptions(options)
-    if (this.#state.isCompleteFor(stream.lastEventId)) {
+    if (this.#state.isCompleteFor(stream.connection.lastEventId)) {
       stream.decline()
       return
     }

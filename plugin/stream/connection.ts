@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { SseStreamDiagnostic } from '../base/diagnostics.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { FanOut } from '../channels/fan-out.ts'
 import type { EventSerializers } from '../wire/event-schemas.ts'
@@ -6,6 +7,8 @@ import type { EventSerializers } from '../wire/event-schemas.ts'
 /** The HTTP response of a stream, as the stream uses it. */
 export interface StreamConnection {
   readonly log: FastifyBaseLogger
+  /** What messages about the stream contain. */
+  readonly origin: SseStreamDiagnostic
   /** The last event id that the client sent. */
   readonly lastEventId: string | undefined
   /** The serializers of events for which the route has a schema. */

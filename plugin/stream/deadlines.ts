@@ -10,6 +10,8 @@ export interface DeadlinesOwner {
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
   expire (): void
+  /** Bytes have been waiting for the client for a quarter of `stallTimeout`. Called again after each further quarter. */
+  waiting (): void
   /** Ends the stream immediately. Called when the client has accepted nothing for `stallTimeout`. */
   cut (reason: 'slow'): void
 }
@@ -90,6 +92,7 @@ export class Deadlines extends WheelTimer {
       if (now >= this.#expiresAt) this.#owner.expire()
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
       else if (now >= this.#heartbeatAt) this.#owner.sendHeartbeat()
+      else if (now >= this.#outbox.fullSince + this.#settings.stallTimeout * CHECK_SHARE) this.#owner.waiting()
     }
     this.update()
   }

@@ -49,7 +49,7 @@ export class Emitter implements SseEmitter {
   sendAll (source: unknown): Promise<void> {
     const stream = this.#stream
     // A HEAD request must not start work for events that are never sent: a function is not called once the stream is closed.
-    if (stream.headersOnly) stream.complete()
+    if (stream.connection.headersOnly) stream.complete()
     const sent = sendSource(source, (data, fields) => this.#send(data, fields), this.signal, stream.callbacks.report).then(() => {})
     sent.catch(error => {
       if (stream.closedError === undefined) stream.callbacks.logUnlessFailed(error, logSourceFailed)
@@ -66,7 +66,7 @@ export class Emitter implements SseEmitter {
       if (isSubscribed && fields?.id !== undefined) {
         throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because clients would reconnect with it instead of the id of a channel event')
       }
-      const text = serialize(data, settings.serializer, fields?.event, this.#stream.serializers)
+      const text = serialize(data, settings.serializer, fields?.event, this.#stream.connection.serializers)
       return this.#stream.put(encode(text, fields, settings.spaceAfterColon), 1)
     } catch (error) {
       return this.#stream.rejectEvent(error)
@@ -81,7 +81,7 @@ export class Emitter implements SseEmitter {
   }
 
   async #subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions | undefined): Promise<void> {
-    const { closedError, lastEventId } = this.#stream
+    const { closedError, connection: { lastEventId } } = this.#stream
     if (closedError !== undefined) throw closedError
     const { from, ...settings } = resolveSubscribeOptions(options)
     const names = (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
@@ -135,6 +135,6 @@ export class Emitter implements SseEmitter {
   }
 
   get lastEventId (): string | undefined {
-    return this.#stream.lastEventId
+    return this.#stream.connection.lastEventId
   }
 }

@@ -6,14 +6,14 @@ import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
 import { encode, encodeRetry } from '../wire/event.ts'
-import type { EventSerializers } from '../wire/event-schemas.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
 import { encodeError, EXPIRED } from './error-event.ts'
 import { heartbeatOf } from './heartbeat.ts'
-import { logClosed, logFailed, logUnsentEvent } from './log.ts'
+import { logFailed, logUnsentEvent } from './log.ts'
 import type { StreamSettings } from './options.ts'
+import { reportEnd, reportGap, reportOpen, reportSlow } from './reports.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import type { SseState } from './sse-emitter.ts'
 import { StreamCallbacks } from './stream-callbacks.ts'
@@ -30,7 +30,7 @@ const ON_TIMEOUT_LIMIT = 5_000
 export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwner {
   readonly settings: StreamSettings
   readonly callbacks: StreamCallbacks
-  readonly #connection: StreamConnection
+  readonly connection: StreamConnection
   readonly #context: StreamContext
   readonly #outbox: Outbox
   readonly #deadlines: Deadlines
@@ -56,7 +56,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   constructor (connection: StreamConnection, settings: StreamSettings, context: StreamContext) {
     this.settings = settings
     this.callbacks = new StreamCallbacks(connection.log)
-    this.#connection = connection
+    this.connection = connection
     this.#context = context
     this.#outbox = new Outbox(this, settings.maxBuffered)
     this.#deadlines = new Deadlines(this, settings, this.#outbox, context.wheel)
@@ -71,18 +71,6 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   get closedError (): SSE_ERR_CLOSED | undefined {
     if (this.#reason !== undefined && this.#closedError?.reason !== this.#reason) this.#closedError = new SSE_ERR_CLOSED(this.#reason)
     return this.#closedError
-  }
-
-  get lastEventId (): string | undefined {
-    return this.#connection.lastEventId
-  }
-
-  get serializers (): EventSerializers | undefined {
-    return this.#connection.serializers
-  }
-
-  get headersOnly (): boolean {
-    return this.#connection.headersOnly
   }
 
   get signal (): AbortSignal {
@@ -169,7 +157,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   open (): void {
     if (this.#opening || this.#reason !== undefined) return
     this.#opening = true
-    this.#connection.open()
+    this.connection.open()
   }
 
   /** Called when the body is piped to the client; from then on, `transport` writes everything. */
@@ -179,7 +167,8 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#openedAt = performance.now()
     // `retry` is sent on every connection, because a client keeps the last value it received, which may be that of a shutdown.
     this.#outbox.attach(transport, retry === undefined ? '' : encodeRetry(retry, spaceAfterColon))
-    this.#deadlines.begin(this.#connection.isInjected)
+    this.#deadlines.begin(this.connection.isInjected)
+    reportOpen(this.connection)
   }
 
   // Ending
@@ -191,14 +180,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Answers 204 to a client that already has every event, so that an EventSource does not reconnect. */
   decline (): void {
-    if (!this.#opening) this.#connection.decline()
+    if (!this.#opening) this.connection.decline()
     this.complete()
   }
 
   completeWithError (error: unknown): void {
     if (this.#reason !== undefined || this.callbacks.failed) return
     if (this.#opening) {
-      logFailed(this.#connection.log, error)
+      logFailed(this.connection.log, error)
       this.callbacks.fail(error)
       // A callback may have sent an event of its own and completed the stream. Then `sse-error` is not sent.
       if (this.#reason === undefined) this.#outbox.put(encodeError(failureOf(error, 'INTERNAL_ERROR'), this.spaceAfterColon))
@@ -207,7 +196,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
       // Stopped first, so that no callback opens the stream: the response will be an error.
       this.#stop('error')
       this.callbacks.fail(error)
-      this.#connection.fail(error)
+      this.connection.fail(error)
     }
   }
 
@@ -235,7 +224,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     // What the client has not received is not complete.
     if (this.#reason === 'complete') this.#reason = reason
     else this.#stop(reason)
-    this.#connection.cut()
+    this.connection.cut()
   }
 
   #stop (reason: SseReason): void {
@@ -263,11 +252,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     const ended = this.#reason!
     this.#deadlines.clear()
     this.#outbox.close(written ? undefined : () => this.closedError!)
-    if (this.#openedAt !== undefined) {
-      logClosed(this.#connection.log, ended, { events: this.#events, bytes: this.#outbox.bytes, duration: Math.round(performance.now() - this.#openedAt) })
-    }
+    const duration = this.#openedAt === undefined ? undefined : Math.round(performance.now() - this.#openedAt)
+    reportEnd(this.connection, this.settings.endLogLevel, { reason: ended, events: this.#events, bytes: this.#outbox.bytes, duration })
     this.callbacks.complete(ended)
     this.#closed?.resolve(ended)
+  }
+
+  reportGap (reset: boolean): void {
+    reportGap(this.connection, this.channels, reset)
   }
 
   // Called by Outbox
@@ -278,10 +270,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   finished (): void {
     this.#open = false
-    this.#connection.end(this.#reason === 'shutdown')
+    this.connection.end(this.#reason === 'shutdown')
   }
 
   // Called by Deadlines
+
+  waiting (): void {
+    reportSlow(this.connection, this.queued)
+  }
 
   sendHeartbeat (): void {
     this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))

@@ -1,19 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { SseReason } from '../base/errors.ts'
 import { writeLog } from '../base/logging.ts'
 
 // Every line that a stream logs, with its level.
-
-/** What a stream sent until it ended. Bytes do not include HTTP framing; the duration is in milliseconds. */
-export interface StreamTotals {
-  readonly events: number
-  readonly bytes: number
-  readonly duration: number
-}
-
-export function logClosed (log: FastifyBaseLogger, reason: SseReason, totals: StreamTotals): void {
-  writeLog(log, 'info', { sse: { reason, ...totals } }, 'event stream closed')
-}
 
 export function logFailed (log: FastifyBaseLogger, err: unknown): void {
   writeLog(log, 'error', { err }, 'event stream failed')

@@ -1,4 +1,5 @@
 import { anyFunction, boolean, integer, mustBe, oneOf, type Checks, type Resolved } from '../base/option-checks.ts'
+import type { EndLogLevel } from './reports.ts'
 import { isEventType, type SseSerializer } from '../wire/event.ts'
 
 /** The options of one stream that do not depend on HTTP. */
@@ -89,6 +90,13 @@ export interface StreamOptions {
    * @default false (Spring's form)
    */
   readonly spaceAfterColon?: boolean | undefined
+
+  /**
+   * The level of the log line for the end of a stream that has opened. `'silent'` writes none.
+   *
+   * @default 'info'
+   */
+  readonly endLogLevel?: EndLogLevel | undefined
 }
 
 export type StreamSettings = Resolved<StreamOptions, 'heartbeatEvent' | 'retry' | 'expiresAt'>
@@ -103,7 +111,8 @@ export const STREAM_DEFAULTS: StreamSettings = {
   stallTimeout: 30_000,
   serializer: data => JSON.stringify(data),
   expiresAt: undefined,
-  spaceAfterColon: false
+  spaceAfterColon: false,
+  endLogLevel: 'info'
 }
 
 /** Smaller values of `expiresAt` must be seconds: as milliseconds they are before 1973, as seconds before the year 5138. */
@@ -124,5 +133,6 @@ export const STREAM_CHECKS: Checks<StreamSettings> = {
     // The `exp` of a token is in seconds. Read as milliseconds, it is a day in 1970.
     return time >= EARLIEST_EXPIRY ? time : option.invalid('must be a Date or milliseconds since 1970, not seconds', String(value))
   },
-  spaceAfterColon: boolean
+  spaceAfterColon: boolean,
+  endLogLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')
 }

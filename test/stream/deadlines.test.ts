@@ -9,6 +9,8 @@ interface Setup {
   deadlines: Deadlines
   /** What was called, in order. */
   due: string[]
+  /** The times at which bytes were still waiting. */
+  waits: number[]
   outbox: { lastWrite: number, fullSince: number, progress: number }
   wheel: TimerWheel
   advance: (ms: number) => void
@@ -17,6 +19,7 @@ interface Setup {
 function setup (t: Test, options: StreamOptions): Setup {
   const { advance } = mockClock(t)
   const due: string[] = []
+  const waits: number[] = []
   const outbox = { lastWrite: performance.now(), fullSince: Infinity, progress: 7 }
   const wheel = new TimerWheel()
   const deadlines = new Deadlines({
@@ -32,12 +35,13 @@ function setup (t: Test, options: StreamOptions): Setup {
       due.push('expired')
       deadlines.end()
     },
+    waiting: () => { waits.push(performance.now()) },
     cut: reason => {
       due.push(reason)
       deadlines.clear()
     }
   }, { ...STREAM_DEFAULTS, heartbeat: 0, ...options } as StreamSettings, outbox as Outbox, wheel)
-  return { deadlines, due, outbox, wheel, advance }
+  return { deadlines, due, waits, outbox, wheel, advance }
 }
 
 t.test('nothing is due before the stream opens', async t => {
@@ -112,6 +116,23 @@ t.test('a client that takes bytes does not stall, however long the connection st
   t.strictSame(due, [])
   advance(800)
   t.strictSame(due, ['slow'], 'stallTimeout counts from the last bytes, as far as they are noticed')
+})
+
+t.test('bytes that wait are reported after each quarter of stallTimeout', async t => {
+  const { deadlines, waits, outbox, advance } = setup(t, { stallTimeout: 2_000 })
+  deadlines.begin(false)
+  const start = performance.now()
+  outbox.fullSince = start
+  deadlines.update()
+  advance(400)
+  t.equal(waits.length, 0)
+  advance(700)
+  t.equal(waits.length, 2)
+  t.ok(waits[0]! - start >= 500 && waits[1]! - start >= 1_000, String(waits.map(time => time - start)))
+  outbox.fullSince = Infinity
+  deadlines.update()
+  advance(10_000)
+  t.equal(waits.length, 2)
 })
 
 t.test('bytes that were taken before the connection was full are no progress', async t => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import {
-  logCallbackFailed, logClosed, logFailed, logIgnoredReturn, logLateFailure, logSourceFailed, logUnansweredFailure, logUnsentEvent
+  logCallbackFailed, logFailed, logIgnoredReturn, logLateFailure, logSourceFailed, logUnansweredFailure, logUnsentEvent
 } from '../../plugin/stream/log.ts'
 import { recordingLog, type LogEntry } from '../fixtures/stream.ts'
 
@@ -8,8 +8,6 @@ t.test('each line has a level, the error and a message', async t => {
   const lines: LogEntry[] = []
   const log = recordingLog(lines)
   const err = new Error('boom')
-  const totals = { events: 2, bytes: 30, duration: 400 }
-  logClosed(log, 'client', totals)
   logFailed(log, err)
   logUnsentEvent(log, err)
   logSourceFailed(log, err)
@@ -17,7 +15,6 @@ t.test('each line has a level, the error and a message', async t => {
   logLateFailure(log, err)
   logUnansweredFailure(log, err, 'refused')
   t.strictSame(lines, [
-    { level: 'info', fields: { sse: { reason: 'client', ...totals } }, text: 'event stream closed' },
     { level: 'error', fields: { err }, text: 'event stream failed' },
     { level: 'warn', fields: { err }, text: 'event stream could not send an event' },
     { level: 'warn', fields: { err }, text: 'event stream source failed' },

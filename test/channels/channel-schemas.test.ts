@@ -1,7 +1,7 @@
 import { serializerCompiler } from 'fastify-type-provider-zod'
 import t from 'tap'
 import { z } from 'zod'
-import { build } from './fixtures/app.ts'
+import { build } from '../fixtures/app.ts'
 
 const TICK = { type: 'object', properties: { price: { type: 'number' } }, required: ['price'] }
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifySerializerCompiler } from 'fastify'
-import { SchemaCache, type EventSerializers, type SseSchemas } from './wire/event-schemas.ts'
+import { SchemaCache, type EventSerializers, type SseSchemas } from '../wire/event-schemas.ts'
 
 /** Compiles the schemas of channels, which have no route whose serializer compiler could do it. */
 export class ChannelSchemas {
