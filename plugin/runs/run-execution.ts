@@ -230,14 +230,12 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
-    if (isFirst && runEnded.hasSubscribers) this.#reportEnd(end)
+    if (isFirst && runEnded.hasSubscribers) {
+      runEnded.publish({ id: this.run.id, state: end.event as SseRunEnd, data: end.data!, events: this.#events, duration: this.age })
+    }
     this.#ending ??= Promise.resolve()
     this.#abortProducer(end.event!)
     if (isFirst) this.#startRetention()
-  }
-
-  #reportEnd ({ event, data }: SseEntry): void {
-    runEnded.publish({ id: this.run.id, state: event as SseRunEnd, data: data!, events: this.#events, duration: this.age })
   }
 
   #abortProducer (end: string): void {

@@ -114,7 +114,7 @@ export class Run implements SseRun {
     if (this.#state.end !== undefined) await this.#assertLog()
     this.#state.addViewer()
     emitter.onCompletion(() => this.#state.removeViewer())
-    const until = stream.lastEventId === undefined ? this.#isEndOfWholeLog() : this.#isEnd
+    const until = stream.connection.lastEventId === undefined ? this.#isEndOfWholeLog() : this.#isEnd
     await emitter.subscribe({ name: this.#state.channel }, { from: 'start', until, markers })
     // It may have been deleted meanwhile.
     if (this.#state.end !== undefined && emitter.state === 'open') await this.#assertLog()

@@ -103,7 +103,7 @@ t.test('after a million streams every place is free again', { timeout: 120_000 }
   const streamsOfApp = new ReplyStreams(settings, { wheel: new TimerWheel(), fanOut: new FanOut(memoryBroker()) })
   const raw = (): EventEmitter => Object.assign(new EventEmitter(), { socket: {}, req: { socket: {} }, destroyed: false, writableEnded: false })
   const reply = (id: string): FastifyReply => ({
-    request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200
+    request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200, routeOptions: {}
   }) as unknown as FastifyReply
   const handler = wrapHandler((_request, reply) => { streamsOfApp.open(reply, undefined) }, () => false)
   const open = (id: string): FastifyReply => {
