@@ -11,6 +11,7 @@ import { payloadOf } from './channels/payload.ts'
 import { Hub, type SseHub } from './hub.ts'
 import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
 import { kReplyStream, wrapRoute } from './reply/handler.ts'
+import { RouteSchemas } from './reply/event-schemas.ts'
 import type { SseStreamOptions } from './reply/options.ts'
 import { ReplyStreams } from './reply/reply-streams.ts'
 import { RunRegistry } from './runs/run-registry.ts'
@@ -36,8 +37,13 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)
   })
+  const routeSchemas = new RouteSchemas()
   // Routes that were declared before are not wrapped. `reply.sse()` handles these itself.
-  app.addHook('onRoute', route => wrapRoute(route, streams.respondIfRefused))
+  app.addHook('onRoute', function (route) {
+    wrapRoute(route, streams.respondIfRefused)
+    routeSchemas.add(this, route)
+  })
+  app.addHook('onReady', async () => routeSchemas.ready())
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
   app.addHook('onClose', () => broker.close())
 }

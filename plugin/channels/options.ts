@@ -1,8 +1,8 @@
 import type { FastifySerializerCompiler } from 'fastify'
-import { anyFunction, boolean, describe, integer, nonEmptyString, string, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
+import { anyFunction, boolean, integer, nonEmptyString, string, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 import type { SseEntry } from '../wire/entry.ts'
-import { isSchemas, type SseSchemas } from '../wire/event-schemas.ts'
+import { schemas, type SseSchemas } from '../wire/event-schemas.ts'
 import type { SseHistory } from './broker.ts'
 
 /** The options of `app.sse.channel()`. */
@@ -52,8 +52,6 @@ export function resolveChannelOptions (options?: SseChannelOptions): ChannelSett
     serializerCompiler: anyFunction
   })
 }
-
-const schemas: Check = (value, option) => isSchemas(value) ? value : option.invalid('must be an object of event types and schemas', describe(value))
 
 /** Selects events, for one subscriber. */
 export type SseFilter = (entry: SseEntry, channel: string) => boolean

@@ -1,44 +1,81 @@
-import type { FastifyReply, RouteOptions } from 'fastify'
-import { SSE_ERR_OPTION } from '../base/errors.ts'
-import { describe } from '../base/option-checks.ts'
-import { isSchemas, SchemaCache, type EventSerializers, type SseSchemas } from '../wire/event-schemas.ts'
+import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
+import { optionNamed } from '../base/options.ts'
+import { compileSchemas, SchemaCache, schemas as schemasCheck, type EventSerializers, type SseSchemas } from '../wire/event-schemas.ts'
 import { DEFAULT_TYPE, type SseSerializer } from '../wire/event.ts'
 import { MEDIA_TYPE } from './headers.ts'
+
+/** The property of a route's configuration that holds its compiled schemas. Fastify copies the configuration. */
+const kCompiled = Symbol('sse.compiled')
+
+interface Compiled { serializers?: EventSerializers }
+
+/** The parts of a response schema that matter here. */
+interface ResponseSchema {
+  readonly description?: string | undefined
+  readonly content?: object
+}
+
+/** The schemas of routes that are declared after the plugin was loaded. */
+export class RouteSchemas {
+  #onReady: Array<() => void> = []
+
+  /**
+   * @param app the scope of the route
+   * @throws SSE_ERR_OPTION if `schema.sse` is invalid
+   */
+  add (app: FastifyInstance, route: RouteOptions): void {
+    const schemas = schemasOf(route.schema)
+    // Fastify declares a HEAD route for each GET route. Its schemas are compiled if it is ever requested.
+    if (schemas === undefined || route.method === 'HEAD') return
+    const compiled: Compiled = {}
+    route.config = Object.assign({}, route.config, { [kCompiled]: compiled })
+    // Fastify creates the serializer compiler of a scope only for routes that have an object of response schemas.
+    route.schema = { response: {}, ...route.schema }
+    this.#onReady.push(() => {
+      const compiler = route.serializerCompiler ?? app.serializerCompiler!
+      const { method, url } = route as { method: string, url: string }
+      compiled.serializers = compileSchemas(schemas, schema => compiler({ schema: schema as object, method, url, httpStatus: '200', contentType: MEDIA_TYPE }))
+      describeEvents(route, schemas)
+    })
+  }
+
+  /**
+   * Compiles the schemas, and describes them for documents. Fastify has compiled the responses by then, so that the description
+   * does not change how these are serialized.
+   *
+   * @throws SSE_ERR_OPTION for an invalid schema
+   */
+  ready (): void {
+    for (const callback of this.#onReady) callback()
+    this.#onReady = []
+  }
+}
 
 const cache = new SchemaCache()
 
 /**
- * Returns the serializers of the events for which the route of a reply has schemas. They are compiled at the first call, by
- * the serializer compiler that compiles the route's responses.
+ * Returns the serializers of the events for which the route of a reply has schemas. For HEAD, and for a route that
+ * was declared before the plugin was loaded, they are compiled at the first call, by the compiler of the route's responses.
  *
- * @throws SSE_ERR_OPTION if `schema.sse` is not an object; what the compiler throws for an invalid schema
+ * @throws SSE_ERR_OPTION if `schema.sse` is invalid
  */
 export function serializersOf (reply: FastifyReply): EventSerializers | undefined {
   const { schema, config } = reply.routeOptions
-  const schemas = schema?.sse
-  if (schemas === undefined) return undefined
-  if (!isSchemas(schemas)) throw new SSE_ERR_OPTION(`Route option \`schema.sse\` must be an object of event types and schemas; received ${describe(schemas)}`)
-  return cache.get(config, schemas, schema => reply.compileSerializationSchema(schema as Record<string, unknown>, '200', MEDIA_TYPE) as SseSerializer)
+  if (schema?.sse === undefined) return undefined
+  const compiled = (config as { [kCompiled]?: Compiled })[kCompiled]
+  if (compiled !== undefined) return compiled.serializers
+  return cache.get(config, schemasOf(schema)!, schema => reply.compileSerializationSchema(schema as Record<string, unknown>, '200', MEDIA_TYPE) as SseSerializer)
 }
 
-/** The parts of a response schema that matter here. */
-interface ResponseSchema {
-  readonly description?: string
-  readonly content?: object
+/** @throws SSE_ERR_OPTION */
+function schemasOf (schema: FastifySchema | undefined): SseSchemas | undefined {
+  return schema?.sse === undefined ? undefined : schemasCheck(schema.sse, optionNamed('schema.sse')) as SseSchemas
 }
 
-interface RouteSchema {
-  readonly sse?: unknown
-  readonly response?: Readonly<Record<string, ResponseSchema | undefined>>
-}
-
-/**
- * Describes the events of a route in its response schema, for documents such as those of @fastify/swagger. The application's own
- * response schema takes precedence. Schemas that are not JSON Schema are left to `sseTransform`.
- */
-export function describeEvents (route: RouteOptions): void {
-  const schema = route.schema as RouteSchema | undefined
-  if (isSchemas(schema?.sse) && !Object.values(schema.sse).some(isStandardSchema)) route.schema = withEvents(schema, schema.sse)
+/** Schemas that are not JSON Schema are left to `sseTransform`. */
+function describeEvents (route: RouteOptions, schemas: SseSchemas): void {
+  const all = Object.values(schemas)
+  if (all.length > 0 && !all.some(isStandardSchema)) route.schema = withEvents(route.schema!, schemas)
 }
 
 /** What the option `transform` of @fastify/swagger receives, and what it returns. */
@@ -54,19 +91,27 @@ interface Document { readonly schema?: any, readonly url: string }
 export function sseTransform<Input extends Document, Output extends Document> (transform: (document: Input) => Output): (document: Input) => Output {
   return document => {
     const transformed = transform(document)
-    const schemas: unknown = document.schema?.sse
-    if (!isSchemas(schemas) || transformed.schema.hide === true) return transformed
+    const schemas = schemasOf(document.schema)
+    if (schemas === undefined || transformed.schema.hide === true) return transformed
     const convert = (schema: unknown): unknown => transform({ ...document, schema: { response: { 200: schema } } }).schema.response['200']
     const converted = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, isStandardSchema(schema) ? convert(schema) : schema]))
     return { ...transformed, schema: withEvents(transformed.schema, converted) }
   }
 }
 
-/** `itemSchema` is that of OpenAPI 3.2; Fastify requires a `schema` beside it. */
-function withEvents (schema: RouteSchema, schemas: SseSchemas): RouteSchema {
-  const ok = schema.response?.['200']
-  const content = { [MEDIA_TYPE]: { schema: { type: 'string' }, itemSchema: { oneOf: Object.entries(schemas).map(describeEvent) } }, ...ok?.content }
-  return { ...schema, response: { ...schema.response, 200: { description: 'Event stream', ...ok, content } } }
+/**
+ * Describes events in the response schema. The application's own response schemas take precedence.
+ *
+ * `itemSchema` is that of OpenAPI 3.2; @fastify/swagger requires a `schema` beside it.
+ */
+function withEvents (schema: FastifySchema, schemas: SseSchemas): FastifySchema {
+  const { response = {}, produces = ['application/json'] } = schema as { response?: Record<string, ResponseSchema>, produces?: string[] }
+  const ok = response['200'] ?? response['2xx'] ?? response['2XX'] ?? { content: {} }
+  // A schema without media types is that of JSON.
+  const ownContent = ok.content ?? Object.fromEntries(produces.map(type => [type, { schema: ok }]))
+  const events = { schema: { type: 'string' }, itemSchema: { oneOf: Object.entries(schemas).map(describeEvent) } }
+  const { description = 'Event stream' } = ok
+  return { ...schema, response: { ...response, 200: { ...ok.content && ok, description, content: { [MEDIA_TYPE]: events, ...ownContent } } } }
 }
 
 function describeEvent ([type, contentSchema]: [string, unknown]): object {

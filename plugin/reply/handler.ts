@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod,
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
 import { failureOf } from '../base/failure.ts'
-import { describeEvents } from './event-schemas.ts'
 import type { ReplyStream } from './reply-stream.ts'
 import { guardUnwrapped, sendThroughFastify, type RespondIfRefused } from './unwrapped-handler.ts'
 
@@ -23,7 +22,6 @@ interface StreamingReply {
 /** Wraps the handler of a route, in an `onRoute` hook. See `wrapHandler` for the parameters. */
 export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefused): void {
   route.handler = wrapHandler(route.handler, respondIfRefused)
-  describeEvents(route)
   route.config = Object.assign({}, route.config, { [kWrapped]: true })
 }
 

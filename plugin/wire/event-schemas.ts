@@ -1,5 +1,8 @@
 import type { FastifyTypeProvider } from 'fastify'
-import type { SseSerializer } from './event.ts'
+import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { plainErrorOf } from '../base/failure.ts'
+import { describe, type Check } from '../base/option-checks.ts'
+import { DEFAULT_TYPE, isEventType, isReserved, type SseSerializer } from './event.ts'
 
 /** A schema for the data of each type of event. That of events without a type is `message`. */
 export type SseSchemas = Readonly<Record<string, unknown>>
@@ -12,8 +15,33 @@ export type EventsOf<Schemas, Provider extends FastifyTypeProvider> = {
   readonly [Name in keyof Schemas]: (Provider & { readonly schema: Schemas[Name] })['serializer']
 }
 
-export function isSchemas (value: unknown): value is SseSchemas {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Checks an object of schemas. An entry that no event could have would leave the events it is meant for without a schema. */
+export const schemas: Check = (value, option) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of event types and schemas', describe(value))
+  for (const [type, schema] of Object.entries(value)) {
+    if (!isEventType(type) || isReserved(type)) return option.invalid(`must have valid event types as its keys; events without a type are \`${DEFAULT_TYPE}\``, describe(type))
+    if (!isSchema(schema)) return option.entry(type).invalid('must be a schema', describe(schema))
+  }
+  return value
+}
+
+/** The schemas of some libraries are functions. */
+function isSchema (value: unknown): boolean {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+/**
+ * @param compile compiles one schema, and throws if it is invalid
+ * @throws SSE_ERR_OPTION
+ */
+export function compileSchemas (schemas: SseSchemas, compile: (schema: unknown) => SseSerializer): EventSerializers {
+  return new Map(Object.entries(schemas).map(([type, schema]) => {
+    try {
+      return [type, compile(schema)]
+    } catch (cause) {
+      throw new SSE_ERR_OPTION(`The schema of the event \`${type}\` cannot be compiled`, plainErrorOf(cause).message, { cause })
+    }
+  }))
 }
 
 /** Compiles schemas once. */
@@ -25,13 +53,14 @@ export class SchemaCache {
    *
    * @param owner what determines how they are compiled, such as their route
    * @param compile compiles one schema, and throws if it is invalid
+   * @throws SSE_ERR_OPTION
    */
   get (owner: object, schemas: SseSchemas, compile: (schema: unknown) => SseSerializer): EventSerializers {
     let ofOwner = this.#compiled.get(owner)
     if (ofOwner === undefined) this.#compiled.set(owner, ofOwner = new WeakMap())
     const known = ofOwner.get(schemas)
     if (known !== undefined) return known
-    const serializers = new Map(Object.entries(schemas).map(([type, schema]) => [type, compile(schema)]))
+    const serializers = compileSchemas(schemas, compile)
     ofOwner.set(schemas, serializers)
     return serializers
   }

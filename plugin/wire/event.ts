@@ -159,9 +159,14 @@ export function assertEncodable (data: unknown, { event, retry, comment }: SseFi
   if (data === undefined && comment === undefined && !event && retry === undefined) throw empty()
 }
 
+/** Whether only this package sends events of a type. */
+export function isReserved (type: string): boolean {
+  return type.startsWith(RESERVED)
+}
+
 /** @throws SSE_ERR_EVENT for an event type that only this package sends */
 export function assertUnreserved (fields: SseFields | undefined): void {
-  if (typeof fields?.event === 'string' && fields.event.startsWith(RESERVED)) {
+  if (typeof fields?.event === 'string' && isReserved(fields.event)) {
     throw new SSE_ERR_EVENT(`Event types that start with \`${RESERVED}\` are reserved`, `received ${describe(fields.event)}`)
   }
 }

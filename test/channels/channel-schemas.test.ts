@@ -38,5 +38,6 @@ t.test('invalid schemas are refused', async t => {
   const { app } = await build(t)
   t.throws(() => app.sse.channel('prices', { schema: ['tick'] as never }), { code: 'SSE_ERR_OPTION' })
   t.throws(() => app.sse.channel('prices', { schema: {}, serializerCompiler: {} as never }), { code: 'SSE_ERR_OPTION' })
-  t.throws(() => app.sse.channel('prices', { schema: { tick: { $ref: 'missing#' } } }))
+  t.throws(() => app.sse.channel('prices', { schema: { '': TICK } }), { code: 'SSE_ERR_OPTION' })
+  t.throws(() => app.sse.channel('prices', { schema: { tick: { $ref: 'missing#' } } }), { code: 'SSE_ERR_OPTION', message: 'The schema of the event `tick` cannot be compiled' })
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { isSchemas, SchemaCache } from '../../plugin/wire/event-schemas.ts'
+import { optionNamed } from '../../plugin/base/options.ts'
+import { SchemaCache, schemas as check } from '../../plugin/wire/event-schemas.ts'
 
 t.test('schemas are compiled once for each owner', async t => {
   const cache = new SchemaCache()
@@ -18,7 +19,20 @@ t.test('schemas are compiled once for each owner', async t => {
   t.not(cache.get(route, { ...schemas }, compile), serializers)
 })
 
-t.test('schemas are an object', async t => {
-  t.equal(isSchemas({}), true)
-  for (const value of [undefined, null, [], 'tick', () => {}]) t.equal(isSchemas(value), false)
+t.test('an invalid schema is reported with the type of its event', async t => {
+  const cause = new Error('unknown keyword')
+  const compile = (): never => { throw cause }
+  const error = t.throws(() => new SchemaCache().get({}, { tick: {} }, compile), { code: 'SSE_ERR_OPTION', message: 'The schema of the event `tick` cannot be compiled', detail: 'unknown keyword' })
+  t.equal((error as Error).cause, cause)
+})
+
+t.test('schemas are an object of event types and schemas', async t => {
+  const checked = (value: unknown) => check(value, optionNamed('schema'))
+  const schemas = { tick: {}, message: () => {} }
+  t.equal(checked(schemas), schemas)
+  for (const value of [null, [], 'tick', 5, () => {}]) t.throws(() => checked(value), { code: 'SSE_ERR_OPTION', message: 'Option `schema` must be an object of event types and schemas' })
+  for (const schema of [undefined, null, true, 'string']) t.throws(() => checked({ tick: schema }), { code: 'SSE_ERR_OPTION', message: 'Option `schema.tick` must be a schema' })
+  for (const type of ['', 'a\nb', 'sse-ready']) {
+    t.throws(() => checked({ [type]: {} }), { code: 'SSE_ERR_OPTION', message: 'Option `schema` must have valid event types as its keys; events without a type are `message`' })
+  }
 })
