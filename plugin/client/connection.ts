@@ -2,23 +2,29 @@ import { EventStreamParser, type EventStreamItem } from '../wire/event-stream-pa
 import { Backoff, type ReconnectDelay } from './backoff.ts'
 import { onWake } from './browser-page.ts'
 import { isTransient, messageOf, SseClientError } from './errors.ts'
+import { readData } from './event-data.ts'
 import { eventStreamBody } from './event-stream-response.ts'
 import type { ConnectSettings, SseConnectionState } from './options.ts'
 import { PullQueue } from './pull-queue.ts'
 import { ReconnectTimer } from './reconnect-timer.ts'
 import { RequestSender } from './request-sender.ts'
-import { parseGaps, parseServerError } from './server-events.ts'
+import { isServerEvent, parseGaps, parseServerError } from './server-events.ts'
 import type { SseConnection, SseMessage } from './sse-connection.ts'
 import { Watchdog } from './watchdog.ts'
 
+type EventItem = Extract<EventStreamItem, { kind: 'event' }>
+
+/** An event whose data may be parsed. */
+type AnyMessage = SseMessage<string, unknown>
+
 /** Reads an event stream, and reconnects after a delay whenever it ends or fails, until the connection is closed. */
-export class Connection implements SseConnection {
+export class Connection implements SseConnection<AnyMessage> {
   readonly closed: Promise<SseClientError | undefined>
   readonly #settings: ConnectSettings
   readonly #sender: RequestSender
   readonly #backoff: Backoff
   readonly #watchdog: Watchdog
-  readonly #iterationQueue = new PullQueue<SseMessage>()
+  readonly #iterationQueue = new PullQueue<AnyMessage>()
   readonly #removeWakeListener: () => void
   #resolveClosed!: (error: SseClientError | undefined) => void
   #state: SseConnectionState = 'connecting'
@@ -59,7 +65,7 @@ export class Connection implements SseConnection {
 
   readonly close = (): void => { this.#close() }
 
-  async * [Symbol.asyncIterator] (): AsyncGenerator<SseMessage, void> {
+  async * [Symbol.asyncIterator] (): AsyncGenerator<AnyMessage, void> {
     if (this.#iterated || this.#settings.onEvent !== undefined) {
       throw new SseClientError('SSE_CLIENT_ERR_ITERATED', 'A connection can be iterated only once, and not if the option `onEvent` is set')
     }
@@ -125,12 +131,12 @@ export class Connection implements SseConnection {
       if (done) return
       for (const item of parser.push(value)) {
         signal.throwIfAborted()
-        await this.#handleItem(item)
+        await this.#handleItem(item, signal)
       }
     }
   }
 
-  async #handleItem (item: EventStreamItem): Promise<void> {
+  async #handleItem (item: EventStreamItem, signal: AbortSignal): Promise<void> {
     switch (item.kind) {
       case 'retry':
         this.#backoff.setReconnectionTime(item.retry)
@@ -143,25 +149,34 @@ export class Connection implements SseConnection {
         this.#lastEventId = item.lastEventId
         break
       case 'event':
-        this.#lastEventId = item.lastEventId
-        await this.#handleEvent({ type: item.type, data: item.data, id: item.lastEventId })
+        await (isServerEvent(item.type) ? this.#handleServerEvent(item) : this.#deliver(item, signal))
     }
   }
 
-  async #handleEvent (message: SseMessage): Promise<void> {
-    const { onEvent, onReady, onGap, onReset } = this.#settings
-    if (message.type === 'sse-error') {
-      this.#serverError = parseServerError(message.data)
+  async #handleServerEvent ({ type, data, lastEventId }: EventItem): Promise<void> {
+    const { onReady, onGap, onReset } = this.#settings
+    this.#lastEventId = lastEventId
+    if (type === 'sse-error') {
+      this.#serverError = parseServerError(data)
       return
     }
     this.#backoff.reset()
-    switch (message.type) {
-      case 'sse-heartbeat': return
+    switch (type) {
       case 'sse-ready': return await this.#call(onReady)
-      case 'sse-gap': return await this.#call(onGap, parseGaps(message.data))
+      case 'sse-gap': return await this.#call(onGap, parseGaps(data))
       case 'sse-reset': return await this.#call(onReset)
-      default: await (onEvent === undefined ? this.#iterationQueue.push(message) : this.#call(onEvent, message))
     }
+  }
+
+  async #deliver ({ type, data: text, lastEventId: id }: EventItem, signal: AbortSignal): Promise<void> {
+    const { onEvent, parse, schemas } = this.#settings
+    const data = parse === undefined && schemas === undefined ? text : await readData(type, text, this.#settings)
+    // The connection may have been closed meanwhile.
+    signal.throwIfAborted()
+    this.#lastEventId = id
+    this.#backoff.reset()
+    const message = { type, data, id }
+    await (onEvent === undefined ? this.#iterationQueue.push(message) : this.#call(onEvent, message))
   }
 
   #mayReconnect (error: SseClientError): boolean {

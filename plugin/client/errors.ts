@@ -1,3 +1,5 @@
+import type { SseIssue } from './standard-schema.ts'
+
 /**
  * Error codes:
  * - `SSE_CLIENT_ERR_OPTION`: an option is invalid; thrown by `connect`
@@ -10,12 +12,13 @@
  * - `SSE_CLIENT_ERR_ENDED`: the server ended the stream
  * - `SSE_CLIENT_ERR_TIMEOUT`: no data was received for `heartbeatTimeout`
  * - `SSE_CLIENT_ERR_TOO_LARGE`: an event exceeds `maxEventLength`
+ * - `SSE_CLIENT_ERR_DATA`: the data of an event cannot be parsed, or is not what its schema allows; see `issues` or `cause`
  * - `SSE_CLIENT_ERR_ITERATED`: the connection is iterated a second time, or although it has the option `onEvent`
  */
 export type SseClientErrorCode =
   | 'SSE_CLIENT_ERR_OPTION' | 'SSE_CLIENT_ERR_HEADERS' | 'SSE_CLIENT_ERR_IDEMPOTENCY_KEY' | 'SSE_CLIENT_ERR_NETWORK'
   | 'SSE_CLIENT_ERR_STATUS' | 'SSE_CLIENT_ERR_CONTENT_TYPE' | 'SSE_CLIENT_ERR_SERVER' | 'SSE_CLIENT_ERR_ENDED'
-  | 'SSE_CLIENT_ERR_TIMEOUT' | 'SSE_CLIENT_ERR_TOO_LARGE' | 'SSE_CLIENT_ERR_ITERATED'
+  | 'SSE_CLIENT_ERR_TIMEOUT' | 'SSE_CLIENT_ERR_TOO_LARGE' | 'SSE_CLIENT_ERR_DATA' | 'SSE_CLIENT_ERR_ITERATED'
 
 export interface SseClientErrorDetails {
   readonly cause?: unknown
@@ -23,6 +26,7 @@ export interface SseClientErrorDetails {
   readonly body?: string | undefined
   readonly retryAfter?: number | undefined
   readonly serverCode?: string | undefined
+  readonly issues?: readonly SseIssue[] | undefined
 }
 
 /** Every error of the client is an instance of this class. */
@@ -36,8 +40,10 @@ export class SseClientError extends Error {
   readonly retryAfter: number | undefined
   /** The code of the server's `sse-error` event. */
   readonly serverCode: string | undefined
+  /** Why the schema of an event rejects its data. */
+  readonly issues: readonly SseIssue[] | undefined
 
-  constructor (code: SseClientErrorCode, message: string, { cause, status, body, retryAfter, serverCode }: SseClientErrorDetails = {}) {
+  constructor (code: SseClientErrorCode, message: string, { cause, status, body, retryAfter, serverCode, issues }: SseClientErrorDetails = {}) {
     super(message, cause === undefined ? {} : { cause })
     this.name = 'SseClientError'
     this.code = code
@@ -45,6 +51,7 @@ export class SseClientError extends Error {
     this.body = body
     this.retryAfter = retryAfter
     this.serverCode = serverCode
+    this.issues = issues
   }
 }
 

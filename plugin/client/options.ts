@@ -1,7 +1,9 @@
 import { abortSignal, anyFunction, boolean, integer, MAX_DELAY, mustBe, nonEmptyString, oneOf, optionsResolver, string, type Check, type Checks, type Resolved } from '../base/option-checks.ts'
 import { SseClientError } from './errors.ts'
+import type { DataSettings } from './event-data.ts'
 import type { SseGap } from './server-events.ts'
-import type { SseMessage } from './sse-connection.ts'
+import type { SseMessage, SseMessageOf } from './sse-connection.ts'
+import { areStandardSchemas, type SseEventSchemas, type SseOutputs } from './standard-schema.ts'
 
 /**
  * - `connecting`: a request was sent, or will be as soon as its headers are ready
@@ -63,7 +65,7 @@ export type SseBody = string | URLSearchParams | FormData | Blob | ArrayBuffer |
  * before it reads on. An error thrown by a callback is reported as an uncaught exception, as for an event listener; the
  * connection stays open.
  */
-export interface SseConnectOptions {
+export interface SseConnectOptions<Message = SseMessage> {
   /** @default 'GET' */
   readonly method?: string | undefined
 
@@ -131,7 +133,7 @@ export interface SseConnectOptions {
   readonly onOpen?: ((response: Response) => unknown) | undefined
 
   /** Called for each event. Without this callback, iterate over the connection. */
-  readonly onEvent?: ((message: SseMessage) => unknown) | undefined
+  readonly onEvent?: ((message: Message) => unknown) | undefined
 
   /** Called if the server reports that no events were missed (`sse-ready`). */
   readonly onReady?: (() => unknown) | undefined
@@ -149,13 +151,42 @@ export interface SseConnectOptions {
   readonly onState?: ((state: SseConnectionState) => unknown) | undefined
 }
 
+/** The options of a connection that parses the data of all events. */
+export interface SseParsingOptions<Message> extends SseConnectOptions<Message> {
+  /**
+   * Parses the data of each event, such as `JSON.parse`. If it throws, the connection is closed with SSE_CLIENT_ERR_DATA, and
+   * the event is not delivered.
+   *
+   * @default undefined (data is text)
+   */
+  readonly parse: (data: string) => unknown
+}
+
+/** The options of a connection that validates the data of events. */
+export interface SseValidatingOptions<Schemas extends SseEventSchemas> extends SseConnectOptions<SseMessageOf<SseOutputs<Schemas>>> {
+  /** @default JSON.parse for events with a schema; the data of other events is text */
+  readonly parse?: ((data: string) => unknown) | undefined
+
+  /**
+   * A schema for the data of each type of event. What it returns is the data of the event. If it rejects, the connection is
+   * closed with SSE_CLIENT_ERR_DATA, and the event is not delivered.
+   *
+   * @default undefined (data is not validated)
+   */
+  readonly schemas: Schemas
+}
+
+/** All options. */
+export type ConnectOptions = SseConnectOptions<any> & Partial<DataSettings>
+
 type Callback = 'onOpen' | 'onEvent' | 'onReady' | 'onGap' | 'onReset' | 'onError' | 'onState'
 
 export type RetrySettings = Resolved<SseRetryOptions>
 
 /** Every option, checked and with its default filled in. */
 export type ConnectSettings =
-  & Resolved<Omit<SseConnectOptions, 'retry'>, Callback | 'body' | 'signal' | 'idempotent'>
+  & Resolved<Omit<SseConnectOptions<any>, 'retry'>, Callback | 'body' | 'signal' | 'idempotent'>
+  & DataSettings
   & { readonly retry: RetrySettings }
 
 const RETRY_DEFAULTS: RetrySettings = { initial: 1_000, max: 30_000, jitter: 0.5, attempts: Infinity }
@@ -178,6 +209,8 @@ const DEFAULTS: ConnectSettings = {
   lastEventIdParameter: 'lastEventId',
   heartbeatTimeout: 45_000,
   maxEventLength: 1024 * 1024,
+  parse: undefined,
+  schemas: undefined,
   retry: RETRY_DEFAULTS,
   onOpen: undefined,
   onEvent: undefined,
@@ -199,6 +232,8 @@ const CHECKS: Checks<ConnectSettings> = {
   lastEventIdParameter: (value, option) => value === null ? null : nonEmptyString(value, option),
   heartbeatTimeout: integer(0, 'milliseconds', 'disables it', MAX_DELAY),
   maxEventLength: orInfinity(integer(1, 'characters')),
+  parse: anyFunction,
+  schemas: mustBe('an object of event types and Standard Schemas', areStandardSchemas),
   retry: (value, option) => option.resolve(value, RETRY_DEFAULTS, RETRY_CHECKS),
   onOpen: anyFunction,
   onEvent: anyFunction,
@@ -212,7 +247,7 @@ const CHECKS: Checks<ConnectSettings> = {
 const resolveOptions = optionsResolver((message, detail) => { throw new SseClientError('SSE_CLIENT_ERR_OPTION', detail === undefined ? message : `${message}; ${detail}`) })
 
 /** Checks the options of `connect` and fills in defaults. @throws SSE_CLIENT_ERR_OPTION */
-export function resolveConnectOptions (options: SseConnectOptions): ConnectSettings {
+export function resolveConnectOptions (options: ConnectOptions): ConnectSettings {
   return resolveOptions('connect()', options, DEFAULTS, CHECKS)
 }
 

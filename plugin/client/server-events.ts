@@ -1,5 +1,12 @@
 import { SseClientError } from './errors.ts'
 
+/** The types of events that the server sends about a stream. They are not passed to the application. */
+const SERVER_EVENTS = new Set(['sse-error', 'sse-heartbeat', 'sse-ready', 'sse-gap', 'sse-reset'])
+
+export function isServerEvent (type: string): boolean {
+  return SERVER_EVENTS.has(type)
+}
+
 /** Events that a channel no longer had in its history: those after the id `from`, up to and including `to`. */
 export interface SseGap {
   readonly channel: string

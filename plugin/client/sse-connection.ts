@@ -2,13 +2,17 @@ import type { SseClientError } from './errors.ts'
 import type { SseConnectionState } from './options.ts'
 
 /** One event, as an EventSource would dispatch it. */
-export interface SseMessage {
+export interface SseMessage<out Type extends string = string, out Data = string> {
   /** The event's type; `message` if it has none. */
-  readonly type: string
-  readonly data: string
+  readonly type: Type
+  /** Text, unless the option `parse` or a schema says otherwise. */
+  readonly data: Data
   /** The id to resume from after this event: its own, or the last one before it. */
   readonly id: string
 }
+
+/** The events of an event map: a union by type. */
+export type SseMessageOf<Events> = { [Type in keyof Events & string]: SseMessage<Type, Events[Type]> }[keyof Events & string]
 
 /**
  * A connection to an event stream. It reconnects whenever the stream breaks or ends, until it is closed: by `close()`, by
@@ -17,7 +21,7 @@ export interface SseMessage {
  * Without the option `onEvent`, iterate over it, once. Nothing is read before the loop requests the next event. Leaving
  * the loop closes the connection, and an error that closes the connection is thrown.
  */
-export interface SseConnection extends AsyncIterable<SseMessage> {
+export interface SseConnection<out Message = SseMessage> extends AsyncIterable<Message> {
   readonly state: SseConnectionState
   /** The id to resume from at the next reconnect; empty if there is none. */
   readonly lastEventId: string

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { connect, SseClientError } from 'fastify-sse-emitter/client'
+import { connect, SseClientError, type SseConnection, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { event, type SseEmitter } from 'fastify-sse-emitter'
+import { z } from 'zod'
 import { build } from '../fixtures/app.ts'
 import { fakePage } from '../fixtures/browser-page.ts'
 import { disconnect, FAST_RETRY, record, serve, status, text, type Responder } from '../fixtures/connection.ts'
@@ -404,4 +405,51 @@ t.test('a connection can be iterated over', async t => {
     }
     t.strictSame(ids, Array.from({ length: COUNT }, (_, index) => index + 1))
   })
+})
+
+t.test('the data of events is parsed and validated, and that of other types of events passes as text', async t => {
+  const { url } = await serve(t, [text('event:sse-ready\ndata:{}\n\nid:1\nevent:tick\ndata:{"price":1,"more":2}\n\nid:2\nevent:other\ndata:{}\n\ndata:"text"\n\n'), status(204)])
+  const received: unknown[] = []
+  const schemas = { tick: z.object({ price: z.number() }), message: z.string() }
+  const connection = connect(url, { schemas, retry: FAST_RETRY, onEvent: message => { received.push(message) } })
+  t.equal(await connection.closed, undefined)
+  t.strictSame(received, [{ type: 'tick', data: { price: 1 }, id: '1' }, { type: 'other', data: '{}', id: '2' }, { type: 'message', data: 'text', id: '2' }])
+})
+
+t.test('a connection with `parse` gives its results to a loop', async t => {
+  const { url } = await serve(t, [text('event:tick\ndata:{"price":1}\n\n'), status(204)])
+  const received: unknown[] = []
+  for await (const { type, data } of connect<{ tick: { price: number } }>(url, { parse: JSON.parse, retry: FAST_RETRY })) received.push(type, data.price)
+  t.strictSame(received, ['tick', 1])
+})
+
+t.test('invalid data closes the connection before the event, and nothing after it is delivered', async t => {
+  const { url, requests } = await serve(t, [text('id:1\nevent:tick\ndata:1\n\nid:2\nevent:tick\ndata:"high"\n\nid:3\nevent:tick\ndata:3\n\n')])
+  const received: unknown[] = []
+  const errors: unknown[] = []
+  const connection = connect(url, {
+    schemas: { tick: z.number() }, retry: FAST_RETRY, onEvent: ({ data }) => { received.push(data) }, onError: (error, retry) => { errors.push(error, retry) }
+  })
+  const error = await connection.closed
+  t.match(error, { code: 'SSE_CLIENT_ERR_DATA', issues: [{ message: String }] })
+  t.strictSame(errors, [error, { willRetry: false, delay: 0 }])
+  t.strictSame([received, connection.lastEventId, requests.length], [[1], '1', 1])
+  await t.rejects(async () => { for await (const message of connect(url, { schemas: { tick: z.string() } })) t.fail(message.data) }, { code: 'SSE_CLIENT_ERR_DATA' })
+})
+
+t.test('an event is not delivered if the connection is closed while it is validated', async t => {
+  const received: unknown[] = []
+  const tick: SseStandardSchema<number> = {
+    '~standard': {
+      validate: async value => {
+        connection.close()
+        return { value: value as number }
+      }
+    }
+  }
+  const { url } = await serve(t, [text('id:1\nevent:tick\ndata:1\n\n', { end: false })])
+  const connection: SseConnection<unknown> = connect(url, { schemas: { tick }, onEvent: message => { received.push(message) } })
+  t.equal(await connection.closed, undefined)
+  await nextTurn()
+  t.strictSame([received, connection.lastEventId], [[], ''])
 })

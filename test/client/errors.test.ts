@@ -4,7 +4,7 @@ import { isTransient, messageOf, SseClientError } from '../../plugin/client/erro
 t.test('an error has its details as properties', async t => {
   const cause = new Error('why')
   const error = new SseClientError('SSE_CLIENT_ERR_STATUS', 'what', { cause, status: 503, body: 'busy', retryAfter: 5_000 })
-  t.match(error, { name: 'SseClientError', code: 'SSE_CLIENT_ERR_STATUS', message: 'what', cause, status: 503, body: 'busy', retryAfter: 5_000, serverCode: undefined })
+  t.match(error, { name: 'SseClientError', code: 'SSE_CLIENT_ERR_STATUS', message: 'what', cause, status: 503, body: 'busy', retryAfter: 5_000, serverCode: undefined, issues: undefined })
   t.ok(error instanceof Error)
   t.notOk('cause' in new SseClientError('SSE_CLIENT_ERR_ENDED', 'ended'))
 })

@@ -14,6 +14,8 @@ t.test('options that are not set have defaults', async t => {
     lastEventIdParameter: 'lastEventId',
     heartbeatTimeout: 45_000,
     maxEventLength: 1_048_576,
+    parse: undefined,
+    schemas: undefined,
     retry: { initial: 1_000, max: 30_000, jitter: 0.5, attempts: Infinity },
     onOpen: undefined,
     onEvent: undefined,
@@ -55,6 +57,10 @@ t.test('an invalid option is rejected by name', async t => {
     [{ heartbeatTimeout: 1.5 }, 'Option `heartbeatTimeout` must be an integer from 0 to 2147483647 milliseconds (0 disables it); received 1.5'],
     [{ heartbeatTimeout: Infinity }, 'Option `heartbeatTimeout` must be an integer from 0 to 2147483647 milliseconds (0 disables it); received Infinity'],
     [{ maxEventLength: '9' }, 'Option `maxEventLength` must be a positive integer of characters; received "9"'],
+    [{ parse: true }, 'Option `parse` must be a function; received true'],
+    [{ schemas: [{}] }, 'Option `schemas` must be an object of event types and Standard Schemas; received an array'],
+    [{ schemas: null }, 'Option `schemas` must be an object of event types and Standard Schemas; received null'],
+    [{ schemas: { tick: undefined } }, 'Option `schemas` must be an object of event types and Standard Schemas; received an object'],
     [{ retry: 5 }, 'Option `retry` must be an object of options; received 5'],
     [{ retry: { initial: 0 } }, 'Option `retry.initial` must be an integer from 1 to 2147483647 milliseconds; received 0'],
     [{ retry: { jitter: 2 } }, 'Option `retry.jitter` must be a number from 0 to 1; received 2'],
@@ -65,7 +71,7 @@ t.test('an invalid option is rejected by name', async t => {
     [{ retry: { delay: 5 } }, 'Unknown option `retry.delay`; expected one of initial, max, jitter, attempts'],
     [{ onEvent: 'log' }, 'Option `onEvent` must be a function; received "log"'],
     [{ toString: 5 }, 'Unknown option `toString`; expected one of method, headers, body, credentials, signal, idempotent, lastEventId, ' +
-      'lastEventIdParameter, heartbeatTimeout, maxEventLength, retry, onOpen, onEvent, onReady, onGap, onReset, onError, onState']
+      'lastEventIdParameter, heartbeatTimeout, maxEventLength, parse, schemas, retry, onOpen, onEvent, onReady, onGap, onReset, onError, onState']
   ]
   for (const [options, message] of rejected) {
     t.throws(() => resolveConnectOptions(options as SseConnectOptions), { code: 'SSE_CLIENT_ERR_OPTION', message })

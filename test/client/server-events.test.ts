@@ -1,5 +1,9 @@
 import t from 'tap'
-import { parseGaps, parseServerError } from '../../plugin/client/server-events.ts'
+import { isServerEvent, parseGaps, parseServerError } from '../../plugin/client/server-events.ts'
+
+t.test('an application may have events whose types begin like those about a stream', async t => {
+  t.strictSame(['sse-error', 'sse-gap', 'sse-ready', 'sse-reset', 'sse-heartbeat', 'sse-other', 'message'].map(isServerEvent), [true, true, true, true, true, false, false])
+})
 
 t.test('gaps are parsed, and malformed data is an empty list', async t => {
   const gap = { channel: 'a', from: '1', to: '2' }

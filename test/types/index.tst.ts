@@ -1,4 +1,5 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { describe, expect, test } from 'tstyche'
@@ -10,6 +11,7 @@ import sse, {
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
   type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
 } from 'fastify-sse-emitter'
+import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
 
 declare const reply: FastifyReply
@@ -67,6 +69,55 @@ describe('a route with schemas', () => {
       expect(emitter.send).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
       expect(emitter.send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
       expect(emitter.send).type.not.toBeCallableWith('text')
+      return reply
+    })
+  })
+
+  test('types events through json-schema-to-ts', () => {
+    const tick = { type: 'object', properties: { price: { type: 'number' } }, required: ['price'], additionalProperties: false } as const
+    app.withTypeProvider<JsonSchemaToTsProvider>().get('/', { schema: { sse: { tick, message: { type: 'string' } } } }, async (_request, reply) => {
+      const emitter = reply.sse()
+      expect(emitter.send).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
+      expect(emitter.send).type.toBeCallableWith('text')
+      expect(emitter.send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+      expect(emitter.send).type.not.toBeCallableWith(5)
+      return reply
+    })
+    const channel = app.withTypeProvider<JsonSchemaToTsProvider>().sse.channel('ticks', { schema: { tick } })
+    expect(channel.publish).type.toBeCallableWith({ price: 1 }, { event: 'tick' })
+    expect(channel.publish).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+  })
+
+  test('types what zod encodes', () => {
+    const at = z.codec(z.iso.datetime(), z.date(), { decode: text => new Date(text), encode: date => date.toISOString() })
+    const zod = app.withTypeProvider<ZodTypeProvider>()
+    zod.get('/', { schema: { sse: { at } } }, async (_request, reply) => {
+      expect(reply.sse().send).type.toBeCallableWith(new Date(), { event: 'at' })
+      expect(reply.sse().send).type.not.toBeCallableWith('1970-01-01T00:00:00Z', { event: 'at' })
+      return reply
+    })
+    const channel = zod.sse.channel('times', { schema: { at } })
+    expect(channel.publish).type.toBeCallableWith(new Date(), { event: 'at' })
+    expect(channel.publish).type.not.toBeCallableWith(5, { event: 'at' })
+  })
+
+  test('may also have typed responses, and a map of its own', () => {
+    app.withTypeProvider<TypeBoxTypeProvider>().get('/', { schema: { sse: { tick: Tick }, response: { 200: Tick } } }, async (request, reply) => {
+      if (request.headers.accept === 'application/json') return { price: 1 }
+      expect(reply.sse().send).type.not.toBeCallableWith('text')
+      expect(reply.sse<{ message: string }>().send).type.toBeCallableWith('text')
+      expect(reply.sse<any>().send).type.toBeCallableWith('text', { event: 'any' as string })
+      return reply
+    })
+  })
+
+  test('refuses events that have no schema', () => {
+    app.withTypeProvider<TypeBoxTypeProvider>().get('/', { schema: { sse: { tick: Tick } } }, async (_request, reply) => {
+      const emitter = reply.sse()
+      expect(emitter.send).type.not.toBeCallableWith('text')
+      expect(emitter.send).type.not.toBeCallableWith({ price: 1 }, { event: 'tick' as string })
+      expect(emitter.sendAll).type.toBeCallableWith([event({ price: 1 }, { event: 'tick' })])
+      expect(emitter.sendAll).type.not.toBeCallableWith(['text'])
       return reply
     })
   })
@@ -242,6 +293,48 @@ describe('a channel', () => {
     expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel.length })
     expect<SseBroker>().type.toBeAssignableFrom({ ...memoryBroker(), partition: (channel: string) => channel })
     expect<SseBroker>().type.not.toBeAssignableFrom({ ...memoryBroker(), partition: 3 })
+  })
+})
+
+describe('the client', () => {
+  type Tick = SseMessage<'tick', { price: number }>
+  type Halt = SseMessage<'halt', string>
+
+  test('receives text unless it parses', () => {
+    expect(connect('/')).type.toBe<SseConnection>()
+    connect('/', { onEvent: message => { expect(message).type.toBe<SseMessage>() } })
+    connect('/', { parse: JSON.parse, onEvent: message => { expect(message).type.toBe<SseMessage<string, any>>() } })
+    expect(connect('/', { parse: JSON.parse })).type.toBe<SseConnection<SseMessage<string, any>>>()
+    // @ts-expect-error Expected 2 arguments, but got 1.
+    connect<{ tick: { price: number } }>('/')
+    // @ts-expect-error Property 'parse' is missing
+    connect<{ tick: { price: number } }>('/', { onEvent: () => {} })
+  })
+
+  test('receives the events of an event map', () => {
+    interface Map { tick: { price: number }, halt: string }
+    expect(connect<Map>('/', { parse: JSON.parse })).type.toBe<SseConnection<Tick | Halt>>()
+    connect<Map>('/', {
+      parse: JSON.parse,
+      onEvent: ({ type, data }) => {
+        if (type === 'tick') expect(data).type.toBe<{ price: number }>()
+        else expect(data).type.toBe<string>()
+      }
+    })
+  })
+
+  test('receives what schemas return', () => {
+    const halt: SseStandardSchema<string> = { '~standard': { validate: value => ({ value: String(value) }) } }
+    const schemas = { tick: z.object({ price: z.string().transform(Number) }), halt }
+    expect(connect('/', { schemas })).type.toBe<SseConnection<Tick | Halt>>()
+    connect('/', {
+      onEvent: message => {
+        expect(message).type.toBe<Tick | Halt>()
+        if (message.type === 'tick') expect(message.data.price).type.toBe<number>()
+      },
+      schemas
+    })
+    expect(connect).type.not.toBeCallableWith('/', { schemas: { tick: Type.String() } })
   })
 })
 
