@@ -1,5 +1,5 @@
 import { SSE_ERR_OPTION } from './base/errors.ts'
-import { integer, type Check, type Checks, type Resolved } from './base/option-checks.ts'
+import { describe, integer, type Check, type Checks, type Resolved } from './base/option-checks.ts'
 import { resolveOptions } from './base/options.ts'
 import type { SseBroker } from './channels/broker.ts'
 import { broker } from './channels/options.ts'
@@ -9,7 +9,7 @@ import {
 } from './reply/options.ts'
 
 /** The options of `app.register(sse, options)`. Those of `reply.sse()` are the defaults of all streams. */
-export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt'>, ConnectionOptions {
+export interface SsePluginOptions extends Omit<SseStreamOptions, 'expiresAt' | 'context'>, ConnectionOptions {
   /**
    * Stores and delivers what is published to channels. The plugin closes it when the application closes.
    *
@@ -57,9 +57,12 @@ const DEFAULTS: PluginSettings = {
   shutdownGrace: 5_000
 }
 
+const ofOneStream: Check = (value, option) => option.invalid('belongs to a single stream: pass it to reply.sse()', describe(value))
+
 const CHECKS: Checks<PluginSettings> = {
   ...REPLY_CHECKS,
-  expiresAt: (value, option) => option.invalid('belongs to a single stream: pass it to reply.sse()', String(value)),
+  expiresAt: ofOneStream,
+  context: ofOneStream,
   ...CONNECTION_CHECKS,
   broker,
   maxRuns: integer(0, '', 'sets no limit'),

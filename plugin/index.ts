@@ -40,7 +40,7 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const routeSchemas = new RouteSchemas()
   // Routes that were declared before are not wrapped. `reply.sse()` handles these itself.
   app.addHook('onRoute', function (route) {
-    wrapRoute(route, streams.respondIfRefused)
+    wrapRoute(route, streams)
     routeSchemas.add(this, route)
   })
   app.addHook('onReady', async () => routeSchemas.ready())
@@ -63,7 +63,7 @@ export { sseTransform } from './reply/event-schemas.ts'
 export { failureOf, type SseFailure } from './base/failure.ts'
 export type { SseHub } from './hub.ts'
 export { memoryBroker } from './channels/memory-broker.ts'
-export type { SseChannelOptions, SseFilter, SseMemoryBrokerOptions, SseReplayOptions, SseSubscribeOptions } from './channels/options.ts'
+export type { SseChannelOptions, SseContext, SseFilter, SseMemoryBrokerOptions, SseReplayOptions, SseSubscribeOptions } from './channels/options.ts'
 export type { SseSchemas } from './wire/event-schemas.ts'
 export type { SsePluginOptions } from './hub-options.ts'
 export type { SseStreamOptions } from './reply/options.ts'

@@ -37,9 +37,13 @@ declare function reload (): void
 declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
+declare const user: { id: string, groups: string[] }
 declare function verifiedUser (authorization: string | undefined): string
 declare function talk (name: string, emitter: SseEmitter): void
 `
+
+/** What can only stand at the top level of a module. */
+const TOP_LEVEL = /^import .*$|^declare module [^]*?^}$/gm
 
 /** The tests that use the blocks of a document in a language. */
 const USED_BY: Record<string, string[]> = {
@@ -66,10 +70,10 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
   for (const [index, { name, language, code }] of blocks().entries()) {
     if (language !== 'ts' && language !== 'js') continue
     // An example may import or declare a name of the context again, in a scope of its own.
-    const imports = code.match(/^import .*$/gm)?.join('\n') ?? ''
-    const rest = code.replaceAll(/^import .*$/gm, '')
+    const imports = code.match(TOP_LEVEL)?.join('\n') ?? ''
+    const rest = code.replaceAll(TOP_LEVEL, '')
     // JavaScript examples are complete.
-    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
+    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)

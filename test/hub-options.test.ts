@@ -15,6 +15,7 @@ t.test('every option has a default', async t => {
     stallTimeout: 30_000,
     expiresAt: undefined,
     spaceAfterColon: false,
+    context: undefined,
     endLogLevel: 'info',
     headers: {},
     accept: true,
@@ -57,7 +58,7 @@ t.test('every option can be set', async t => {
     refuse: 'retry',
     shutdownGrace: 0
   }
-  t.strictSame(resolvePluginOptions(options), { ...options, expiresAt: undefined })
+  t.strictSame(resolvePluginOptions(options), { ...options, expiresAt: undefined, context: undefined })
   t.doesNotThrow(() => resolvePluginOptions({ prefix: '/x', logLevel: 'info', logSerializers: {} } as SsePluginOptions), 'Fastify\'s own options are accepted')
 })
 
@@ -70,7 +71,8 @@ t.test('an invalid value throws an error with the option, the rule and the value
     [{ maxConnectionsPerKey: 3 }, 'Option `maxConnectionsPerKey` requires `connectionKey`, which returns the key of a stream'],
     [{ refuse: 'no' }, 'Option `refuse` must be \'status\' or \'retry\'; received "no"'],
     [{ shutdownGrace: NaN }, 'Option `shutdownGrace` must be a non-negative integer of milliseconds (0 closes connections immediately); received NaN'],
-    [{ expiresAt: 5 }, 'Option `expiresAt` belongs to a single stream: pass it to reply.sse(); received 5']
+    [{ expiresAt: 5 }, 'Option `expiresAt` belongs to a single stream: pass it to reply.sse(); received 5'],
+    [{ context: {} }, 'Option `context` belongs to a single stream: pass it to reply.sse(); received an object']
   ]
   for (const [options, message] of rows) t.throws(() => resolvePluginOptions(options), { code: 'SSE_ERR_OPTION', ...detailed(message) })
   t.throws(() => resolvePluginOptions({ heartBeat: 5 } as object), { code: 'SSE_ERR_OPTION', message: /^Unknown option `heartBeat`; expected one of timeout, heartbeat, / })

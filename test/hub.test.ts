@@ -89,3 +89,19 @@ t.test('a callback of app.sse.close() that throws or returns a promise ends no s
   t.strictSame(emitters.map(({ state }) => state), ['open', 'open'])
   t.equal(app.sse.close(), 2)
 })
+
+t.test('the context of a stream is given to app.sse.list() and app.sse.close()', async t => {
+  const { app, listen } = await build(t)
+  app.get<{ Querystring: { user: string } }>('/', async ({ query }, reply) => {
+    reply.sse({ context: query }).open()
+  })
+  app.get('/invalid', async (_request, reply) => { reply.sse({ context: 'anna' as never }) })
+  const url = await listen()
+  const anna = await open(new URL('/?user=anna', url))
+  await open(new URL('/?user=ben', url))
+  t.match(app.sse.list().map(({ context }) => context), [{ user: 'anna' }, { user: 'ben' }])
+  t.equal(app.sse.close(({ context }) => (context as { user: string }).user === 'anna'), 1)
+  await anna.readAll()
+  t.match(app.sse.list().map(({ context }) => context), [{ user: 'ben' }])
+  t.match((await app.inject('/invalid')).json(), { code: 'SSE_ERR_OPTION' })
+})

@@ -136,16 +136,16 @@ t.test('the package', async t => {
 
     const [, page] = /<script>\n([^]*?)<\/script>/.exec(README)!
     const sources: EventSource[] = []
-    const numbers: number[] = []
+    const lines: Array<number | string> = []
     const PageSource = class extends EventSource {
       constructor (path: string) {
         super(`http://127.0.0.1:${port}${path}`)
         sources.push(this)
       }
     }
-    runInNewContext(page!, { EventSource: PageSource, console: { log: (number: number) => { numbers.push(number) } } })
+    runInNewContext(page!, { EventSource: PageSource, console: { log: (line: number | string) => { lines.push(line) } } })
     t.teardown(() => { sources[0]!.close() })
-    await until(() => sources[0]!.readyState === EventSource.CLOSED, 'the page has closed its EventSource')
-    t.strictSame(numbers, [1, 2, 3], 'the page shown in the README')
+    await until(() => sources[0]!.readyState === EventSource.CLOSED, 'the EventSource has stopped')
+    t.strictSame(lines, [1, 2, 3, 'no more numbers'], 'the page shown in the README')
   })
 })

@@ -119,6 +119,8 @@ export function oneOf (...choices: string[]): Check {
 
 export const anyFunction: Check = mustBe('a function', value => typeof value === 'function')
 
+export const anyObject: Check = mustBe('an object', value => typeof value === 'object' && value !== null)
+
 export const boolean: Check = mustBe('true or false', value => typeof value === 'boolean')
 
 export const string: Check = mustBe('a string', value => typeof value === 'string')

@@ -53,8 +53,23 @@ export function resolveChannelOptions (options?: SseChannelOptions): ChannelSett
   })
 }
 
-/** Selects events, for one subscriber. */
-export type SseFilter = (entry: SseEntry, channel: string) => boolean
+/**
+ * The option `context` of `reply.sse()`. Applications declare its members:
+ *
+ * ```ts
+ * declare module 'fastify-sse-emitter' {
+ *   interface SseContext { user: User }
+ * }
+ * ```
+ */
+export interface SseContext {}
+
+/**
+ * Selects events, for one subscriber.
+ *
+ * @param context the option `context` of `reply.sse()`
+ */
+export type SseFilter = (entry: SseEntry, channel: string, context: SseContext | undefined) => boolean
 
 /** The options of `emitter.subscribe()`. */
 export interface SseSubscribeOptions {
@@ -78,6 +93,8 @@ export interface SseSubscribeOptions {
   /**
    * Returns whether the stream ends after this event. The client receives the event. Not called for events that `filter`
    * rejects. It must not be async. If it throws or returns a promise, the stream ends with that error.
+   *
+   * A client that reconnects with the id of that event receives 204, so that an EventSource stops.
    *
    * @default undefined (the stream does not end)
    */

@@ -2,7 +2,9 @@ import { assertPayload, type SsePayload } from '../wire/entry.ts'
 import { SSE_ERR_EVENT } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
 import type { EventSerializers } from '../wire/event-schemas.ts'
-import { assertFields, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
+import { assertFields, FIELDS, serialize, type SseFields, type SseSerializer } from '../wire/event.ts'
+
+const PAYLOAD_FIELDS: ReadonlySet<string> = new Set([...FIELDS, 'key'])
 
 /** The fields of a payload besides its data. */
 export interface PayloadFields extends Omit<SseFields, 'id'> {
@@ -34,7 +36,7 @@ export function assertIdempotencyKey (key: unknown): void {
  * @throws SSE_ERR_EVENT or SSE_ERR_SERIALIZE if the event is invalid
  */
 export function payloadOf (data: unknown, fields: PayloadFields = {}, serializer: SseSerializer, serializers?: EventSerializers): SsePayload & { readonly data: string } {
-  assertFields(fields, 'key')
+  assertFields(fields, PAYLOAD_FIELDS)
   if ('id' in fields) throw new SSE_ERR_EVENT('Event field `id` must not be set on a published event, because the broker assigns it')
   const { key, event, retry, comment } = fields
   const text = serialize(data, serializer, event, serializers)

@@ -1,15 +1,12 @@
 import { Deferred } from '../base/deferred.ts'
-import type { SseFilter } from './options.ts'
-import type { Subscription } from './subscription.ts'
+import type { Subscription, SubscriptionParameters } from './subscription.ts'
 
 /** The options of `emitter.subscribe()`, combined with the client's last event id. */
-export interface SubscribeParameters {
+export interface SubscribeParameters extends SubscriptionParameters {
   /** The id after which the client starts; undefined for the beginning of the history. */
   readonly after: string | undefined
   /** Whether the client starts with the next event. Then `after` is ignored. */
   readonly now: boolean
-  readonly filter: SseFilter | undefined
-  readonly until: SseFilter | undefined
   readonly markers: boolean
 }
 

@@ -25,7 +25,7 @@ import { Subscription, type BatchListener } from './subscription.ts'
 export class Subscriber implements BatchListener {
   readonly #stream: SubscribedStream
   readonly #fanOut: FanOut
-  readonly #subscriptions: Subscription[] = []
+  #subscriptions: Subscription[] = []
   readonly #requests: SubscribeRequest[] = []
   /** The first channel it subscribed to. All others must be in the same partition. */
   #firstChannel: string | undefined
@@ -33,7 +33,7 @@ export class Subscriber implements BatchListener {
   #position: string | undefined
   /** The last id that was sent to the client. */
   #sentId: string | undefined
-  #sendsMarkers = true
+  sendsMarkers = true
   /** The first request, until the first marker is sent. */
   #starting: Deferred<void> | undefined
   /** Whether missed events are reported to the client even if the option `overflow` is `close`. */
@@ -52,10 +52,6 @@ export class Subscriber implements BatchListener {
     this.#fanOut = fanOut
   }
 
-  get sendsMarkers (): boolean {
-    return this.#sendsMarkers
-  }
-
   /** The names of the channels it is subscribed to. */
   get channels (): string[] {
     return this.#subscriptions.map(({ channel }) => channel.name)
@@ -70,13 +66,25 @@ export class Subscriber implements BatchListener {
    */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
     this.#assertSamePartition(names)
-    const known = new Set([...this.#subscriptions, ...this.#requests.flatMap(({ subscriptions }) => subscriptions)].map(({ channel }) => channel.name))
+    const known = new Set(this.#all().map(({ channel }) => channel.name))
     const subscriptions = Array.from(new Set(names)).filter(name => !known.has(name))
-      .map(name => new Subscription(this.#fanOut.channel(name), this, parameters.filter, parameters.until))
+      .map(name => new Subscription(this.#fanOut.channel(name), this, parameters))
     const request = new SubscribeRequest(subscriptions, parameters)
     this.#requests.push(request)
     this.#fallBehind()
     await request.done.promise
+  }
+
+  /** Ends the subscriptions to some channels. Their pending entries are delivered first. */
+  unsubscribe (names: readonly string[]): void {
+    this.flush()
+    for (const subscription of this.#all()) if (names.includes(subscription.channel.name)) subscription.end()
+    this.#subscriptions = this.#subscriptions.filter(({ ended }) => !ended)
+  }
+
+  /** All subscriptions, those of requests that are not finished included. */
+  #all (): Subscription[] {
+    return [...this.#subscriptions, ...this.#requests.flatMap(({ subscriptions }) => subscriptions)].filter(({ ended }) => !ended)
   }
 
   /** The client has one last id for all channels, and ids of different partitions cannot be compared. */
@@ -109,7 +117,7 @@ export class Subscriber implements BatchListener {
    * latest events. The caller sends it, so that the client can resume after older history is gone.
    */
   takeUnsentPosition (): string | undefined {
-    if (!this.#live || this.#subscriptions.some(({ channel }) => channel.hasPending)) return undefined
+    if (!this.#live || this.#subscriptions.length === 0 || this.#subscriptions.some(({ channel }) => channel.hasPending)) return undefined
     this.#position = laterId(this.#position!, this.#subscriptions.map(({ channel }) => channel.position).reduce(earlierId))
     if (this.#position === this.#sentId) return undefined
     this.#sentId = this.#position
@@ -182,6 +190,13 @@ export class Subscriber implements BatchListener {
       if (this.#closed) return
       await this.#stream.room
       this.#isBroken = false
+      if (this.#subscriptions.length === 0) {
+        // All were ended before they started.
+        this.#starting?.resolve()
+        this.#starting = undefined
+        if (this.#goLive()) break
+        continue
+      }
       const latestOnly = this.#stream.overflow === 'latest' && this.#starting === undefined
       const slice = await (latestOnly ? readLatest : readHistory)(this.#subscriptions, this.#position)
       if (this.#closed || !this.#reportLosses(slice)) return
@@ -194,7 +209,7 @@ export class Subscriber implements BatchListener {
   /** @returns whether an entry ends the stream */
   async #sendSlice ({ entries, completeUpTo }: HistorySlice, filtered: boolean): Promise<boolean> {
     for (const { entry, subscription } of entries) {
-      if (!filtered && !subscription.wants(entry)) continue
+      if (subscription.ended || (!filtered && !subscription.wants(entry))) continue
       const isLast = subscription.endsAfter(entry)
       const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), 1)
       this.#sentId = entry.id
@@ -236,7 +251,7 @@ export class Subscriber implements BatchListener {
 
   #sendMarker (losses: Losses): void {
     if (losses.reset || losses.gaps.length > 0) this.#stream.reportGap(losses.reset)
-    if (!this.#sendsMarkers) return
+    if (!this.sendsMarkers) return
     this.#sentId = this.#position
     this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.spaceAfterColon), 0)
   }
@@ -254,8 +269,8 @@ export class Subscriber implements BatchListener {
       throw error
     }
     if (this.#closed) return
-    this.#sendsMarkers = markers
-    if (this.#subscriptions.length === 0) {
+    this.sendsMarkers = markers
+    if (this.#subscriptions.length === 0 && this.#position === undefined) {
       // The marker is sent after the history was read, which shows what the client has missed.
       this.#starting = done
       this.#position = now ? subscriptions.map(({ channel }) => channel.position).reduce(laterId) : after
@@ -266,11 +281,13 @@ export class Subscriber implements BatchListener {
       done.resolve()
     }
     this.#requests.shift()
-    this.#subscriptions.push(...subscriptions)
+    this.#subscriptions.push(...subscriptions.filter(({ ended }) => !ended))
   }
 
   #startNow (subscriptions: readonly Subscription[]): void {
     for (const subscription of subscriptions) subscription.startAfter = subscription.channel.position
+    // Without other channels, nothing between the client's position and now is missing.
+    if (this.#subscriptions.length === 0) this.#position = subscriptions.map(({ channel }) => channel.position).reduce(laterId, this.#position!)
     this.#sendMarker(NO_LOSSES)
   }
 

@@ -4,7 +4,7 @@ import type { SseEntry } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
 import type { Delivery } from './batch.ts'
 import type { ChannelSubscribers } from './channel-subscribers.ts'
-import type { SseFilter } from './options.ts'
+import type { SseContext, SseFilter } from './options.ts'
 
 /** Receives the batches of the channels that it is subscribed to. */
 export interface BatchListener {
@@ -14,21 +14,33 @@ export interface BatchListener {
   onBreak (): void
 }
 
+/** What a subscription needs to select entries. */
+export interface SubscriptionParameters {
+  readonly filter: SseFilter | undefined
+  readonly until: SseFilter | undefined
+  /** The option `context` of the stream. */
+  readonly context: SseContext | undefined
+}
+
 /** The subscription of one stream to one channel. */
 export class Subscription extends ListNode {
   readonly channel: ChannelSubscribers
   readonly listener: BatchListener
   readonly filter: SseFilter | undefined
   readonly until: SseFilter | undefined
+  readonly context: SseContext | undefined
+  /** Whether it was ended. Entries that were read before are not wanted either. */
+  ended = false
   /** Entries up to this id are not wanted; undefined if none are excluded. */
   startAfter: string | undefined
 
-  constructor (channel: ChannelSubscribers, listener: BatchListener, filter: SseFilter | undefined, until: SseFilter | undefined) {
+  constructor (channel: ChannelSubscribers, listener: BatchListener, { filter, until, context }: SubscriptionParameters) {
     super()
     this.channel = channel
     this.listener = listener
     this.filter = filter
     this.until = until
+    this.context = context
   }
 
   /** Whether every entry is wanted and none ends the stream, so that batches are sent without looking at their entries. */
@@ -38,12 +50,18 @@ export class Subscription extends ListNode {
 
   /** @throws the error of the filter */
   wants (entry: SseEntry): boolean {
-    return (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || decision(this.filter(entry, this.channel.name), 'filter'))
+    return !this.ended && (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || decision(this.filter(entry, this.channel.name, this.context), 'filter'))
+  }
+
+  /** Receives no more entries. */
+  end (): void {
+    this.ended = true
+    this.channel.remove(this)
   }
 
   /** Whether the stream ends after an entry. @throws the error of `until` */
   endsAfter (entry: SseEntry): boolean {
-    return this.until !== undefined && decision(this.until(entry, this.channel.name), 'until')
+    return this.until !== undefined && decision(this.until(entry, this.channel.name, this.context), 'until')
   }
 }
 

@@ -1,3 +1,4 @@
+import { END_ID } from '../wire/end-id.ts'
 import { EventStreamParser, type EventStreamItem } from '../wire/event-stream-parser.ts'
 import { Backoff, type ReconnectDelay } from './backoff.ts'
 import { onWake } from './browser-page.ts'
@@ -93,7 +94,7 @@ export class Connection implements SseConnection<AnyMessage> {
   /**
    * Sends one request and reads the response to its end.
    *
-   * @returns why it ended; undefined if the server responded with 204: it has no more events
+   * @returns why it ended; undefined if the server has no more events: it responded with 204, or its last event said so
    */
   async #connectOnce (): Promise<SseClientError | undefined> {
     const controller = this.#requestController = new AbortController()
@@ -113,6 +114,7 @@ export class Connection implements SseConnection<AnyMessage> {
     signal.throwIfAborted()
     this.#call(this.#settings.onOpen, response)
     await this.#readEvents(body, signal)
+    if (this.#lastEventId === END_ID) return undefined
     return this.#serverError ?? new SseClientError('SSE_CLIENT_ERR_ENDED', 'The server ended the stream')
   }
 

@@ -3,7 +3,7 @@ import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_DUPLICATE, SSE_ERR_NOT_READY, SSE_ERR_REPLY_SENT } from '../base/errors.ts'
 import { failureOf } from '../base/failure.ts'
 import type { ReplyStream } from './reply-stream.ts'
-import { guardUnwrapped, sendThroughFastify, type RespondIfRefused } from './unwrapped-handler.ts'
+import { guardUnwrapped, sendThroughFastify, type RefusalResponder } from './unwrapped-handler.ts'
 
 /** The property of a reply that holds its stream. `null` until a wrapped handler runs. */
 export const kReplyStream = Symbol('sse.replyStream')
@@ -19,9 +19,15 @@ interface StreamingReply {
   [kReplyStream]: ReplyStream | typeof NONE | null | undefined
 }
 
-/** Wraps the handler of a route, in an `onRoute` hook. See `wrapHandler` for the parameters. */
-export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefused): void {
-  route.handler = wrapHandler(route.handler, respondIfRefused)
+/** Answers requests instead of a handler. */
+export interface Responder extends RefusalResponder {
+  /** Answers a client that has received the last event of its stream. Returns whether it did. */
+  respondIfEnded (reply: FastifyReply): boolean
+}
+
+/** Wraps the handler of a route, in an `onRoute` hook. */
+export function wrapRoute (route: RouteOptions, responder: Responder): void {
+  route.handler = wrapHandler(route.handler, responder)
   route.config = Object.assign({}, route.config, { [kWrapped]: true })
 }
 
@@ -29,12 +35,10 @@ export function wrapRoute (route: RouteOptions, respondIfRefused: RespondIfRefus
  * Wraps the handler of a route. Without a stream, nothing changes. With one, the handler settles only when Fastify is
  * done with the reply, because a handler that returns while an `onSend` hook runs would make Fastify answer twice. What
  * the handler throws ends the stream.
- *
- * @param respondIfRefused answers a request whose handler threw because of a limit; returns whether it did
  */
-export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: RespondIfRefused): RouteHandlerMethod {
+export function wrapHandler (handler: RouteHandlerMethod, responder: Responder): RouteHandlerMethod {
   const threw = (reply: FastifyReply, error: unknown): unknown => {
-    if (respondIfRefused(reply, error)) return reply
+    if (responder.respondIfRefused(reply, error)) return reply
     const replyStream = replyStreamOf(reply)
     if (replyStream === undefined) {
       // As from a stream, clients receive a general message. The application's own errors are answered as on any route.
@@ -48,6 +52,7 @@ export function wrapHandler (handler: RouteHandlerMethod, respondIfRefused: Resp
     return replyStream === undefined ? value : replyStream.handlerReturned(value, async)
   }
   return function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
+    if (responder.respondIfEnded(reply)) return reply
     streaming(reply)[kReplyStream] = NONE
     let result: unknown
     let async: boolean

@@ -1,5 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import { END_ID } from '../wire/end-id.ts'
+
+/**
+ * Whether a client has received the last event of a stream that has ended for good, see {@link END_ID}.
+ *
+ * @param parameter the name of the query parameter
+ */
+export function hasReceivedEnd (request: FastifyRequest, parameter: string): boolean {
+  const { headers, url } = request.raw as IncomingMessage
+  // Every request passes here. Only an id that may be it is decoded.
+  return (headers['last-event-id'] === END_ID || url!.includes(END_ID)) && lastEventIdOf(request, parameter) === END_ID
+}
 
 /**
  * Returns the last event id that a client sent: from the `Last-Event-ID` header, or else from a query parameter.

@@ -84,8 +84,8 @@ export class ReplyStream extends ListNode implements StreamConnection {
 
   /** Returns what `app.sse.list()` shows. */
   describe (): SseStreamInfo {
-    const { stream: { channels, state, queued }, key } = this
-    return { id: this.#reply.request.id, key, channels, state, age: performance.now() - this.#createdAt, queued }
+    const { stream: { subscriber, state, queued, settings: { context } }, key } = this
+    return { id: this.#reply.request.id, key, context, channels: subscriber?.channels ?? [], state, age: performance.now() - this.#createdAt, queued }
   }
 
   /** Starts to watch for the end of the connection, which may already be closed. */

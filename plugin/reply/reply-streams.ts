@@ -10,9 +10,10 @@ import type { Emitter } from '../stream/emitter.ts'
 import { encode } from '../wire/event.ts'
 import { acceptsEventStream } from './accept.ts'
 import { ConnectionLimits } from './connection-limits.ts'
-import { assertCanStream, isWrapped, setReplyStream } from './handler.ts'
+import { assertCanStream, isWrapped, setReplyStream, type Responder } from './handler.ts'
 import { setStreamHeaders } from './headers.ts'
 import { resolveStreamOptions, type ConnectionSettings, type ReplySettings, type SseStreamOptions } from './options.ts'
+import { hasReceivedEnd } from './last-event-id.ts'
 import { ReplyStream } from './reply-stream.ts'
 import { isQueued, sessionOf } from './response.ts'
 import { guardRefused } from './unwrapped-handler.ts'
@@ -27,7 +28,7 @@ const KEY_RULE = 'a string or undefined'
 const LIMITS: Array<new () => Error> = [SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY, SSE_ERR_FULL_FOR_CONNECTION]
 
 /** All streams of one application, each from `reply.sse()` until its connection is closed. */
-export class ReplyStreams {
+export class ReplyStreams implements Responder {
   readonly #settings: ReplySettings & ConnectionSettings
   readonly #context: StreamContext
   readonly #limits: ConnectionLimits
@@ -67,6 +68,8 @@ export class ReplyStreams {
     setReplyStream(reply, replyStream)
     this.#streams.add(replyStream)
     replyStream.watch()
+    // A handler that is not wrapped was called nevertheless.
+    if (hasReceivedEnd(request, this.lastEventIdParameter)) replyStream.stream.decline()
     // A request that arrived before the server closed may still be answered.
     if (this.#shutdownRetry !== undefined) replyStream.stream.shutDown(this.#shutdownRetry())
     return replyStream.emitter
@@ -85,14 +88,20 @@ export class ReplyStreams {
       if (isQueued(raw)) throw new SSE_ERR_FULL_FOR_CONNECTION()
       this.#limits.add({ key, session: sessionOf(raw) })
     } catch (error) {
-      if (!isWrapped(reply)) guardRefused(reply, this.respondIfRefused)
+      if (!isWrapped(reply)) guardRefused(reply, this)
       // Fastify adds the headers of an error to its response.
       throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })
     }
   }
 
+  respondIfEnded (reply: FastifyReply): boolean {
+    if (!hasReceivedEnd(reply.request, this.lastEventIdParameter)) return false
+    reply.code(204).send()
+    return true
+  }
+
   /** Answers a stream over a limit when the option `refuse` is `'retry'`. @returns whether it did */
-  readonly respondIfRefused = (reply: FastifyReply, error: unknown): boolean => {
+  respondIfRefused (reply: FastifyReply, error: unknown): boolean {
     if (this.#settings.refuse !== 'retry') return false
     if (!LIMITS.some(limit => isInstance(error, limit))) return false
     setStreamHeaders(reply).code(200).send(encode(undefined, { retry: jitter(this.retry) }, this.#settings.spaceAfterColon))

@@ -6,8 +6,10 @@ import type { ReplyStream } from './reply-stream.ts'
 // A route that was declared before the plugin was loaded has a handler that is not wrapped. Fastify calls `reply.send()`
 // with what the handler returned or threw, unless `reply.sent` is true. Such a reply therefore has its own `send` and `sent`.
 
-/** Answers a request whose handler threw because of a limit. @returns whether it did */
-export type RespondIfRefused = (reply: FastifyReply, error: unknown) => boolean
+export interface RefusalResponder {
+  /** Answers a request whose handler threw because of a limit. Returns whether it did. */
+  respondIfRefused (reply: FastifyReply, error: unknown): boolean
+}
 
 /** Calls Fastify's `reply.send()`. Of an error, clients receive only what `publicErrorOf` returns. */
 export function sendThroughFastify (reply: FastifyReply, payload: unknown): FastifyReply {
@@ -41,12 +43,12 @@ export function guardUnwrapped (reply: FastifyReply, replyStream: ReplyStream): 
 }
 
 /** Answers the request if its handler throws because of a limit. */
-export function guardRefused (reply: FastifyReply, respondIfRefused: RespondIfRefused): void {
+export function guardRefused (reply: FastifyReply, responder: RefusalResponder): void {
   reply.send = payload => {
     // From now on, `send` is Fastify's again.
     delete (reply as Partial<FastifyReply>).send
     const thrown = takeThrown(reply)
-    if (thrown && respondIfRefused(reply, payload)) return reply
+    if (thrown && responder.respondIfRefused(reply, payload)) return reply
     if (thrown) setThrown(reply, true)
     return reply.send(payload)
   }

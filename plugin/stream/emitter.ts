@@ -2,7 +2,9 @@ import { handledRejection } from '../base/deferred.ts'
 import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_OPTION, type SseReason } from '../base/errors.ts'
 import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
-import { assertUnreserved, encode, encodeComment, serialize, type SseFields } from '../wire/event.ts'
+import { END_ID } from '../wire/end-id.ts'
+import { assertFields, assertUnreserved, encode, encodeComment, serialize, type SseFields } from '../wire/event.ts'
+import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { EventStream } from './event-stream.ts'
 import { logSourceFailed } from './log.ts'
 import { sendSource } from './source.ts'
@@ -13,6 +15,14 @@ const RESOLVED = Promise.resolve()
 
 /** The maximum length of the last event id that `subscribe` accepts, in characters. */
 const MAX_LAST_EVENT_ID = 1_024
+
+/** The last event of a stream. */
+interface LastEvent {
+  readonly event?: string | undefined
+  readonly data?: unknown
+}
+
+const LAST_EVENT_FIELDS: ReadonlySet<string> = new Set(['event', 'data'])
 
 /** Returns the stream behind an emitter, or undefined for any other value. */
 export let eventStreamOf: (value: unknown) => EventStream | undefined
@@ -59,11 +69,11 @@ export class Emitter implements SseEmitter {
 
   /** @returns a promise to await if there is no room for more, a rejected one if the event was not sent, otherwise undefined */
   #send (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
-    const { settings, closedError, isSubscribed } = this.#stream
+    const { settings, closedError, subscriber } = this.#stream
     if (closedError !== undefined) return handledRejection(closedError)
     try {
       assertUnreserved(fields)
-      if (isSubscribed && fields?.id !== undefined) {
+      if (subscriber !== undefined && fields?.id !== undefined) {
         throw new SSE_ERR_EVENT('Event field `id` must not be set on a stream that is subscribed to channels, because clients would reconnect with it instead of the id of a channel event')
       }
       const text = serialize(data, settings.serializer, fields?.event, this.#stream.connection.serializers)
@@ -81,16 +91,21 @@ export class Emitter implements SseEmitter {
   }
 
   async #subscribe (channels: Subscribable | readonly Subscribable[], options: SseSubscribeOptions | undefined): Promise<void> {
-    const { closedError, connection: { lastEventId } } = this.#stream
+    const { closedError, connection: { lastEventId }, settings: { context } } = this.#stream
     if (closedError !== undefined) throw closedError
     const { from, ...settings } = resolveSubscribeOptions(options)
-    const names = (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
+    const names = namesOf(channels)
     if (names.length === 0) throw new SSE_ERR_OPTION('emitter.subscribe() requires at least one channel')
     if (lastEventId !== undefined && lastEventId.length > MAX_LAST_EVENT_ID) {
       throw new SSE_ERR_LAST_EVENT_ID(String(lastEventId.length), String(MAX_LAST_EVENT_ID))
     }
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
-    const subscribed = this.#stream.subscribe(names, { after, now: after === undefined && from === 'now', ...settings })
+    const parameters: SubscribeParameters = { after, now: after === undefined && from === 'now', context, ...settings }
+    if (settings.until !== undefined) {
+      if (await this.#stream.hasReceivedLast(names, parameters)) return this.#stream.decline()
+      if (this.#stream.closedError !== undefined) throw this.#stream.closedError
+    }
+    const subscribed = this.#stream.subscribe(names, parameters)
     // If the broker rejects within a turn of the event loop, the client receives an error status. The headers wait no longer
     // than that, because a broker may be unavailable for a while.
     await Promise.race([subscribed, new Promise(resolve => { setImmediate(resolve) })])
@@ -98,12 +113,34 @@ export class Emitter implements SseEmitter {
     await subscribed
   }
 
+  unsubscribe (channels: Subscribable | readonly Subscribable[]): void {
+    this.#stream.subscriber?.unsubscribe(namesOf(channels))
+  }
+
   open (): void {
     this.#stream.open()
   }
 
-  complete (): void {
+  complete (last?: LastEvent): void {
+    if (last !== undefined && !this.#sendLast(last)) return
     this.#stream.complete()
+  }
+
+  /** @returns whether the event can be encoded; otherwise the stream has failed */
+  #sendLast (last: LastEvent): boolean {
+    const stream = this.#stream
+    const { settings: { serializer, spaceAfterColon }, connection: { serializers } } = stream
+    if (stream.closedError !== undefined) return true
+    try {
+      assertFields(last, LAST_EVENT_FIELDS)
+      assertUnreserved(last)
+      const text = serialize(last.data ?? '', serializer, last.event, serializers)
+      stream.put(encode(text, { event: last.event, id: END_ID }, spaceAfterColon), 1)
+      return true
+    } catch (error) {
+      stream.completeWithError(error)
+      return false
+    }
   }
 
   completeWithError (error: unknown): void {
@@ -137,4 +174,9 @@ export class Emitter implements SseEmitter {
   get lastEventId (): string | undefined {
     return this.#stream.connection.lastEventId
   }
+}
+
+/** @throws SSE_ERR_CHANNEL */
+function namesOf (channels: Subscribable | readonly Subscribable[]): string[] {
+  return (Array.isArray(channels) ? channels : [channels]).map((channel: Subscribable | undefined) => channelName(channel?.name))
 }

@@ -2,6 +2,7 @@ import { createAbortController } from '../base/abort-controller.ts'
 import { Deferred, handledRejection } from '../base/deferred.ts'
 import { SSE_ERR_CLOSED, SSE_ERR_SERIALIZE, type SseReason } from '../base/errors.ts'
 import { failureOf, isInstance } from '../base/failure.ts'
+import { isLastEvent } from '../channels/last-event.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
@@ -48,7 +49,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   #events = 0
 
   // Most streams need none of these, so each is created on first use.
-  #subscriber: Subscriber | undefined
+  subscriber: Subscriber | undefined
   #closedError: SSE_ERR_CLOSED | undefined
   #controller: AbortController | undefined
   #closed: Deferred<SseReason> | undefined
@@ -115,19 +116,17 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   // Channels
 
-  get isSubscribed (): boolean {
-    return this.#subscriber !== undefined
-  }
-
-  /** The names of the channels that it is subscribed to. */
-  get channels (): readonly string[] {
-    return this.#subscriber?.channels ?? []
+  /** Whether the client has received the last event of a subscription. It is then not started. */
+  async hasReceivedLast (names: string[], parameters: SubscribeParameters): Promise<boolean> {
+    const { lastEventId } = this.connection
+    if (this.#opening || this.subscriber !== undefined || lastEventId === undefined) return false
+    return await isLastEvent(this.#context.fanOut.broker, names, lastEventId, parameters)
   }
 
   /** Subscribes to channels. @returns a promise that resolves once the client was sent its position in them */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
-    this.#subscriber ??= new Subscriber(this, this.#context.fanOut)
-    await this.#subscriber.subscribe(names, parameters)
+    this.subscriber ??= new Subscriber(this, this.#context.fanOut)
+    await this.subscriber.subscribe(names, parameters)
   }
 
   get spaceAfterColon (): boolean {
@@ -213,7 +212,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     // The client needs a response, and the handler may wait for it or have returned.
     this.open()
     // First, deliver the events that were already published to its channels. One of them may end the stream itself.
-    this.#subscriber?.flush()
+    this.subscriber?.flush()
     if (this.state === 'closed') return
     this.#stop(reason)
     this.#outbox.finish()
@@ -231,7 +230,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadlines.end()
-    this.#subscriber?.close(() => this.closedError!)
+    this.subscriber?.close(() => this.closedError!)
     this.#controller?.abort(this.closedError!)
   }
 
@@ -259,7 +258,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   }
 
   reportGap (reset: boolean): void {
-    reportGap(this.connection, this.channels, reset)
+    reportGap(this.connection, this.subscriber!.channels, reset)
   }
 
   // Called by Outbox
@@ -280,12 +279,12 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   }
 
   sendHeartbeat (): void {
-    this.#outbox.keepAlive(heartbeatOf(this.settings, this.#subscriber))
+    this.#outbox.keepAlive(heartbeatOf(this.settings, this.subscriber))
   }
 
   expire (): void {
     // A subscriber without markers follows another protocol, which has no such event.
-    if (this.#subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.spaceAfterColon))
+    if (this.subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.spaceAfterColon))
     this.end('expired')
   }
 

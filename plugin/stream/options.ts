@@ -1,6 +1,7 @@
-import { anyFunction, boolean, integer, mustBe, oneOf, type Checks, type Resolved } from '../base/option-checks.ts'
-import type { EndLogLevel } from './reports.ts'
+import { anyFunction, anyObject, boolean, integer, mustBe, oneOf, type Checks, type Resolved } from '../base/option-checks.ts'
+import type { SseContext } from '../channels/options.ts'
 import { isEventType, type SseSerializer } from '../wire/event.ts'
+import type { EndLogLevel } from './reports.ts'
 
 /** The options of one stream that do not depend on HTTP. */
 export interface StreamOptions {
@@ -92,6 +93,14 @@ export interface StreamOptions {
   readonly spaceAfterColon?: boolean | undefined
 
   /**
+   * The application's own object for the stream, such as its user. `filter` and `until` receive it, and `app.sse.list()` and
+   * `app.sse.close()` show it. Declare its members in the interface `SseContext`.
+   *
+   * @default undefined
+   */
+  readonly context?: SseContext | undefined
+
+  /**
    * The level of the log line for the end of a stream that has opened. `'silent'` writes none.
    *
    * @default 'info'
@@ -99,7 +108,7 @@ export interface StreamOptions {
   readonly endLogLevel?: EndLogLevel | undefined
 }
 
-export type StreamSettings = Resolved<StreamOptions, 'heartbeatEvent' | 'retry' | 'expiresAt'>
+export type StreamSettings = Resolved<StreamOptions, 'heartbeatEvent' | 'retry' | 'expiresAt' | 'context'>
 
 export const STREAM_DEFAULTS: StreamSettings = {
   timeout: 0,
@@ -112,6 +121,7 @@ export const STREAM_DEFAULTS: StreamSettings = {
   serializer: data => JSON.stringify(data),
   expiresAt: undefined,
   spaceAfterColon: false,
+  context: undefined,
   endLogLevel: 'info'
 }
 
@@ -134,5 +144,6 @@ export const STREAM_CHECKS: Checks<StreamSettings> = {
     return time >= EARLIEST_EXPIRY ? time : option.invalid('must be a Date or milliseconds since 1970, not seconds', String(value))
   },
   spaceAfterColon: boolean,
+  context: anyObject,
   endLogLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')
 }

@@ -1,6 +1,6 @@
 import type { SseReason } from '../base/errors.ts'
 import type { SseChannel } from '../channels/channel.ts'
-import type { SseSubscribeOptions } from '../channels/options.ts'
+import type { SseContext, SseSubscribeOptions } from '../channels/options.ts'
 import type { SseEvent, SseFields, Unnamed, Untyped } from '../wire/event.ts'
 
 /** `pending` until the stream opens, `open` while it accepts and writes events, `closed` once it accepts no more. */
@@ -104,10 +104,27 @@ export interface SseEmitter<out Events = any> {
    */
   subscribe (channels: Subscribable | readonly Subscribable[], options?: SseSubscribeOptions): Promise<void>
 
+  /**
+   * Ends the subscriptions to channels: the client receives the events that were published before, and no later ones. The
+   * stream stays open. Ignores channels to which it is not subscribed.
+   *
+   * @throws SSE_ERR_CHANNEL for an invalid channel
+   */
+  unsubscribe (channels: Subscribable | readonly Subscribable[]): void
+
   /** Opens the stream without sending an event, so that the client knows it is connected. Does nothing if it is open. */
   open (): void
 
-  /** Closes the stream once all queued events are written. A pending stream is opened first. Does nothing if it is closed. */
+  /**
+   * Closes the stream once all queued events are written. A pending stream is opened first. Does nothing if it is closed.
+   *
+   * @param last a last event, which makes an EventSource stop: its id is `sse-end`, and a request with this `Last-Event-ID`
+   *   is answered with 204 before the handler is called. Without it, an EventSource reconnects. `data` is an empty string by
+   *   default. If the event cannot be encoded, the stream ends as with `completeWithError`
+   */
+  complete<Name extends keyof Events & string> (last: { readonly event: Name, readonly data: Events[Name] }): void
+  complete (last: { readonly event?: undefined, readonly data: Unnamed<Events> }): void
+  complete (last: { readonly event?: Untyped<Events>, readonly data?: Untyped<Events> }): void
   complete (): void
 
   /**
@@ -157,6 +174,8 @@ export interface SseStreamInfo {
   readonly id: string
   /** What the option `connectionKey` returned. */
   readonly key: string | undefined
+  /** The option `context` of `reply.sse()`. */
+  readonly context: SseContext | undefined
   /** The names of the channels that the client is subscribed to. */
   readonly channels: readonly string[]
   readonly state: SseState

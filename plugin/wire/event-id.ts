@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto'
  * An id must be valid in a `Last-Event-ID` header of a cross-origin request without a preflight: at most 128 bytes, and no
  * colon (Fetch standard, "CORS-unsafe request-header byte").
  */
+const MAX_SEQ = 999_999_999_999_999
 const ID = /^([a-z0-9]{1,32})\.(\d{1,15})-(\d{1,15})$/
 
 /** The epoch of an id; undefined for any other text. */
@@ -44,6 +45,13 @@ export function earlierId (a: string, b: string): string {
 /** The later one of two ids of the same epoch. */
 export function laterId (a: string, b: string): string {
   return compareIds(a, b) < 0 ? b : a
+}
+
+/** The latest id that is earlier than another one. That of the first possible id is the id itself. */
+export function idBefore (id: string): string {
+  const [, epoch, ms, seq] = ID.exec(id)!
+  if (Number(seq) > 0) return `${epoch}.${ms}-${Number(seq) - 1}`
+  return Number(ms) > 0 ? `${epoch}.${Number(ms) - 1}-${MAX_SEQ}` : id
 }
 
 /** The position before all events of an epoch. No event has this id. */

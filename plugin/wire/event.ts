@@ -76,7 +76,7 @@ const MAX_LENGTH = constants.MAX_STRING_LENGTH - 1024 * 1024
 export const DEFAULT_TYPE = 'message'
 
 const LINE_END = /\r\n|\r|\n/
-const FIELDS = new Set(['event', 'id', 'retry', 'comment'])
+export const FIELDS: ReadonlySet<string> = new Set(['event', 'id', 'retry', 'comment'])
 
 /** The prefix of the types of events that only this package sends, so that clients can rely on them. */
 const RESERVED = 'sse-'
@@ -139,13 +139,13 @@ export function isEventType (value: unknown): value is string {
 }
 
 /**
- * @param further a field that is allowed besides those of {@link SseFields}
+ * @param names the fields that are allowed; those of {@link SseFields} by default
  * @throws SSE_ERR_EVENT for fields that are not an object, or an unknown field
  */
-export function assertFields (fields: unknown, further?: string): void {
+export function assertFields (fields: unknown, names = FIELDS): void {
   if (typeof fields !== 'object' || fields === null) throw new SSE_ERR_EVENT('Event fields must be an object', `received ${describe(fields)}`)
   for (const name in fields) {
-    if (!FIELDS.has(name) && name !== further) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...FIELDS].join(', ')}`)
+    if (!names.has(name)) throw new SSE_ERR_EVENT(`Unknown event field \`${name}\`; expected one of ${[...names].join(', ')}`)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { event, failureOf, type SseEvent, type SseFailure } from 'fastify-sse-emitter'
+import { failureOf, type SseFailure } from 'fastify-sse-emitter'
 import { answerLimit } from '../client-limits.ts'
-import type { AnswerMessages, Message } from '../language-model.ts'
+import type { AnswerMessages } from '../language-model.ts'
 
 const querystring = {
   type: 'object',
@@ -24,17 +24,15 @@ const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The answer took too l
 export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer, timeout = 360_000 }) => {
   app.get<{ Querystring: { q: string } }>('/llmChat', { schema: { querystring }, config: answerLimit() }, async ({ query }, reply) => {
     const emitter = reply.sse({ timeout })
-    // Without this event the page would reconnect, which would send the question to the model again.
-    emitter.onTimeout(() => emitter.send(TIMED_OUT, { event: 'failed' }))
-    emitter.sendAll(signal => relay(answer, [{ role: 'user', content: query.q }], signal))
-      .catch(async error => await emitter.send(failureOf(error), { event: 'failed' }))
-      .then(() => emitter.complete(), () => {})
+    // After a last event the page does not reconnect, which would send the question to the model again.
+    emitter.onTimeout(() => emitter.complete({ event: 'failed', data: TIMED_OUT }))
+    let result: unknown
+    emitter.sendAll(async function * (signal) {
+      result = yield * answer([{ role: 'user', content: query.q }], signal)
+    }).then(
+      () => emitter.complete({ event: 'done', data: result }),
+      error => emitter.complete({ event: 'failed', data: failureOf(error) })
+    )
     return emitter
   })
-}
-
-/** The model's answer, followed by how it ended. */
-async function * relay (answer: AnswerMessages, messages: Message[], signal: AbortSignal): AsyncGenerator<SseEvent> {
-  const result = yield * answer(messages, signal)
-  yield event(result, { event: 'done' })
 }

@@ -53,7 +53,7 @@ function recorder (channel: ChannelSubscribers, onDeliver: () => void = () => {}
     },
     onBreak () { received.push('break') }
   }
-  return { subscription: new Subscription(channel, listener, undefined, undefined), received }
+  return { subscription: new Subscription(channel, listener, { filter: undefined, until: undefined, context: undefined }), received }
 }
 
 /** What `FanOut` does at the end of a turn. */

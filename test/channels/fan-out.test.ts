@@ -28,7 +28,7 @@ async function subscribe (channel: ChannelSubscribers, onDeliver: () => void = (
       onDeliver()
     },
     onBreak () {}
-  }, undefined, undefined)
+  }, { filter: undefined, until: undefined, context: undefined })
   await channel.add(subscription)
   return { subscription, batches, deliveries }
 }

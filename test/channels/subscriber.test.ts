@@ -3,6 +3,7 @@ import type { SseBroker, SseBrokerListener } from '../../plugin/channels/broker.
 import { compareIds } from '../../plugin/wire/event-id.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { FanOut } from '../../plugin/channels/fan-out.ts'
+import type { SseFilter } from '../../plugin/channels/options.ts'
 import { FakeStream, HISTORY, publish, turns } from '../fixtures/subscriber.ts'
 import { DelayedBroker } from '../fixtures/delayed-broker.ts'
 import { HeldBroker } from '../fixtures/held-broker.ts'
@@ -766,4 +767,120 @@ t.test('a stream that cannot deliver ends with the error, and the others receive
   await publish(broker, 'a', ['2'])
   await turns()
   t.strictSame(other.data(), ['1', '2'])
+})
+
+t.test('unsubscribe()', async t => {
+  t.test('ends a subscription after the events that were published before', async t => {
+    const { broker, fanOut, stream } = setup()
+    await stream.subscribe(['a', 'b'], { now: true })
+    await publish(broker, 'a', ['a1'])
+    stream.subscriber.unsubscribe(['a', 'never subscribed'])
+    await publish(broker, 'a', ['a2'])
+    await publish(broker, 'b', ['b1'])
+    await turns()
+    t.strictSame(stream.data(), ['a1', 'b1'])
+    t.strictSame(stream.subscriber.channels, ['b'])
+    t.strictSame(Array.from(fanOut, ({ name }) => name), ['b'])
+  })
+
+  t.test('ends a subscription whose history is being read', async t => {
+    const { broker, stream } = setup()
+    await publish(broker, 'a', texts(1, 3))
+    await publish(broker, 'b', ['b1'])
+    stream.fill()
+    const subscribed = stream.subscribe(['a', 'b'])
+    await turns()
+    stream.subscriber.unsubscribe(['a'])
+    stream.drain()
+    await subscribed
+    await turns()
+    t.strictSame(stream.data().filter(data => data !== '1'), ['b1'])
+    await publish(broker, 'b', ['b2'])
+    await turns()
+    t.equal(stream.data().at(-1), 'b2')
+  })
+
+  t.test('ends a subscription of a slow client with `latest`', async t => {
+    const { broker, stream } = setup()
+    stream.overflow = 'latest'
+    await stream.subscribe(['a', 'b'], { now: true })
+    stream.fill()
+    await publish(broker, 'a', ['a1'])
+    await publish(broker, 'b', ['b1'])
+    await turns()
+    stream.drain()
+    stream.subscriber.unsubscribe(['a'])
+    await turns()
+    t.strictSame(stream.data(), ['b1'])
+  })
+
+  t.test('ends a subscription that has not begun, so that it never does', async t => {
+    const { broker, stream } = setup()
+    const first = stream.subscribe('a', { now: true })
+    const second = stream.subscribe('b', { now: true })
+    stream.subscriber.unsubscribe(['a'])
+    await Promise.all([first, second])
+    await publish(broker, 'a', ['a1'])
+    await publish(broker, 'b', ['b1'])
+    await turns()
+    t.strictSame(stream.data(), ['b1'])
+  })
+
+  t.test('of the only channel leaves a stream to which another one can be added', async t => {
+    const { broker, fanOut, stream } = setup()
+    const subscribed = stream.subscribe('a')
+    stream.subscriber.unsubscribe(['a'])
+    await subscribed
+    t.equal(stream.subscriber.takeUnsentPosition(), undefined)
+    t.strictSame([...fanOut], [])
+    await publish(broker, 'b', ['b1'])
+    await stream.subscribe('b')
+    await publish(broker, 'b', ['b2'])
+    await turns()
+    t.strictSame(stream.data(), ['b1', 'b2'])
+    assertIdsIncrease(t, stream)
+  })
+
+  t.test('and subscribe() again resumes where the new subscription starts, without a gap that the client did not ask about', async t => {
+    const { broker, stream } = setup()
+    const history = { ...HISTORY, count: 2 }
+    await stream.subscribe('a', { now: true })
+    await publish(broker, 'a', ['a1'], history)
+    await turns()
+    stream.subscriber.unsubscribe(['a'])
+    await publish(broker, 'a', texts(2, 9), history)
+    await turns()
+    await stream.subscribe('a', { now: true })
+    await publish(broker, 'a', ['a10'], history)
+    await turns()
+    t.strictSame(stream.data(), ['a1', 'a10'])
+    t.strictSame(stream.markers(), ['sse-ready', 'sse-ready'])
+    assertIdsIncrease(t, stream)
+  })
+
+  t.test('in a filter applies to the rest of the batch', async t => {
+    const { broker, stream } = setup()
+    await stream.subscribe('a', {
+      now: true,
+      filter: () => {
+        stream.subscriber.unsubscribe(['a'])
+        return true
+      }
+    })
+    await publish(broker, 'a', ['a1', 'a2'])
+    await turns()
+    t.strictSame(stream.data(), ['a1'])
+    t.equal(stream.error, undefined)
+  })
+})
+
+t.test('filter and until receive the context of the stream', async t => {
+  const { broker, stream } = setup()
+  const context = { user: 'anna' }
+  const received: unknown[] = []
+  const record: SseFilter = (_entry, ...others) => received.push(...others) > 0
+  await stream.subscribe('a', { context, filter: record, until: (...args) => !record(...args) })
+  await publish(broker, 'a', ['a1'])
+  await turns()
+  t.strictSame(received, ['a', context, 'a', context])
 })

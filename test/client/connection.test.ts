@@ -30,6 +30,16 @@ function collectUncaught (t: Test): unknown[] {
   return errors
 }
 
+t.test('after the last event of a stream that has ended for good, the client does not reconnect', async t => {
+  for (const method of ['GET', 'POST']) {
+    const { url, requests } = await serve(t, [text('id:1\ndata:a\n\nid:sse-end\nevent:end\ndata:b\n\n')])
+    const { connection, log } = record(t, url, { method })
+    t.equal(await connection.closed, undefined)
+    t.strictSame(log, ['is open', 'open 200', 'message a #1', 'end b #sse-end', 'is closed'])
+    t.equal(requests.length, 1)
+  }
+})
+
 t.test('after the end of a stream the client resumes after its last id, until the server responds with 204', async t => {
   const { url, requests } = await serve(t, [text('id:1\nevent:tick\ndata:a\n\ndata:b\n\n'), text('id:2\n\n'), text('data:c\n\nid\ndata:d\n\n'), status(204)])
   const { connection, log } = record(t, url)

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { lastEventIdOf } from '../../plugin/reply/last-event-id.ts'
+import { hasReceivedEnd, lastEventIdOf } from '../../plugin/reply/last-event-id.ts'
 
 const request = (url: string, header?: string | string[]): FastifyRequest => ({ raw: { url, headers: { 'last-event-id': header } } }) as unknown as FastifyRequest
 
@@ -22,4 +22,17 @@ t.test('the last event id is read from the header, then from the query parameter
 
 t.test('the header is decoded as UTF-8', async t => {
   t.equal(lastEventIdOf(request('/', Buffer.from('é你').toString('latin1')), 'lastEventId'), 'é你')
+})
+
+t.test('a client with the id `sse-end` has received the end of its stream', async t => {
+  const rows: Array<[string, string | undefined, boolean]> = [
+    ['/', 'sse-end', true],
+    ['/?lastEventId=sse-end', undefined, true],
+    ['/?lastEventId=sse-end', '7', false],
+    ['/?since=sse-end', undefined, false],
+    ['/sse-end', undefined, false],
+    ['/', 'sse-end2', false],
+    ['/', undefined, false]
+  ]
+  for (const [url, header, expected] of rows) t.equal(hasReceivedEnd(request(url, header), 'lastEventId'), expected, `${url} ${header}`)
 })

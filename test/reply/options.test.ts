@@ -20,7 +20,7 @@ t.test('an invalid value throws an error with the option, the rule and the value
   throws(t, { headers: null }, 'Option `headers` must be an object of header names and values; received null')
   throws(t, { accept: 'yes' }, 'Option `accept` must be true or false; received "yes"')
   throws(t, { maxConnections: 1 }, 'Unknown option `maxConnections`; expected one of timeout, heartbeat, heartbeatEvent, retry, maxBuffered, overflow, ' +
-    'stallTimeout, serializer, expiresAt, spaceAfterColon, endLogLevel, headers, accept')
+    'stallTimeout, serializer, expiresAt, spaceAfterColon, context, endLogLevel, headers, accept')
   for (const options of [null, 5, 'x']) throws(t, options, `The options of reply.sse() must be an object; received ${JSON.stringify(options)}`)
 })
 

@@ -105,7 +105,7 @@ t.test('after a million streams every place is free again', { timeout: 120_000 }
   const reply = (id: string): FastifyReply => ({
     request: { id, headers: {}, raw: { headers: {}, url: '/' } }, raw: raw(), log, sent: false, hijack () {}, statusCode: 200, routeOptions: {}
   }) as unknown as FastifyReply
-  const handler = wrapHandler((_request, reply) => { streamsOfApp.open(reply, undefined) }, () => false)
+  const handler = wrapHandler((_request, reply) => { streamsOfApp.open(reply, undefined) }, { respondIfRefused: () => false, respondIfEnded: () => false })
   const open = (id: string): FastifyReply => {
     const made = reply(id)
     handler.call(undefined as unknown as FastifyInstance, made.request, made)

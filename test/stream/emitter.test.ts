@@ -187,3 +187,56 @@ t.test('a subscription requires at least one channel', async t => {
   await t.rejects(emitter.subscribe([]), { code: 'SSE_ERR_OPTION', message: 'emitter.subscribe() requires at least one channel' })
   t.equal(emitter.state, 'closed')
 })
+
+t.test('complete() with a last event', async t => {
+  t.test('sends it with an id after which the client does not reconnect', async t => {
+    const { emitter, read, completions } = setupStream({ serializer: data => `<${String(data)}>` })
+    emitter.send('a', { id: '1' })
+    emitter.complete({ event: 'end', data: 5 })
+    t.equal(emitter.state, 'closed')
+    await nextTurn()
+    t.strictSame(decode(read()).events, [{ data: 'a', event: undefined, id: '1' }, { data: '<5>', event: 'end', id: 'sse-end' }])
+    t.strictSame(completions, ['complete'])
+  })
+
+  t.test('has empty data by default, so that the client dispatches it', async t => {
+    const { emitter, read } = setupStream()
+    emitter.complete({})
+    await nextTurn()
+    t.strictSame(decode(read()).events, [{ data: '', event: undefined, id: 'sse-end' }])
+  })
+
+  t.test('fails if the event is invalid', async t => {
+    for (const [last, code] of [[{ event: 'sse-x' }, 'SSE_ERR_EVENT'], [{ id: '7' }, 'SSE_ERR_EVENT'], [{ data: 1n }, 'SSE_ERR_SERIALIZE'], ['bye', 'SSE_ERR_EVENT']] as const) {
+      const { emitter, connection, completions } = setupStream()
+      const errors: unknown[] = []
+      emitter.onError(error => { errors.push(error) })
+      emitter.complete(last as object)
+      t.match(errors, [{ code }])
+      t.equal(emitter.state, 'closed')
+      t.strictSame(connection.calls, ['fail'])
+      connection.stream.close('client', true)
+      t.strictSame(completions, ['error'])
+    }
+  })
+
+  t.test('does nothing if the stream is closed', async t => {
+    const { emitter, read } = setupStream()
+    emitter.complete()
+    emitter.complete({ event: 'sse-x' })
+    emitter.complete({ event: 'end' })
+    await nextTurn()
+    t.strictSame(decode(read()).events, [])
+  })
+})
+
+t.test('unsubscribe() requires valid channels, and does nothing without a subscription', async t => {
+  const { emitter, fanOut } = setupStream()
+  emitter.unsubscribe({ name: 'a' })
+  await emitter.subscribe([{ name: 'a' }, { name: 'b' }])
+  t.throws(() => emitter.unsubscribe([{ name: 'a' }, { name: '' }]), { code: 'SSE_ERR_CHANNEL' })
+  t.strictSame(Array.from(fanOut, ({ name }) => name), ['a', 'b'])
+  emitter.unsubscribe({ name: 'a' })
+  t.strictSame(Array.from(fanOut, ({ name }) => name), ['b'])
+  await t.rejects(emitter.send('x', { id: '1' }), { code: 'SSE_ERR_EVENT' })
+})

@@ -7,12 +7,16 @@ import { Type } from 'typebox'
 import { z } from 'zod'
 import { createClient } from 'redis'
 import sse, {
-  event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
+  event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseContext, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
   type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
+
+declare module 'fastify-sse-emitter' {
+  interface SseContext { user?: string }
+}
 
 declare const reply: FastifyReply
 declare const app: FastifyInstance
@@ -48,6 +52,32 @@ describe('the plugin', () => {
     app.get('/', (_request, reply) => reply.sse())
     app.get('/', (_request, reply) => { reply.sse() })
     app.get('/', async (_request, reply) => { reply.sse().open(); return reply })
+  })
+})
+
+describe('complete()', () => {
+  test('takes a last event with the data of its type', () => {
+    const typed = reply.sse<Events>()
+    expect(typed.complete).type.toBeCallableWith()
+    expect(typed.complete).type.toBeCallableWith({ event: 'done', data: { tokens: 1 } })
+    expect(typed.complete).type.toBeCallableWith({ data: 'text' })
+    expect(typed.complete).type.not.toBeCallableWith({ event: 'done', data: 'text' })
+    expect(typed.complete).type.not.toBeCallableWith({ event: 'done' })
+    expect(typed.complete).type.not.toBeCallableWith({ event: 'other', data: 'text' })
+    expect(reply.sse().complete).type.toBeCallableWith({ event: 'end' })
+    expect(reply.sse().complete).type.toBeCallableWith({ data: { any: 'value' } })
+    expect(reply.sse().complete).type.not.toBeCallableWith({ event: 'end', id: '7' })
+  })
+})
+
+describe('the context of a stream', () => {
+  test('has the members that the application declares', () => {
+    expect<NonNullable<SseStreamOptions['context']>>().type.toBeAssignableFrom({ user: 'anna' })
+    expect<NonNullable<SseStreamOptions['context']>>().type.not.toBeAssignableFrom({ user: 5 })
+    expect(app.sse.list()[0]!.context?.user).type.toBe<string | undefined>()
+    expect(app.sse.close).type.toBeCallableWith(({ context }: SseStreamInfo) => context?.user === 'anna')
+    expect<SseFilter>().type.toBeAssignableFrom((_entry: SseEntry, _channel: string, context: SseContext | undefined) => context?.user === 'anna')
+    expect<SsePluginOptions>().type.not.toBeAssignableFrom({ context: {} })
   })
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compareIds, earlierId, epochOf, IdGenerator, idBeforeAll, isId, laterId } from '../../plugin/wire/event-id.ts'
+import { compareIds, earlierId, epochOf, IdGenerator, idBefore, idBeforeAll, isId, laterId } from '../../plugin/wire/event-id.ts'
 import { mockClock } from '../fixtures/clock.ts'
 
 const HOUR = 3_600_000
@@ -32,6 +32,11 @@ t.test('laterId() returns the later id', async t => {
   t.equal(laterId('e.1-0', 'e.2-0'), 'e.2-0')
   t.equal(laterId('e.2-0', 'e.1-0'), 'e.2-0')
   t.equal(laterId('e.2-0', 'e.2-0'), 'e.2-0')
+})
+
+t.test('idBefore() returns the latest earlier id', async t => {
+  const rows = [['e.7-3', 'e.7-2'], ['e.7-0', 'e.6-999999999999999'], ['e.0-1', 'e.0-0'], ['e.0-0', 'e.0-0']] as const
+  for (const [id, before] of rows) t.equal(idBefore(id), before)
 })
 
 t.test('an id contains its epoch', async t => {
