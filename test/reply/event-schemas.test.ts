@@ -1,4 +1,5 @@
 import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyInstance, type FastifySchema } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { event, sseTransform } from 'fastify-sse-emitter'
@@ -241,6 +242,26 @@ t.test('documents describe events beside a response schema without media types',
   t.strictSame(success[200].content, { ...content(TICK), 'application/json': { schema: price } })
   t.strictSame(success['2XX'].content, { 'application/json': { schema: price } })
   t.strictSame((await described({ sse: {} }))[200], undefined, 'a route without events is not described')
+})
+
+t.test('@fastify/swagger-ui serves the events of a route, its own response and their components as OpenAPI 3.2', async t => {
+  const { app } = buildUnloaded(t)
+  app.register(swagger, { openapi: { openapi: '3.2.0' } })
+  app.register(swaggerUi)
+  await app.after()
+  app.addSchema({ $id: 'tick', ...TICK })
+  const response = { 200: { description: 'All prices', type: 'array', items: { $ref: 'tick#' } } }
+  app.get('/', { schema: { sse: { ...SCHEMA.sse, tick: { $ref: 'tick#' } }, response } }, async (_request, reply) => {
+    reply.sse()
+    return reply
+  })
+  const { openapi, paths, components } = (await app.inject('/documentation/json')).json()
+  t.equal(openapi, '3.2.0')
+  const [[name, tick]] = Object.entries(components.schemas) as [[string, object]]
+  t.match(tick, TICK)
+  const reference = { $ref: `#/components/schemas/${name}` }
+  t.match(paths['/'].get.responses, { 200: { description: 'All prices', content: { ...content(reference), 'application/json': { schema: { type: 'array', items: reference } } } } })
+  t.equal((await app.inject('/documentation/')).statusCode, 200)
 })
 
 t.test('documents describe events whose schemas are those of zod', async t => {
