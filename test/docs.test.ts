@@ -38,6 +38,7 @@ declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
 declare const user: { id: string, groups: string[] }
+declare const database: { orders (): Promise<object[]>, save (order: object): Promise<void> }
 declare function verifiedUser (authorization: string | undefined): string
 declare function talk (name: string, emitter: SseEmitter): void
 `
@@ -73,7 +74,7 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
     const imports = code.match(TOP_LEVEL)?.join('\n') ?? ''
     const rest = code.replaceAll(TOP_LEVEL, '')
     // JavaScript examples are complete.
-    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
+    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, database, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)
