@@ -1,4 +1,5 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
+import type { FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SseReason } from './errors.ts'
 
@@ -16,8 +17,9 @@ export interface SseDiagnostics {
   /** The connection of a stream is closed. Published for each stream once, also if it never opened. */
   'fastify-sse-emitter:stream:close': SseStreamDiagnostic & {
     readonly reason: SseReason
+    /** The number of events that were written or queued. */
     readonly events: number
-    /** Bytes without HTTP framing. */
+    /** Bytes that were written to the connection, without HTTP framing. */
     readonly bytes: number
     /** Milliseconds since it opened; undefined if it never did. */
     readonly duration: number | undefined
@@ -32,21 +34,31 @@ export interface SseDiagnostics {
     readonly queued: number
   }
 
-  /** An event was published to a channel, or could not be. */
+  /** `reply.sse()` has refused a stream, because of the Accept header or a limit. It is not published for any other error. */
+  'fastify-sse-emitter:stream:refuse': SseStreamDiagnostic & {
+    /** SSE_ERR_NOT_ACCEPTABLE, SSE_ERR_FULL, SSE_ERR_FULL_FOR_KEY or SSE_ERR_FULL_FOR_CONNECTION, also if `refuse` is `'retry'`. */
+    readonly error: FastifyError
+  }
+
+  /**
+   * A call of `channel.publish()` has succeeded or failed. Events of runs are not published through it; `run:end` has their
+   * number.
+   */
   'fastify-sse-emitter:channel:publish': {
     readonly channel: string
-    /** Milliseconds that the broker took. */
+    /** Milliseconds until the broker had accepted or rejected the event. */
     readonly duration: number
     /** The id of the event; undefined if it could not be published. */
     readonly id: string | undefined
     /** Whether it was published before with the same idempotency key. */
     readonly repeated: boolean
+    /** What the call rejects with; undefined if it succeeded. */
     readonly error: unknown
   }
 
   /** A subscriber has missed events: it receives `sse-gap` or `sse-reset`, unless its `markers` are off. */
   'fastify-sse-emitter:channel:gap': SseStreamDiagnostic & {
-    /** The channels of the stream. */
+    /** The channels in which events were missed. */
     readonly channels: readonly string[]
     /** Whether the broker does not know the client's id. */
     readonly reset: boolean
@@ -55,19 +67,24 @@ export interface SseDiagnostics {
   /** The producer of a run is called in this process. */
   'fastify-sse-emitter:run:start': { readonly id: string }
 
-  /** A run of this process has ended. */
+  /**
+   * A run has ended: its terminal event is in its log. Published by the process that has called the producer, once for each
+   * `run:start`. If that process is lost, published by the process that has ended the run instead, with the code
+   * `producer_lost`.
+   */
   'fastify-sse-emitter:run:end': {
     readonly id: string
     readonly state: 'done' | 'failed' | 'aborted'
     /** The data of its terminal event. */
     readonly data: string
-    readonly events: number
-    /** Milliseconds since it started. */
-    readonly duration: number
+    /** The number of events that the producer has yielded; undefined in another process. */
+    readonly events: number | undefined
+    /** Milliseconds since it started; undefined in another process. */
+    readonly duration: number | undefined
   }
 }
 
-/** What every message about a stream contains. */
+/** What every message about a stream contains: the same objects in each of its messages. */
 export interface SseStreamDiagnostic {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
@@ -87,6 +104,7 @@ function diagnostic<Name extends keyof SseDiagnostics> (name: Name): Diagnostics
 
 export const streamOpened = diagnostic('fastify-sse-emitter:stream:open')
 export const streamClosed = diagnostic('fastify-sse-emitter:stream:close')
+export const streamRefused = diagnostic('fastify-sse-emitter:stream:refuse')
 export const streamSlow = diagnostic('fastify-sse-emitter:stream:slow')
 export const eventPublished = diagnostic('fastify-sse-emitter:channel:publish')
 export const eventsMissed = diagnostic('fastify-sse-emitter:channel:gap')

@@ -1,6 +1,5 @@
 import { eventPublished } from '../base/diagnostics.ts'
-import type { SsePayload } from '../wire/entry.ts'
-import type { SseBroker, SseHistory, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
+import type { SseBroker, SseHistory, SsePage, SsePublished } from './broker.ts'
 import { channelName } from './channel-name.ts'
 import type { FanOut } from './fan-out.ts'
 import { resolveReplayOptions, type SseReplayOptions } from './options.ts'
@@ -75,28 +74,27 @@ export class Channel implements SseChannel {
     return this.#fanOut.subscriberCount(this.name)
   }
 
-  async publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
+  publish (data: unknown, fields?: SsePublishFields): Promise<SsePublished> {
+    return eventPublished.hasSubscribers ? this.#publishAndReport(data, fields) : this.#publish(data, fields)
+  }
+
+  async #publish (data: unknown, fields: SsePublishFields | undefined): Promise<SsePublished> {
     const { history, serializer, serializers } = this.#settings
     if (typeof fields !== 'object' || fields === null || !('idempotencyKey' in fields)) {
-      return await this.#publish(payloadOf(data, fields, serializer, serializers), { history })
+      return await this.#broker.publish(this.name, payloadOf(data, fields, serializer, serializers), { history })
     }
     const { idempotencyKey, ...payloadFields } = fields
     assertIdempotencyKey(idempotencyKey)
-    return await this.#publish(payloadOf(data, payloadFields, serializer, serializers), { history, idempotencyKey })
+    return await this.#broker.publish(this.name, payloadOf(data, payloadFields, serializer, serializers), { history, idempotencyKey })
   }
 
-  #publish (payload: SsePayload, options: SsePublishOptions): Promise<SsePublished> {
-    const publication = this.#broker.publish(this.name, payload, options)
-    return eventPublished.hasSubscribers ? this.#report(publication) : publication
-  }
-
-  async #report (publication: Promise<SsePublished>): Promise<SsePublished> {
+  async #publishAndReport (data: unknown, fields: SsePublishFields | undefined): Promise<SsePublished> {
     const { name: channel } = this
     const start = performance.now()
     try {
-      const published = await publication
-      eventPublished.publish({ channel, duration: performance.now() - start, ...published, error: undefined })
-      return published
+      const { id, repeated } = await this.#publish(data, fields)
+      eventPublished.publish({ channel, duration: performance.now() - start, id, repeated, error: undefined })
+      return { id, repeated }
     } catch (error) {
       eventPublished.publish({ channel, duration: performance.now() - start, id: undefined, repeated: false, error })
       throw error

@@ -19,9 +19,11 @@ export interface Losses {
   /** Whether the client's id is not from this log. Then it is unknown what the client has missed. */
   readonly reset: boolean
   readonly gaps: readonly Gap[]
+  /** The channels in which it has missed events, or may have. */
+  readonly channels: readonly string[]
 }
 
-export const NO_LOSSES: Losses = { reset: false, gaps: [] }
+export const NO_LOSSES: Losses = { reset: false, gaps: [], channels: [] }
 
 /** Returns what a client at an id has missed, according to the pages that follow it. */
 export function lossesAfter (id: string | undefined, pages: readonly ChannelPage[]): Losses {
@@ -32,7 +34,8 @@ export function lossesAfter (id: string | undefined, pages: readonly ChannelPage
     if (id === undefined && damaged !== true) return []
     return [{ channel: subscription.channel.name, from: id ?? idBeforeAll(epochOf(lost)!), to: lost }]
   })
-  return { reset, gaps }
+  const channels = reset ? pages.map(({ subscription }) => subscription.channel.name) : gaps.map(({ channel }) => channel)
+  return { reset, gaps, channels }
 }
 
 /**

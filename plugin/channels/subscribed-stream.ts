@@ -21,6 +21,6 @@ export interface SubscribedStream {
   /** Ends the stream after an event for which `until` returned true. */
   complete (): void
   completeWithError (error: unknown): void
-  /** Reports that the client has missed events. @param reset whether the broker does not know its id */
-  reportGap (reset: boolean): void
+  /** Reports that the client has missed events of some channels. @param reset whether the broker does not know its id */
+  reportGap (channels: readonly string[], reset: boolean): void
 }

@@ -211,7 +211,8 @@ export class Subscriber implements BatchListener {
     for (const { entry, subscription } of entries) {
       if (subscription.ended || (!filtered && !subscription.wants(entry))) continue
       const isLast = subscription.endsAfter(entry)
-      const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), 1)
+      // The beginning of a run is a comment.
+      const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), entry.data === undefined ? 0 : 1)
       this.#sentId = entry.id
       if (isLast) return true
       if (room !== undefined) await room
@@ -250,7 +251,7 @@ export class Subscriber implements BatchListener {
   }
 
   #sendMarker (losses: Losses): void {
-    if (losses.reset || losses.gaps.length > 0) this.#stream.reportGap(losses.reset)
+    if (losses.channels.length > 0) this.#stream.reportGap(losses.channels, losses.reset)
     if (!this.sendsMarkers) return
     this.#sentId = this.#position
     this.#stream.put(encodeMarker(losses, this.#position!, this.#stream.spaceAfterColon), 0)

@@ -1,3 +1,4 @@
+import type { FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { notPromise } from '../base/callbacks.ts'
 import { SSE_ERR_CALLBACK, SSE_ERR_FULL, SSE_ERR_FULL_FOR_CONNECTION, SSE_ERR_FULL_FOR_KEY, SSE_ERR_NOT_ACCEPTABLE } from '../base/errors.ts'
@@ -7,6 +8,7 @@ import { jitter } from '../base/jitter.ts'
 import { LinkedList } from '../base/linked-list.ts'
 import type { StreamContext } from '../stream/connection.ts'
 import type { Emitter } from '../stream/emitter.ts'
+import { reportRefusal } from '../stream/reports.ts'
 import { encode } from '../wire/event.ts'
 import { acceptsEventStream } from './accept.ts'
 import { ConnectionLimits } from './connection-limits.ts'
@@ -61,7 +63,11 @@ export class ReplyStreams implements Responder {
     assertCanStream(reply)
     const settings = resolveStreamOptions<ReplySettings>(this.#settings, options)
     const { request } = reply
-    if (settings.accept && !acceptsEventStream(request.headers.accept)) throw new SSE_ERR_NOT_ACCEPTABLE()
+    if (settings.accept && !acceptsEventStream(request.headers.accept)) {
+      const error = new SSE_ERR_NOT_ACCEPTABLE()
+      reportRefusal({ request, reply, key: undefined }, error)
+      throw error
+    }
     const key = this.#keyOf(request)
     this.#admit(key, reply)
     const replyStream = new ReplyStream(reply, settings, key, this, this.#context)
@@ -88,6 +94,7 @@ export class ReplyStreams implements Responder {
       if (isQueued(raw)) throw new SSE_ERR_FULL_FOR_CONNECTION()
       this.#limits.add({ key, session: sessionOf(raw) })
     } catch (error) {
+      reportRefusal({ request: reply.request, reply, key }, error as FastifyError)
       if (!isWrapped(reply)) guardRefused(reply, this)
       // Fastify adds the headers of an error to its response.
       throw Object.assign(error as Error, { headers: { 'retry-after': String(Math.ceil(jitter(this.retry) / 1_000)) } })

@@ -1,13 +1,15 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
 import type { SseBroker } from '../channels/broker.ts'
-import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import type { SsePayload } from '../wire/entry.ts'
 import { millisecondsOf } from '../wire/event-id.ts'
 import { ProducerWatch, type LivenessOwner } from './producer-liveness.ts'
+import { reportLost } from './reports.ts'
 import { RESPONSE_TIMEOUT } from './response-timeout.ts'
 import { retry } from './retry.ts'
 import { Run } from './run.ts'
-import { publishEnd, runChannel, summarizeLog, type LogSummary } from './run-log.ts'
+import { publishEnd, runChannel, summarizeLog, type LogSummary, type PublishedEnd } from './run-log.ts'
 import { RunState } from './run-state.ts'
 
 const CANCELLED = { event: 'aborted', data: JSON.stringify({ reason: 'cancelled' }) }
@@ -19,13 +21,17 @@ interface ViewedRun {
   readonly run: Run
 }
 
+export interface RemoteRunsOwner extends LivenessOwner {
+  readonly log: FastifyBaseLogger
+}
+
 /** Finds runs that other processes produce, or that this process has forgotten. */
 export class RemoteRuns {
-  readonly #owner: LivenessOwner
+  readonly #owner: RemoteRunsOwner
   /** The runs that have viewers in this process, by id. */
   readonly #viewed = new Map<string, ViewedRun>()
 
-  constructor (owner: LivenessOwner) {
+  constructor (owner: RemoteRunsOwner) {
     this.#owner = owner
   }
 
@@ -47,11 +53,10 @@ export class RemoteRuns {
 
   /** Ends the run if its process dies while the run has viewers here. */
   #watch (viewed: ViewedRun, { processId, generation, end }: LogSummary): void {
-    const { broker } = this.#owner
     const { state } = viewed
     const watch = processId === undefined || end !== undefined
       ? undefined
-      : new ProducerWatch(this.#owner, processId, async () => { state.end ??= await endLog(broker, state.channel, generation, PRODUCER_LOST) })
+      : new ProducerWatch(this.#owner, processId, () => this.#endLost(state, generation))
     state.onViewed = () => {
       this.#viewed.set(state.id, viewed)
       watch?.start()
@@ -61,13 +66,22 @@ export class RemoteRuns {
       watch?.stop()
     }
   }
+
+  async #endLost (state: RunState, generation: string): Promise<void> {
+    const { broker, log } = this.#owner
+    const ended = await endLog(broker, state.channel, generation, PRODUCER_LOST)
+    state.end ??= ended?.end
+    // Another process with viewers of the run may have ended it first.
+    if (ended?.repeated === false) reportLost(log, state.id, ended.end)
+  }
 }
 
 /** Cancels a run. While the broker fails, it waits a few seconds. */
 async function cancel (broker: SseBroker, state: RunState, generation: string): Promise<void> {
   const deadline = performance.now() + RESPONSE_TIMEOUT
-  const attempt = (): Promise<SseEntry | undefined> => endLog(broker, state.channel, generation, CANCELLED)
-  state.end ??= await attempt().catch(error => retry(error, { attempt, isOver: () => performance.now() > deadline }))
+  const attempt = (): Promise<PublishedEnd | undefined> => endLog(broker, state.channel, generation, CANCELLED)
+  const ended = await attempt().catch(error => retry(error, { attempt, isOver: () => performance.now() > deadline }))
+  state.end ??= ended?.end
 }
 
 /**
@@ -75,10 +89,10 @@ async function cancel (broker: SseBroker, state: RunState, generation: string): 
  *
  * @returns the terminal event; undefined if the log is gone, or belongs to another run with the same id
  */
-async function endLog (broker: SseBroker, channel: string, generation: string, payload: SsePayload): Promise<SseEntry | undefined> {
+async function endLog (broker: SseBroker, channel: string, generation: string, payload: SsePayload): Promise<PublishedEnd | undefined> {
   const log = await summarizeLog(broker, channel)
   if (log?.generation !== generation) return undefined
-  if (log.end !== undefined) return log.end
+  if (log.end !== undefined) return { end: log.end, repeated: true }
   // The clocks of the broker and of this process may differ.
   const now = Math.max(Date.now(), millisecondsOf(log.clock))
   const age = now - millisecondsOf(log.beginId) + log.retention
@@ -86,6 +100,7 @@ async function endLog (broker: SseBroker, channel: string, generation: string, p
     return await publishEnd(broker, channel, { generation, payload, age })
   } catch (error) {
     if (!isInstance(error, SSE_ERR_IDEMPOTENCY_KEY)) throw error
-    return (await summarizeLog(broker, channel))?.end
+    const end = (await summarizeLog(broker, channel))?.end
+    return end && { end, repeated: true }
   }
 }

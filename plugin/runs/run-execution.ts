@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import { Deferred } from '../base/deferred.ts'
-import { runEnded, runStarted } from '../base/diagnostics.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -12,6 +11,7 @@ import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
 import { writeLog, type LogFields } from '../base/logging.ts'
 import { isEnd, isEndType, type SseRunEnd } from './run-log.ts'
 import { IDLE, LOG_LOST, NOT_STARTED, RUNS_FULL, TIMED_OUT, TOO_LARGE } from './failures.ts'
+import { reportEnd, reportStart } from './reports.ts'
 import { RunLogWriter } from './run-log-writer.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
@@ -23,8 +23,6 @@ const EVENT_OVERHEAD = 256
 
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
-
-const ORPHANED = JSON.stringify({ reason: 'orphaned' })
 
 export interface RunExecutionOwner {
   readonly broker: SseBroker
@@ -58,6 +56,8 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #events = 0
   #bytes = 0
   #isBegun = false
+  /** Whether its producer is called. That of a run which has ended meanwhile is not. */
+  #isStarted = false
   /** A terminal event that arrived before the broker has confirmed the beginning. */
   #earlyEnd: SseEntry | undefined
   /** Whether the producer has to be aborted if the run ends. */
@@ -140,7 +140,8 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { signal } = this.#controller
     const producerEnded = new Deferred<void>()
-    if (runStarted.hasSubscribers) runStarted.publish({ id: this.run.id })
+    this.#isStarted = !signal.aborted
+    if (this.#isStarted) reportStart(this.run.id)
     this.#idleSince = performance.now()
     this.#schedule()
     try {
@@ -230,9 +231,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
-    if (isFirst && runEnded.hasSubscribers) {
-      runEnded.publish({ id: this.run.id, state: end.event as SseRunEnd, data: end.data!, events: this.#events, duration: this.age })
-    }
+    if (isFirst && this.#isStarted) reportEnd({ id: this.run.id, events: this.#events, duration: this.age }, end)
     this.#ending ??= Promise.resolve()
     this.#abortProducer(end.event!)
     if (isFirst) this.#startRetention()
@@ -257,7 +256,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     if (now >= this.#forgetAt) this.#forget()
     else if (now >= this.#timeoutAt) this.#failAtLimit(TIMED_OUT)
     else if (now >= this.#idleTimeoutAt) this.#failAtLimit(IDLE)
-    else if (now >= this.#orphanTimeoutAt) this.end('aborted', ORPHANED)
+    else if (now >= this.#orphanTimeoutAt) this.end('aborted', JSON.stringify({ reason: 'orphaned' }))
     else this.#schedule()
   }
 

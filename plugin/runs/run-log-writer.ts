@@ -133,7 +133,8 @@ export class RunLogWriter {
   }
 
   async #publishEnd (payload: SsePayload, age: number, expectedLastId?: string): Promise<SseEntry> {
-    return await publishEnd(this.#broker, this.#channel, { generation: this.#beginning.generation, payload, age, expectedLastId })
+    const { end } = await publishEnd(this.#broker, this.#channel, { generation: this.#beginning.generation, payload, age, expectedLastId })
+    return end
   }
 
   /** Returns the terminal event if the log has one. @throws SSE_ERR_RUN_LOG_LOST */

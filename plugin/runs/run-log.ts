@@ -60,10 +60,16 @@ interface TerminalEvent {
   readonly expectedLastId?: string | undefined
 }
 
+/** The terminal event of a log, and whether the log had it before. */
+export interface PublishedEnd {
+  readonly end: SseEntry
+  readonly repeated: boolean
+}
+
 /** Publishes the terminal event, of which a run has only one. @throws SSE_ERR_IDEMPOTENCY_KEY if the log has another one */
-export async function publishEnd (broker: SseBroker, channel: string, { generation, payload, age, expectedLastId }: TerminalEvent): Promise<SseEntry> {
-  const { id } = await broker.publish(channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey: endKey(generation), expectedLastId })
-  return new SseEntry(id, payload)
+export async function publishEnd (broker: SseBroker, channel: string, { generation, payload, age, expectedLastId }: TerminalEvent): Promise<PublishedEnd> {
+  const { id, repeated } = await broker.publish(channel, payload, { history: { ...KEEP_ALL, age }, idempotencyKey: endKey(generation), expectedLastId })
+  return { end: new SseEntry(id, payload), repeated }
 }
 
 /** What the first entry of a log contains. */

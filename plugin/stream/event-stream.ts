@@ -252,13 +252,13 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#deadlines.clear()
     this.#outbox.close(written ? undefined : () => this.closedError!)
     const duration = this.#openedAt === undefined ? undefined : Math.round(performance.now() - this.#openedAt)
-    reportEnd(this.connection, this.settings.endLogLevel, { reason: ended, events: this.#events, bytes: this.#outbox.bytes, duration })
+    reportEnd(this.connection, this.settings.endLogLevel, { reason: ended, events: duration === undefined ? 0 : this.#events, bytes: this.#outbox.bytes, duration })
     this.callbacks.complete(ended)
     this.#closed?.resolve(ended)
   }
 
-  reportGap (reset: boolean): void {
-    reportGap(this.connection, this.subscriber!.channels, reset)
+  reportGap (channels: readonly string[], reset: boolean): void {
+    reportGap(this.connection, channels, reset)
   }
 
   // Called by Outbox

@@ -1,4 +1,5 @@
-import { eventsMissed, streamClosed, streamOpened, streamSlow } from '../base/diagnostics.ts'
+import type { FastifyError } from '@fastify/error'
+import { eventsMissed, streamClosed, streamOpened, streamRefused, streamSlow, type SseStreamDiagnostic } from '../base/diagnostics.ts'
 import type { SseReason } from '../base/errors.ts'
 import { writeLog, type LogLevel } from '../base/logging.ts'
 import type { StreamConnection } from './connection.ts'
@@ -20,6 +21,10 @@ export interface StreamEnd {
 
 export function reportOpen (connection: StreamConnection): void {
   if (streamOpened.hasSubscribers) streamOpened.publish({ ...connection.origin, lastEventId: connection.lastEventId })
+}
+
+export function reportRefusal (origin: SseStreamDiagnostic, error: FastifyError): void {
+  if (streamRefused.hasSubscribers) streamRefused.publish({ ...origin, error })
 }
 
 /** @param queued bytes that wait for the client */

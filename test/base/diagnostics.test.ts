@@ -1,18 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import t, { type Test } from 'tap'
-import type { SseDiagnostics } from 'fastify-sse-emitter'
+import t from 'tap'
+import { memoryBroker, type SseDiagnostics } from 'fastify-sse-emitter'
 import { build } from '../fixtures/app.ts'
-import { call } from '../fixtures/client.ts'
+import { call, decode } from '../fixtures/client.ts'
+import { record } from '../fixtures/diagnostics.ts'
 import { until } from '../fixtures/until.ts'
-
-/** Records the messages of a diagnostics channel until the end of the test. */
-function record<Name extends keyof SseDiagnostics> (t: Test, name: Name): Array<SseDiagnostics[Name]> {
-  const messages: Array<SseDiagnostics[Name]> = []
-  const listener = (message: unknown): void => { messages.push(message as SseDiagnostics[Name]) }
-  subscribe(name, listener)
-  t.teardown(() => unsubscribe(name, listener))
-  return messages
-}
 
 t.test('streams report that they open and close', async t => {
   const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
@@ -29,10 +21,14 @@ t.test('streams report that they open and close', async t => {
   })
   await app.inject({ url: '/events/5', headers: { 'last-event-id': '7' } })
   await app.inject('/refused')
-  t.match(opened, [{ key: 'a key', lastEventId: '7' }])
+  t.strictSame(opened.map(({ key, lastEventId }) => [key, lastEventId]), [['a key', '7']])
   const [{ request, reply }] = opened as [SseDiagnostics['fastify-sse-emitter:stream:open']]
   t.match([request.params, reply.statusCode], [{ id: '5' }, 200])
-  t.match(closed, [{ request, reply, reason: 'complete', events: 1, bytes: 8, duration: Number }, { reason: 'error', events: 0, duration: undefined }])
+  t.ok(closed[0]!.request === request && closed[0]!.reply === reply)
+  t.match(closed.map(({ request, reply, ...end }) => end), [
+    { reason: 'complete', events: 1, bytes: 8, duration: Number },
+    { reason: 'error', events: 0, bytes: 0, duration: undefined }
+  ])
   t.match(logs.find(({ msg }) => msg === 'event stream closed'), { reqId: String, sse: { reason: 'complete', key: 'a key', route: '/events/:id' } })
 })
 
@@ -72,19 +68,116 @@ t.test('channels report publications, also those that fail, and missed events', 
   })
   await app.inject({ url: '/', headers: { 'last-event-id': 'unknown' } })
   await app.inject('/')
-  t.match(gaps, [{ channels: ['news'], reset: true }])
-  t.equal(gaps.length, 1)
+  t.strictSame(gaps.map(({ channels, reset }) => [channels, reset]), [[['news'], true]])
 })
 
-t.test('runs report that they start and end', async t => {
-  const [started, ended] = [record(t, 'fastify-sse-emitter:run:start'), record(t, 'fastify-sse-emitter:run:end')]
-  const { app } = await build(t)
-  const { run } = await app.sse.runs.start('a', async function * () {
-    yield 'x'
-    return { tokens: 1 }
+t.test('a stream is reported to close once, and to open if it did', async t => {
+  const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
+  const { app, listen } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    emitter.send('x')
+    emitter.complete()
+    return reply
   })
-  await until(() => run.state === 'done', 'the run is done')
-  t.match(started, [{ id: 'a' }])
-  t.match(ended, [{ id: 'a', state: 'done', data: '{"tokens":1}', events: 1, duration: Number }])
-  t.equal(ended.length, 1)
+  app.get('/run', async (_request, reply) => {
+    const { run } = await app.sse.runs.start('a', () => ['x'])
+    run.watch(reply.sse())
+    return reply
+  })
+  const url = await listen()
+  const ends = async (expected: { opened: number, events: number }): Promise<void> => {
+    await until(() => app.sse.size === 0, 'the stream is closed')
+    t.strictSame(closed.splice(0).map(({ reason, events, duration }) => ({ reason, events, opened: duration === undefined ? 0 : 1 })), [{ reason: 'complete', ...expected }])
+    t.equal(opened.splice(0).length, expected.opened)
+  }
+  await app.inject('/')
+  await ends({ opened: 1, events: 1 })
+  await fetch(url, { method: 'HEAD' })
+  await ends({ opened: 0, events: 0 })
+  const last = decode((await app.inject('/run')).body).events.at(-1)!
+  await ends({ opened: 1, events: 2 })
+  const again = await app.inject({ url: '/run', headers: { 'last-event-id': last.id! } })
+  t.equal(again.statusCode, 204)
+  await ends({ opened: 0, events: 0 })
+})
+
+for (const refuse of ['status', 'retry'] as const) {
+  t.test(`a stream that is refused by ${refuse} is reported, and neither opens nor closes`, async t => {
+    const [refused, opened, closed] = [record(t, 'fastify-sse-emitter:stream:refuse'), record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
+    const { app } = await build(t, { refuse, connectionKey: () => 'a key', maxConnectionsPerKey: 1 })
+    app.get('/', async (_request, reply) => {
+      await reply.sse().send('x')
+      return reply
+    })
+    const client = new AbortController()
+    const first = await app.inject({ url: '/', payloadAsStream: true, signal: client.signal })
+    first.stream().on('error', () => {})
+    await app.inject('/?refused')
+    await app.inject({ url: '/?unacceptable', headers: { accept: 'text/html' } })
+    t.strictSame(refused.map(({ request, reply, key, error }) => [request.url, reply.request === request, key, error.code]), [
+      ['/?refused', true, 'a key', 'SSE_ERR_FULL_FOR_KEY'],
+      ['/?unacceptable', true, undefined, 'SSE_ERR_NOT_ACCEPTABLE']
+    ])
+    t.strictSame([opened.length, closed.length], [1, 0])
+    client.abort()
+    await until(() => app.sse.size === 0, 'the stream is closed')
+  })
+}
+
+t.test('a subscriber that throws does not stop a stream', async t => {
+  const errors: unknown[] = []
+  const listener = (): void => { throw new Error('Subscriber') }
+  subscribe('fastify-sse-emitter:stream:open', listener)
+  subscribe('fastify-sse-emitter:stream:close', listener)
+  process.removeAllListeners('uncaughtException')
+  process.setUncaughtExceptionCaptureCallback(error => { errors.push(error.message) })
+  t.teardown(() => {
+    unsubscribe('fastify-sse-emitter:stream:open', listener)
+    unsubscribe('fastify-sse-emitter:stream:close', listener)
+    process.setUncaughtExceptionCaptureCallback(null)
+  })
+  const { app } = await build(t)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.send('x')
+    emitter.complete()
+    return reply
+  })
+  t.match(decode((await app.inject('/')).body).events, [{ data: 'x' }])
+  await until(() => app.sse.size === 0, 'the stream is closed')
+  await until(() => errors.length === 2, 'Node.js reports the errors')
+})
+
+t.test('a publication is reported with the time that the broker took, and one that is invalid, too', async t => {
+  const published = record(t, 'fastify-sse-emitter:channel:publish')
+  const broker = memoryBroker()
+  const publish = broker.publish.bind(broker)
+  // What the broker does before it returns a promise counts.
+  broker.publish = (...args) => {
+    for (const start = performance.now(); performance.now() < start + 5;);
+    return publish(...args)
+  }
+  const { app } = await build(t, { broker })
+  await app.sse.channel('news').publish('x')
+  await t.rejects(app.sse.channel('news').publish('x', { event: 'a\nb' }), { code: 'SSE_ERR_EVENT' })
+  t.ok(published[0]!.duration >= 5)
+  t.match(published[1], { channel: 'news', id: undefined, error: { code: 'SSE_ERR_EVENT' } })
+})
+
+t.test('a gap names the channel that has it, also if the stream has subscribed to others before', async t => {
+  const gaps = record(t, 'fastify-sse-emitter:channel:gap')
+  const { app } = await build(t)
+  const [full, trimmed] = [app.sse.channel('full'), app.sse.channel('trimmed', { history: { count: 1 } })]
+  const { id } = await trimmed.publish('1')
+  for (const data of ['2', '3']) await trimmed.publish(data)
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(full)
+    await emitter.subscribe(trimmed)
+    emitter.complete()
+    return reply
+  })
+  await app.inject({ url: '/', headers: { 'last-event-id': id } })
+  t.strictSame(gaps.map(({ channels, reset }) => [channels, reset]), [[['trimmed'], false]])
 })

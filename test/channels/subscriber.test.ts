@@ -76,7 +76,7 @@ t.test('lost history is reported, and all that is left follows', async t => {
   await stream.subscribe('a', { after: ids[0] })
   await turns()
   t.strictSame(stream.markers(), ['sse-gap'])
-  t.strictSame(stream.gaps, [false])
+  t.strictSame(stream.gaps, [[['a'], false]])
   const [gap] = stream.decoded().events
   t.strictSame(JSON.parse(gap!.data), { gaps: [{ channel: 'a', from: ids[0], to: ids[2] }] })
   t.strictSame(stream.data(), ['4', '5'])

@@ -6,6 +6,7 @@ import { summarizeLog } from '../../plugin/runs/run-log.ts'
 import type { SseRun } from '../../plugin/runs/run.ts'
 import { TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { mockClock } from '../fixtures/clock.ts'
+import { record } from '../fixtures/diagnostics.ts'
 import { createRuns, manualProducer, settle, type ManualProducer, type TestRuns } from '../fixtures/runs.ts'
 
 /** The connection of one process to a shared broker. While it is down, no entries arrive and requests wait or fail. */
@@ -120,6 +121,20 @@ t.test('when a process dies, viewers in other processes see its run fail within 
   t.strictSame(events, [[undefined, 'x']], 'still running after a short silence')
   await wait(15_000 - MAX_SILENCE + HEARTBEAT_INTERVAL)
   t.strictSame(events, [[undefined, 'x'], LOST])
+})
+
+t.test('the process that ends the run of a lost process reports it, once', async t => {
+  const ended = record(t, 'fastify-sse-emitter:run:end')
+  const { local, run, remoteConnection, wait } = await setup(t)
+  const other = createRuns(local.broker)
+  const events = [view(run), view((await other.runs.get('a'))!)]
+  remoteConnection.isDown = true
+  await wait(20_000)
+  t.strictSame(events, [[LOST], [LOST]])
+  t.match([...local.logLines, ...other.logLines], [{ level: 'error', text: 'run failed because the process that produced it was lost', fields: { run: 'a' } }])
+  t.match(ended, [{ id: 'a', state: LOST[0], data: LOST[1], events: undefined, duration: undefined }])
+  t.equal(local.logLines.length + other.logLines.length, 1)
+  t.equal(ended.length, 1)
 })
 
 t.test('a process that resumes after its run was declared dead stops, and viewers ignore its late events', async t => {
