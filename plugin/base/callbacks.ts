@@ -1,3 +1,4 @@
+import { bindContext } from './async-context.ts'
 import { SSE_ERR_CALLBACK, SSE_ERR_OPTION } from './errors.ts'
 import { describe } from './option-checks.ts'
 
@@ -6,7 +7,10 @@ type Callback<Args extends unknown[]> = (...args: Args) => unknown
 /** Receives what a callback throws or rejects with. */
 type Report = (error: unknown) => void
 
-/** Callbacks that run in the order in which they were added. One that throws or rejects is reported; the others still run. */
+/**
+ * Callbacks that run in the order in which they were added, each in the AsyncLocalStorage context in which it was added. One
+ * that throws or rejects is reported; the others still run.
+ */
 export class Callbacks<Args extends unknown[]> {
   #callbacks: Array<Callback<Args>> = []
   #finalArgs: Args | undefined
@@ -29,7 +33,7 @@ export class Callbacks<Args extends unknown[]> {
   /** Adds a callback. After the final call, it runs immediately. @throws SSE_ERR_OPTION unless it is a function */
   add (callback: Callback<Args>, report: Report): void {
     if (typeof callback !== 'function') throw new SSE_ERR_OPTION('A callback must be a function', `received ${describe(callback)}`)
-    if (this.#finalArgs === undefined) this.#callbacks.push(callback)
+    if (this.#finalArgs === undefined) this.#callbacks.push(bindContext(callback))
     else notify(callback, this.#finalArgs, report)
   }
 

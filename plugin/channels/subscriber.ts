@@ -211,7 +211,6 @@ export class Subscriber implements BatchListener {
     for (const { entry, subscription } of entries) {
       if (subscription.ended || (!filtered && !subscription.wants(entry))) continue
       const isLast = subscription.endsAfter(entry)
-      // The beginning of a run is a comment.
       const room = this.#stream.put(entry.frame(this.#stream.spaceAfterColon), entry.data === undefined ? 0 : 1)
       this.#sentId = entry.id
       if (isLast) return true

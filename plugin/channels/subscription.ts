@@ -1,3 +1,4 @@
+import { bindContext } from '../base/async-context.ts'
 import { decision } from '../base/callbacks.ts'
 import { ListNode } from '../base/linked-list.ts'
 import type { SseEntry } from '../wire/entry.ts'
@@ -38,8 +39,8 @@ export class Subscription extends ListNode {
     super()
     this.channel = channel
     this.listener = listener
-    this.filter = filter
-    this.until = until
+    this.filter = filter && bindContext(filter)
+    this.until = until && bindContext(until)
     this.context = context
   }
 

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { bindContext } from '../base/async-context.ts'
 import { isThenable } from '../base/callbacks.ts'
 import { SSE_ERR_SOURCE } from '../base/errors.ts'
 import { describe } from '../base/option-checks.ts'
@@ -20,10 +21,11 @@ type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
 export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void, onEnded?: () => void): Promise<unknown> {
   const reader = new SourceReader(send, signal, report)
   return new Promise((resolve, reject) => {
-    const stop = (): void => {
+    // The source ends in the context in which it was read, whoever aborts the signal.
+    const stop = bindContext(() => {
       reject(signal.reason)
       reader.endSource()
-    }
+    })
     signal.addEventListener('abort', stop, { once: true })
     reader.read(source).then(resolve, reject).finally(() => {
       signal.removeEventListener('abort', stop)

@@ -140,7 +140,8 @@ export interface SseEmitter<out Events = any> {
    * when all callbacks have returned and their promises have settled, after 5 s at most.
    *
    * There may be several callbacks of each kind, which run in order. If one throws or rejects, the error is logged and the
-   * others still run. A callback that is added too late runs immediately.
+   * others still run. A callback that is added too late runs immediately. Each runs in the AsyncLocalStorage context in
+   * which it was added.
    */
   onTimeout (callback: () => unknown): void
 
