@@ -10,7 +10,7 @@ import { createDetailedError } from './detailed-error.ts'
 
 /** Lets clients see the message of an error, because it contains no values of the application. See `failureOf`. */
 function exposed<Type extends { readonly prototype: object }> (type: Type): Type {
-  Object.defineProperty(type.prototype, 'expose', { value: true })
+  Object.defineProperty(type.prototype, 'expose', { value: true, writable: true })
   return type
 }
 

@@ -49,3 +49,10 @@ t.test('an error of a closed stream contains the reason', async t => {
   t.ok(error instanceof SSE_ERR_CLOSED)
   t.notOk(error instanceof SSE_ERR_FULL)
 })
+
+t.test('an application can hide an error that clients may see, and not all errors of its kind', async t => {
+  const [hidden, other] = [new errors.SSE_ERR_FULL(), new errors.SSE_ERR_FULL()]
+  Object.assign(hidden, { expose: false })
+  t.equal(Reflect.get(hidden, 'expose'), false)
+  t.equal(Reflect.get(other, 'expose'), true)
+})
