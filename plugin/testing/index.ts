@@ -1,3 +1,5 @@
 export { brokerContract, type BrokerCase } from './broker-contract.ts'
-export { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from './inject-sse.ts'
+export { injectSse, type InjectSseOptions } from './inject-sse.ts'
+export type { InjectedStream } from './injected-stream.ts'
+export type { InjectedEvent } from './unread-events.ts'
 export type { BrokerContractOptions } from './options.ts'

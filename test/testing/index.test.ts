@@ -1,6 +1,6 @@
 import t from 'tap'
 import * as testing from '../../plugin/testing/index.ts'
 
-t.test('fastify-sse-emitter/testing exports brokerContract', async t => {
-  t.strictSame(Object.keys(testing), ['brokerContract'])
+t.test('fastify-sse-emitter/testing exports brokerContract and injectSse', async t => {
+  t.strictSame(Object.keys(testing), ['brokerContract', 'injectSse'])
 })
