@@ -1,5 +1,7 @@
 import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
+// `app.close()` must not wait for a test that fakes the global `setTimeout`.
+import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jitter } from './base/jitter.ts'
 import { MAX_DELAY } from './base/option-checks.ts'

@@ -51,6 +51,14 @@ t.test('a core file imports only from its own folder and from layers below', asy
   t.strictSame(upward, [])
 })
 
+t.test('no file uses the global setImmediate, which tests may fake', async t => {
+  const using = files(PLUGIN).filter(file => {
+    const text = readFileSync(join(PLUGIN, file), 'utf8')
+    return /^[^*/]*\bsetImmediate\(/m.test(text) && !/^import \{ .*\bsetImmediate\b.* \} from 'node:timers(\/promises)?'$/m.test(text)
+  })
+  t.strictSame(using, [])
+})
+
 t.test('a sub-path imports only what its table entry allows', async t => {
   for (const [name, allowed] of Object.entries(SUB_PATHS)) {
     const own = imports().filter(({ file }) => file.startsWith(`${name}/`))

@@ -1,3 +1,4 @@
+import { install } from '@sinonjs/fake-timers'
 import t from 'tap'
 import { Deferred } from '../plugin/base/deferred.ts'
 import type { ReplyStreams } from '../plugin/reply/reply-streams.ts'
@@ -82,4 +83,18 @@ t.test('with the longest retry, streams are ended nevertheless', async t => {
   const response = await fetch(url)
   await app.close()
   t.strictSame(decode(await response.text()).retries, [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER])
+})
+
+t.test('closing does not wait for timers that a test fakes', async t => {
+  const { app } = await build(t, { shutdownGrace: 50 })
+  app.get('/', async (_request, reply) => {
+    // More than an injected response holds.
+    reply.sse().send('x'.repeat(500_000))
+    return reply
+  })
+  const clock = install({ toNotFake: ['nextTick', 'queueMicrotask'] })
+  t.teardown(() => { clock.uninstall() })
+  await app.inject({ url: '/', payloadAsStream: true })
+  await app.close()
+  t.equal(app.sse.size, 0)
 })

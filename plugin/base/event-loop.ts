@@ -1,3 +1,4 @@
+// A test that fakes the global `setImmediate` must not stop flushes.
 import { setImmediate } from 'node:timers'
 import { warnOf } from './logging.ts'
 
@@ -34,6 +35,11 @@ function endTick (task: TickTask): void {
 /** Calls `endTurn` at the end of the current turn of the event loop. All tasks of a turn share one immediate. */
 export function atEndOfTurn (task: TurnTask): void {
   if (tasks.push(task) === 1) setImmediate(endTurn)
+}
+
+/** Resolves in the next turn of the event loop, also where a test fakes `setImmediate`. */
+export function nextTurn (): Promise<void> {
+  return new Promise(resolve => { setImmediate(resolve) })
 }
 
 function endTurn (): void {

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers'
+import { currentTime, timerFired } from './clock.ts'
 import { ListNode } from './linked-list.ts'
 import { warnOf } from './logging.ts'
 import { MAX_DELAY } from './option-checks.ts'
@@ -14,12 +15,12 @@ const BATCH = 128
  * timers.
  */
 export abstract class WheelTimer extends ListNode {
-  /** When the timer is due, on the clock of `performance.now()`; Infinity while it is not set. Only the wheel writes it. */
+  /** When the timer is due, on the clock of `currentTime()`; Infinity while it is not set. Only the wheel writes it. */
   dueAt = Infinity
   /** Whether the process stays alive until the timer fires or is cleared. Must not change while the timer is set. */
   keepsAlive = false
 
-  /** Called when the timer is due. Must not throw. @param now the time of `performance.now()` */
+  /** Called when the timer is due. Must not throw. @param now the time of `currentTime()` */
   abstract fire (now: number): void
 }
 
@@ -37,6 +38,8 @@ export abstract class WheelTimer extends ListNode {
  */
 export class TimerWheel {
   readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())
+  /** When the last timer of each slot is due. Tests with fake timers rely on one that is alone in its slot to be on time. */
+  readonly #wakeTimes = new Float64Array(SLOTS)
   /** Timers that are due and have not fired yet. */
   readonly #due = new ListNode()
   #size = 0
@@ -45,6 +48,9 @@ export class TimerWheel {
   /** The first slot that is still in the future, counted from time 0. */
   #next = 0
   #timer: NodeJS.Timeout | undefined
+  /** What created `#timer`, and what clears it: tests may fake timers while it is set, or end to. */
+  #setTimeout = setTimeout
+  #clearTimeout = clearTimeout
   /** When the Node.js timer fires; Infinity while there is none. */
   #wakeAt = Infinity
 
@@ -62,13 +68,28 @@ export class TimerWheel {
     this.clear(timer)
     if (dueAt === Infinity) return
     // An empty wheel does not turn, so `#next` may be in the past.
-    if (this.#size === 0) this.#next = slotAt(performance.now())
-    const slot = Math.max(slotAt(dueAt), this.#next)
+    if (this.#size === 0) this.#next = slotAt(currentTime())
+    let [slot, wakeAt] = [slotAt(dueAt), dueAt]
+    if (slot <= this.#next) {
+      const now = currentTime()
+      // Time goes back when a test fakes it, or ends to.
+      this.#next = Math.min(this.#next, slotAt(now))
+      slot = Math.max(slot, this.#next)
+      // A timer that is set to the past whenever it fires must not keep the CPU busy.
+      if (dueAt <= now) wakeAt = slot * SLOT
+    }
+    const head = this.#slots[slot % SLOTS]!
+    this.#wakeTimes[slot % SLOTS] = head.next === head ? wakeAt : Math.max(this.#wakeTimes[slot % SLOTS]!, wakeAt)
     timer.dueAt = dueAt
-    this.#slots[slot % SLOTS]!.append(timer)
+    head.append(timer)
     this.#size++
     if (timer.keepsAlive) this.#keepAlive(this.#keptAliveBy + 1)
-    this.#wakeBy(slot * SLOT)
+    this.#wakeBy(this.#wakeTimeOf(slot))
+  }
+
+  /** When the timers of a slot fire: at its end, or with its last timer if that is earlier. It may be due in a later round. */
+  #wakeTimeOf (slot: number): number {
+    return Math.min(this.#wakeTimes[slot % SLOTS]!, slot * SLOT)
   }
 
   /** Clears a timer, which may be cleared already. */
@@ -83,12 +104,18 @@ export class TimerWheel {
 
   /** Makes sure that the wheel turns at the given time or earlier. */
   #wakeBy (time: number): void {
-    if (time >= this.#wakeAt) return
+    if (time >= this.#wakeAt) {
+      if (setTimeout === this.#setTimeout) return
+      time = this.#wakeAt
+    }
     this.#stop()
-    this.#wakeAt = time
     // A wheel that turns early waits for the remaining time.
-    const delay = Math.min(Math.max(time - performance.now(), 0), MAX_DELAY)
-    this.#timer = setTimeout(() => this.#wake(), delay)
+    const now = currentTime()
+    const delay = Math.min(Math.max(Math.ceil(time - now), 0), MAX_DELAY)
+    this.#wakeAt = time
+    this.#setTimeout = setTimeout
+    this.#clearTimeout = clearTimeout
+    this.#timer = setTimeout(() => this.#wake(now + delay), delay)
     this.#keepAlive(this.#keptAliveBy)
   }
 
@@ -99,20 +126,21 @@ export class TimerWheel {
   }
 
   #stop (): void {
-    clearTimeout(this.#timer)
+    this.#clearTimeout.call(undefined, this.#timer)
     this.#timer = undefined
     this.#wakeAt = Infinity
   }
 
   /** After the event loop was blocked, what peers have read and sent meanwhile has to be processed before timers fire. */
-  #wake (): void {
-    if (performance.now() <= this.#wakeAt + 2 * SLOT) this.#turn()
+  #wake (dueAt: number): void {
+    timerFired(dueAt)
+    if (currentTime() <= this.#wakeAt + 2 * SLOT) this.#turn()
     else setImmediate(() => this.#turn())
   }
 
   #turn (): void {
     this.#stop()
-    const now = performance.now()
+    const now = currentTime()
     this.#collectDue(now)
     for (let fired = 0; fired < BATCH && this.#due.next !== this.#due; fired++) {
       const timer = this.#due.next as WheelTimer
@@ -129,7 +157,7 @@ export class TimerWheel {
 
   /** Moves timers that are due from the slots of the past to `#due`. */
   #collectDue (now: number): void {
-    const end = Math.floor(now / SLOT) + 1
+    const end = slotAt(now) + 1
     // After a pause of more than a round, for example because the machine slept, one round visits every slot.
     for (let slot = Math.max(this.#next, end - SLOTS); slot < end; slot++) {
       const head = this.#slots[slot % SLOTS]!
@@ -141,7 +169,7 @@ export class TimerWheel {
         this.#due.append(timer)
       }
     }
-    this.#next = Math.max(this.#next, end)
+    this.#next = Math.max(this.#next, Math.floor(now / SLOT) + 1)
   }
 
   /** Turns the wheel again at the next slot that contains a timer. */
@@ -149,7 +177,7 @@ export class TimerWheel {
     if (this.#size === 0) return
     let slot = this.#next
     while (this.#slots[slot % SLOTS]!.next === this.#slots[slot % SLOTS]) slot++
-    this.#wakeBy(slot * SLOT)
+    this.#wakeBy(this.#wakeTimeOf(slot))
   }
 }
 

@@ -3,7 +3,7 @@ import { SharedText } from '../wire/shared-text.ts'
 
 /** One pass in which all channels deliver their batches. */
 export interface Delivery {
-  /** On the clock of `performance.now()`. */
+  /** On the clock of `currentTime()`. */
   readonly now: number
 }
 

@@ -1,3 +1,4 @@
+import { currentTime } from '../base/clock.ts'
 import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 import type { Delivery } from './batch.ts'
 import type { SseBroker } from './broker.ts'
@@ -71,7 +72,7 @@ export class FanOut implements ChannelSubscribersOwner, TickTask, TurnTask {
     this.#scheduled = []
     this.#delivering = true
     for (const channel of channels) channel.prepareBatch()
-    const delivery: Delivery = { now: performance.now() }
+    const delivery: Delivery = { now: currentTime() }
     for (const channel of channels) channel.deliver(delivery)
     for (const channel of channels) channel.batch = undefined
     this.#delivering = false

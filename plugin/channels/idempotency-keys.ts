@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { currentTime } from '../base/clock.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import type { SsePublished } from './broker.ts'
@@ -12,7 +13,7 @@ interface Publication {
   readonly id: string
   /** Identifies the payload. */
   readonly digest: string
-  /** On the clock of `performance.now()`. */
+  /** On the clock of `currentTime()`. */
   readonly expiresAt: number
 }
 
@@ -34,7 +35,7 @@ export class IdempotencyKeys {
     const earlier = this.#publications.get(name)
     if (earlier === undefined) {
       const id = publish()
-      this.#remember(name, { id, digest, expiresAt: performance.now() + IDEMPOTENCY_KEY_RETENTION })
+      this.#remember(name, { id, digest, expiresAt: currentTime() + IDEMPOTENCY_KEY_RETENTION })
       return { id, repeated: false }
     }
     if (earlier.digest !== digest) throw new SSE_ERR_IDEMPOTENCY_KEY()
@@ -53,7 +54,7 @@ export class IdempotencyKeys {
   }
 
   #expire (): void {
-    const now = performance.now()
+    const now = currentTime()
     for (const [name, { expiresAt }] of this.#publications) {
       if (expiresAt > now) return
       this.#publications.delete(name)

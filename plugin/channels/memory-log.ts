@@ -1,3 +1,4 @@
+import { currentTime } from '../base/clock.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
@@ -28,7 +29,7 @@ export class MemoryLog extends WheelTimer {
   readonly #subscriptions = new Set<BrokerSubscription>()
   /** Entries from index `#first` on are the history. Those before it were removed, and are cut off together. */
   #entries: SseEntry[] = []
-  /** When each entry was published, on the clock of `performance.now()`. */
+  /** When each entry was published, on the clock of `currentTime()`. */
   #times: number[] = []
   #first = 0
   #bytes = 0
@@ -55,7 +56,7 @@ export class MemoryLog extends WheelTimer {
 
   /** Adds an entry to the history, and applies the limits. */
   add (entry: SseEntry, { count, age, bytes }: SseHistory): void {
-    const now = performance.now()
+    const now = currentTime()
     this.#lastId = entry.id
     this.#entries.push(entry)
     this.#times.push(now)
@@ -78,7 +79,7 @@ export class MemoryLog extends WheelTimer {
       unsubscribe: subscription => this.#unsubscribe(subscription)
     })
     this.#subscriptions.add(subscription)
-    this.#setTimer(performance.now())
+    this.#setTimer(currentTime())
     return subscription
   }
 
@@ -87,12 +88,12 @@ export class MemoryLog extends WheelTimer {
     if (!this.#subscriptions.delete(subscription)) return
     // A channel that never had an entry has no past to remember.
     if (this.#empty && this.#lastId === undefined) this.#owner.removeLog(this)
-    else this.#setTimer(performance.now())
+    else this.#setTimer(currentTime())
   }
 
   /** Reads the entries after an id, or from the beginning. */
   read (after: string | undefined, count: number): Pick<SsePage, 'entries' | 'more'> {
-    const [now, size] = [performance.now(), this.#size]
+    const [now, size] = [currentTime(), this.#size]
     this.#expire(now)
     if (this.#size < size) this.#setTimer(now)
     const from = after === undefined ? this.#first : this.#indexAfter(after)

@@ -10,7 +10,7 @@ export interface SubscribedStream {
   /**
    * Sends text that is shared with other streams.
    *
-   * @param now on the clock of `performance.now()`
+   * @param now on the clock of `currentTime()`
    * @returns false if nothing was sent, because there is no room
    */
   deliver (text: SharedText, events: number, now: number): boolean

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { currentTime } from '../base/clock.ts'
 import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../base/errors.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
@@ -118,7 +119,7 @@ export class ReconnectingClient {
     const disconnect = this.#createDisconnect()
     const command = new PendingCommand(() => { disconnect(new Error(`Redis did not reply within ${timeout} ms`)) })
     this.#pending.add(command)
-    wheel.set(command, performance.now() + timeout)
+    wheel.set(command, currentTime() + timeout)
     replied.then(command.reply.resolve, error => {
       if (isUnavailableServer(error)) command.reply.reject(new SSE_ERR_BROKER_UNAVAILABLE(error.message, { cause: error }))
       else if (isErrorReply(error)) return command.reply.reject(error)

@@ -1,3 +1,4 @@
+import { currentTime } from '../base/clock.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
 import { CHANNELS_PER_COMMAND } from './batches.ts'
@@ -53,7 +54,7 @@ export class SubscriptionProbe extends WheelTimer {
   }
 
   #schedule (delay: number): void {
-    this.#options.wheel.set(this, Math.min(performance.now() + delay, this.dueAt))
+    this.#options.wheel.set(this, Math.min(currentTime() + delay, this.dueAt))
   }
 
   async #probe (): Promise<void> {

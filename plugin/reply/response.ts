@@ -3,7 +3,7 @@ import { constants, Http2ServerResponse, type Http2Session, type ServerHttp2Stre
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { SseReason } from '../base/errors.ts'
-import { SocketTransport, StreamTransport, type Transport } from '../stream/transport.ts'
+import { InjectedTransport, SocketTransport, StreamTransport, type Transport } from '../stream/transport.ts'
 
 /** A response of Node.js, over HTTP/1 or HTTP/2. */
 export type RawResponse = ServerResponse | Http2ServerResponse
@@ -89,7 +89,7 @@ export function sendHeaders (raw: RawResponse): Transport {
   ;(raw as ServerResponse).flushHeaders()
   if (socket !== undefined && (raw as ServerResponse).chunkedEncoding) return new SocketTransport(socket, true)
   socket?.uncork()
-  return new StreamTransport(raw)
+  return isInjected(raw) ? new InjectedTransport(raw) : new StreamTransport(raw)
 }
 
 /** Closes the connection after the response, so that the client makes a new one. */

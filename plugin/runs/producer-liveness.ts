@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { currentTime } from '../base/clock.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory } from '../channels/broker.ts'
 import type { SsePayload } from '../wire/entry.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
@@ -52,7 +53,7 @@ export class ProducerHeartbeat extends WheelTimer {
 
   /** Starts the heartbeats, unless they have been started. They stop when the process has no runs. */
   start (): void {
-    if (this.processId !== undefined && this.dueAt === Infinity) this.fire(performance.now())
+    if (this.processId !== undefined && this.dueAt === Infinity) this.fire(currentTime())
   }
 
   stop (): void {
@@ -64,7 +65,7 @@ export class ProducerHeartbeat extends WheelTimer {
     this.#owner.wheel.set(this, now + HEARTBEAT_INTERVAL)
     this.#owner.broker.publish(heartbeatChannel(this.processId!), HEARTBEAT, { history: NO_HISTORY }).catch(() => {
       const isStopped = this.dueAt === Infinity
-      if (!isStopped) this.#owner.wheel.set(this, performance.now() + RETRY_INTERVAL)
+      if (!isStopped) this.#owner.wheel.set(this, currentTime() + RETRY_INTERVAL)
     })
   }
 }
@@ -112,7 +113,7 @@ export class ProducerWatch extends WheelTimer implements SseBrokerListener {
   }
 
   #assumeAlive (): void {
-    this.#aliveAt = performance.now()
+    this.#aliveAt = currentTime()
     this.#brokerResponded = false
   }
 
@@ -136,6 +137,6 @@ export class ProducerWatch extends WheelTimer implements SseBrokerListener {
     } catch {
       this.#assumeAlive()
     }
-    if (this.#subscription === subscription) this.#owner.wheel.set(this, performance.now() + ms)
+    if (this.#subscription === subscription) this.#owner.wheel.set(this, currentTime() + ms)
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { currentTime } from '../base/clock.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
 import type { SseBroker } from '../channels/broker.ts'
@@ -78,9 +79,9 @@ export class RemoteRuns {
 
 /** Cancels a run. While the broker fails, it waits a few seconds. */
 async function cancel (broker: SseBroker, state: RunState, generation: string): Promise<void> {
-  const deadline = performance.now() + RESPONSE_TIMEOUT
+  const deadline = currentTime() + RESPONSE_TIMEOUT
   const attempt = (): Promise<PublishedEnd | undefined> => endLog(broker, state.channel, generation, CANCELLED)
-  const ended = await attempt().catch(error => retry(error, { attempt, isOver: () => performance.now() > deadline }))
+  const ended = await attempt().catch(error => retry(error, { attempt, isOver: () => currentTime() > deadline }))
   state.end ??= ended?.end
 }
 

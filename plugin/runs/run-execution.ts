@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { createAbortController } from '../base/abort-controller.ts'
 import type { FastifyBaseLogger } from 'fastify'
+import { currentTime } from '../base/clock.ts'
 import { Deferred } from '../base/deferred.ts'
+import { nextTurn } from '../base/event-loop.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -48,7 +50,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   readonly #settings: RunSettings
   readonly #writer: RunLogWriter
   readonly #controller = createAbortController()
-  #startedAt = performance.now()
+  #startedAt = currentTime()
   #subscription: Promise<SseBrokerSubscription> | undefined
   /** When the producer began to work on its next item; undefined while it waits for the broker. */
   #idleSince: number | undefined
@@ -88,7 +90,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   /** Milliseconds since the start of the run. */
   get age (): number {
-    return performance.now() - this.#startedAt
+    return currentTime() - this.#startedAt
   }
 
   /**
@@ -114,7 +116,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   #onBegun (): void {
     this.#isBegun = true
-    this.#startedAt = this.run.orphanedSince = performance.now()
+    this.#startedAt = this.run.orphanedSince = currentTime()
     const end = this.#earlyEnd
     if (end !== undefined && compareIds(end.id, this.#writer.beginId) > 0) this.#setEnd(end)
     if (this.#isAbandoned) this.end('failed', JSON.stringify(NOT_STARTED))
@@ -142,7 +144,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     const producerEnded = new Deferred<void>()
     this.#isStarted = !signal.aborted
     if (this.#isStarted) reportStart(this.run.id)
-    this.#idleSince = performance.now()
+    this.#idleSince = currentTime()
     this.#schedule()
     try {
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
@@ -153,8 +155,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
       this.#isProducing = false
       // After the run has ended, the error usually is the reason of the aborted signal.
       if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
-      const failure = isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)
-      await this.end('failed', JSON.stringify(failure))
+      await this.end('failed', JSON.stringify(isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)))
     }
     await producerEnded.promise
   }
@@ -171,8 +172,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   async #publishEnd (payload: SsePayload): Promise<void> {
     try {
-      const age = (): number => Math.ceil(this.age) + this.#settings.retention
-      this.#setEnd(await this.#writer.end(payload, age))
+      this.#setEnd(await this.#writer.end(payload, () => Math.ceil(this.age) + this.#settings.retention))
     } catch (error) {
       this.#log('error', { err: error }, 'failed to publish the terminal event of a run')
     }
@@ -193,9 +193,9 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   async #publish (payload: SsePayload): Promise<void> {
     this.#idleSince = undefined
     const end = await this.#writer.append(payload, this.#controller.signal)
-    this.#idleSince = performance.now()
+    this.#idleSince = currentTime()
     if (end !== undefined) this.#setEnd(end)
-    if (this.#events % ITEMS_PER_TURN === 0) await new Promise(resolve => { setImmediate(resolve) })
+    if (this.#events % ITEMS_PER_TURN === 0) await nextTurn()
   }
 
   onEntry (entry: SseEntry): void {
@@ -244,7 +244,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #startRetention (): void {
     // Its terminal event may be published later, after an outage.
     if (this.#isForgotten) return
-    this.#forgetAt = performance.now() + this.#settings.retention
+    this.#forgetAt = currentTime() + this.#settings.retention
     this.#schedule()
   }
 
@@ -285,7 +285,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   get #idleTimeoutAt (): number {
-    return deadline(this.#idleSince ?? performance.now(), this.#settings.idleTimeout)
+    return deadline(this.#idleSince ?? currentTime(), this.#settings.idleTimeout)
   }
 
   get #orphanTimeoutAt (): number {

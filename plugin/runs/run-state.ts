@@ -1,3 +1,4 @@
+import { currentTime } from '../base/clock.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import { compareIds, epochOf } from '../wire/event-id.ts'
 import { runChannel, type SseRunEnd } from './run-log.ts'
@@ -8,8 +9,8 @@ export class RunState {
   readonly channel: string
   /** The terminal event; undefined while the run is in progress. */
   end: SseEntry | undefined
-  /** When the run last had a viewer, or was created, by `performance.now()`; Infinity while it has viewers. */
-  orphanedSince = performance.now()
+  /** When the run last had a viewer, or was created, by `currentTime()`; Infinity while it has viewers. */
+  orphanedSince = currentTime()
   /** Called when the first viewer joins. */
   onViewed = (): void => {}
   /** Called when the last viewer leaves. */
@@ -40,7 +41,7 @@ export class RunState {
 
   removeViewer (): void {
     if (--this.#viewers > 0) return
-    this.orphanedSince = performance.now()
+    this.orphanedSince = currentTime()
     this.onOrphaned()
   }
 

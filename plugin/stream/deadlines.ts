@@ -1,3 +1,4 @@
+import { currentTime } from '../base/clock.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 import type { StreamSettings } from './options.ts'
 import type { Outbox } from './outbox.ts'
@@ -26,7 +27,7 @@ export class Deadlines extends WheelTimer {
   readonly #outbox: Outbox
   readonly #wheel: TimerWheel
 
-  // Times are those of performance.now(); Infinity means never.
+  // Times are those of currentTime(); Infinity means never.
   #timeoutAt = Infinity
   #expiresAt = Infinity
   /** When the stream ended, and began to wait for its client to read what is queued. */
@@ -51,7 +52,7 @@ export class Deadlines extends WheelTimer {
    */
   begin (isInjected: boolean): void {
     const { timeout, expiresAt } = this.#settings
-    const now = performance.now()
+    const now = currentTime()
     this.#running = true
     // A stream that ended before it opened starts to wait for its client only now.
     if (this.#endedAt !== Infinity) this.#endedAt = now
@@ -63,13 +64,13 @@ export class Deadlines extends WheelTimer {
 
   /** Moves the timeout to this many milliseconds from now. */
   extend (ms: number): void {
-    this.#timeoutAt = performance.now() + ms
+    this.#timeoutAt = currentTime() + ms
     this.update()
   }
 
   /** The stream has ended: only `stallTimeout` still applies. */
   end (): void {
-    this.#endedAt = performance.now()
+    this.#endedAt = currentTime()
     this.update()
   }
 
@@ -82,7 +83,7 @@ export class Deadlines extends WheelTimer {
   /** The outbox has become full, or is no longer full. */
   update (): void {
     if (!this.#running) return
-    const checkAt = this.#checkProgress(performance.now())
+    const checkAt = this.#checkProgress(currentTime())
     this.#wheel.set(this, this.#endedAt === Infinity ? Math.min(checkAt, this.#timeoutAt, this.#expiresAt, this.#heartbeatAt) : checkAt)
   }
 

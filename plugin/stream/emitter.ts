@@ -1,5 +1,6 @@
 import { handledRejection } from '../base/deferred.ts'
 import { SSE_ERR_EVENT, SSE_ERR_LAST_EVENT_ID, SSE_ERR_OPTION, type SseReason } from '../base/errors.ts'
+import { nextTurn } from '../base/event-loop.ts'
 import { channelName } from '../channels/channel-name.ts'
 import { resolveSubscribeOptions, type SseSubscribeOptions } from '../channels/options.ts'
 import { END_ID } from '../wire/end-id.ts'
@@ -108,7 +109,7 @@ export class Emitter implements SseEmitter {
     const subscribed = this.#stream.subscribe(names, parameters)
     // If the broker rejects within a turn of the event loop, the client receives an error status. The headers wait no longer
     // than that, because a broker may be unavailable for a while.
-    await Promise.race([subscribed, new Promise(resolve => { setImmediate(resolve) })])
+    await Promise.race([subscribed, nextTurn()])
     this.open()
     await subscribed
   }

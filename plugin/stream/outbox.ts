@@ -1,4 +1,5 @@
 import { constants } from 'node:buffer'
+import { currentTime } from '../base/clock.ts'
 import { Deferred } from '../base/deferred.ts'
 import { atEndOfTick, atEndOfTurn, type TickTask, type TurnTask } from '../base/event-loop.ts'
 import type { SharedText } from '../wire/shared-text.ts'
@@ -46,9 +47,9 @@ export class Outbox implements TickTask, TurnTask {
 
   /** Bytes handed to the transport. */
   bytes = 0
-  /** The time from which the next heartbeat is counted, from `performance.now()`: of the last write, drain or opening. */
+  /** The time from which the next heartbeat is counted, from `currentTime()`: of the last write, drain or opening. */
   lastWrite = 0
-  /** When the connection became full, from `performance.now()`; Infinity while it is not full. */
+  /** When the connection became full, from `currentTime()`; Infinity while it is not full. */
   fullSince = Infinity
 
   /** @param limit the maximum number of bytes that wait for the client */
@@ -73,7 +74,7 @@ export class Outbox implements TickTask, TurnTask {
     this.#transport = transport
     transport.begin(this.#limit * TRANSPORT_SHARE, () => this.#drained())
     this.#text = preamble + this.#text
-    this.lastWrite = performance.now()
+    this.lastWrite = currentTime()
     // At the end of the tick, even without text, so that the headers are sent together with the handler's first events.
     this.#scheduleEndOfTick()
   }
@@ -98,7 +99,7 @@ export class Outbox implements TickTask, TurnTask {
   /**
    * Immediately writes what waits, and then text that is shared with other clients.
    *
-   * @param now the time of `performance.now()`
+   * @param now the time of `currentTime()`
    * @returns false if nothing was written because there is no room
    */
   sendShared (text: SharedText, now: number): boolean {
@@ -115,7 +116,7 @@ export class Outbox implements TickTask, TurnTask {
     const transport = this.#transport
     if (transport === undefined) return
     this.#write(transport, this.#text === '' ? heartbeat : this.#takeText())
-    this.#flush(transport, performance.now())
+    this.#flush(transport, currentTime())
   }
 
   /** Resolves when there is room for more; undefined while there is. Rejects if the outbox closes with undelivered text. */
@@ -158,7 +159,7 @@ export class Outbox implements TickTask, TurnTask {
     if (this.#hasSentNothing) {
       // Some proxies forward the headers only with the first byte of the body.
       this.#write(transport, COMMENT)
-      this.#flush(transport, performance.now())
+      this.#flush(transport, currentTime())
     }
     this.#settleRoom(transport)
   }
@@ -178,7 +179,7 @@ export class Outbox implements TickTask, TurnTask {
     const transport = this.#transport
     if (transport === undefined) return
     this.fullSince = Infinity
-    this.lastWrite = performance.now()
+    this.lastWrite = currentTime()
     this.#send(transport)
     this.#settleRoom(transport)
     this.#owner.pressureChanged()
@@ -186,7 +187,7 @@ export class Outbox implements TickTask, TurnTask {
 
   #send (transport: Transport): void {
     if (this.#text !== '') this.#write(transport, this.#takeText())
-    this.#flush(transport, performance.now())
+    this.#flush(transport, currentTime())
   }
 
   #takeText (): string {

@@ -217,3 +217,13 @@ export class StreamTransport implements Transport {
     this.#onDrain()
   }
 }
+
+/**
+ * Writes to an injected response. It reports each write by `setImmediate()`, which tests may fake, so that only a body that is
+ * not read makes it full.
+ */
+export class InjectedTransport extends StreamTransport {
+  override begin (_highWaterMark: number, onDrain: () => void): void {
+    super.begin(Infinity, onDrain)
+  }
+}

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { nextTurn } from '../base/event-loop.ts'
 import { InjectedStream } from './injected-stream.ts'
 import { ObservedEnd } from './observed-end.ts'
 
@@ -22,8 +23,8 @@ export interface InjectSseOptions {
  * Sends a request to an application without a network, as `app.inject()` does, and reads the event stream of the response as it
  * is written.
  *
- * @returns a promise that resolves when the headers of the response are sent, whatever its status is. It rejects as
- *   `app.inject()` does, and with the reason of `signal` if that is aborted before
+ * @returns a promise that resolves when the headers of the response are sent, whatever its status is, and what was written with
+ *   them has been received. It rejects as `app.inject()` does, and with the reason of `signal` if that is aborted before
  */
 export async function injectSse (app: FastifyInstance, options: InjectSseOptions): Promise<InjectedStream> {
   const { url, method = 'GET', lastEventId, signal } = options
@@ -36,7 +37,9 @@ export async function injectSse (app: FastifyInstance, options: InjectSseOptions
     const response = await app.inject({ url, method, ...contentOf(options), signal: client.signal, payloadAsStream: true })
     const route = `${method} ${url}`
     const repeat = (lastEventId: string | undefined): Promise<InjectedStream> => injectSse(app, { ...options, lastEventId })
-    return new InjectedStream({ route, lastEventId, repeat }, response, end.of(response.raw.res))
+    const stream = new InjectedStream({ route, lastEventId, repeat }, response, end.of(response.raw.res))
+    await nextTurn()
+    return stream
   } catch (error) {
     end.stop()
     signal?.throwIfAborted()

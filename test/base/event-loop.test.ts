@@ -1,7 +1,5 @@
 import t from 'tap'
-import { atEndOfTick, atEndOfTurn } from '../../plugin/base/event-loop.ts'
-
-const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
+import { atEndOfTick, atEndOfTurn, nextTurn } from '../../plugin/base/event-loop.ts'
 
 t.test('tasks run once at the end of the turn, in order', async t => {
   const calls: string[] = []
@@ -63,4 +61,12 @@ t.test('a task that throws does not stop the others, and becomes a warning', asy
   await nextTurn()
   t.strictSame(calls, ['turn'])
   t.match(warnings.args(), [[/^A task threw: Error: boom/], [/^A task threw: Error: boom/]])
+})
+
+t.test('turns end where a test fakes setImmediate', async t => {
+  t.intercept(globalThis, 'setImmediate', { value: () => {} })
+  let ended = 0
+  atEndOfTurn({ endTurn: () => { ended++ } })
+  await nextTurn()
+  t.equal(ended, 1)
 })

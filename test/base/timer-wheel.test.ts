@@ -1,3 +1,4 @@
+import { install } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
 import { WheelTimer, TimerWheel } from '../../plugin/base/timer-wheel.ts'
 import { liveTimers, mockClock } from '../fixtures/clock.ts'
@@ -64,6 +65,51 @@ t.test('a timer fires once, never early, and at most 100 ms late', async t => {
     if (firedAt.length !== 1 || late < 0 || late > 100) t.fail(`timer ${index} fired ${firedAt.length} times, ${late} ms late`)
   }
   t.equal(wheel.size, 0)
+})
+
+t.test('a timer that is alone in its slot is not late', async t => {
+  const { wheel, advance } = setup(t)
+  const start = performance.now()
+  const [first, second] = [new RecordingTimer(), new RecordingTimer()]
+  wheel.set(first, start + 30)
+  advance(30)
+  t.strictSame(first.firedAt, [start + 30])
+  wheel.set(second, start + 15_010)
+  advance(14_980)
+  t.strictSame(second.firedAt, [start + 15_010])
+})
+
+t.test('timers of one slot fire together', async t => {
+  const { wheel, advance } = setup(t)
+  const start = performance.now()
+  const timers = [1_020, 1_010, 1_030].map(ms => {
+    const timer = new RecordingTimer()
+    wheel.set(timer, start + ms)
+    return timer
+  })
+  // The first that is set wakes the wheel, and then the last.
+  wheel.set(new RecordingTimer(), start + 500)
+  advance(1_030)
+  t.strictSame(timers.map(({ firedAt }) => firedAt), [[start + 1_030], [start + 1_030], [start + 1_030]])
+})
+
+t.test('a timer fires on a clock that is replaced while others are set', async t => {
+  const wheel = new TimerWheel()
+  const [real, fake, again] = [new RecordingTimer(), new RecordingTimer(), new RecordingTimer()]
+  wheel.set(real, performance.now() + 60)
+  const clock = install({ toNotFake: ['nextTick', 'queueMicrotask'] })
+  t.ok(performance.now() < 10, 'time goes back')
+  wheel.set(fake, performance.now() + 15_000)
+  clock.tick(14_999)
+  t.strictSame(timesFired(fake), [0])
+  clock.tick(1)
+  t.strictSame(timesFired(fake), [1])
+  wheel.set(fake, performance.now() + 15_000)
+  clock.uninstall()
+  wheel.set(again, performance.now() + 20)
+  await new Promise(resolve => { setTimeout(resolve, 300) })
+  t.strictSame(timesFired(real, again), [1, 1])
+  wheel.clear(fake)
 })
 
 t.test('a timer that is due more than a round later waits for its round', async t => {

@@ -3,7 +3,7 @@ import net from 'node:net'
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
+import { InjectedTransport, SocketTransport, StreamTransport, type Transport } from '../../plugin/stream/transport.ts'
 import { SharedText } from '../../plugin/wire/shared-text.ts'
 import { sleep } from '../fixtures/app.ts'
 import { eventually } from '../fixtures/eventually.ts'
@@ -273,4 +273,20 @@ t.test('writes to a destroyed stream are ignored', async t => {
   stream.destroy()
   t.equal(begun(new StreamTransport(stream)).write('late'), 4)
   await sleep(5)
+})
+
+t.test('an injected response is full only while its body is not read', async t => {
+  // Its writes are never reported, as where a test fakes setImmediate.
+  const body = new PassThrough({ highWaterMark: 16_384 })
+  const response = Object.assign(new Writable(), { write: (bytes: Buffer) => body.push(bytes) })
+  const transport = new InjectedTransport(response)
+  let drains = 0
+  transport.begin(1_000, () => { drains++ })
+  transport.write('x'.repeat(10_000))
+  t.equal(transport.full, false)
+  transport.write('x'.repeat(10_000))
+  t.equal(transport.full, true)
+  response.emit('drain')
+  t.equal(transport.full, false)
+  t.equal(drains, 1)
 })
