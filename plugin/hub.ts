@@ -6,6 +6,7 @@ import { Channel, type SseChannel } from './channels/channel.ts'
 import type { ChannelSchemas } from './channels/channel-schemas.ts'
 import type { FanOut } from './channels/fan-out.ts'
 import { resolveChannelOptions, type SseChannelOptions } from './channels/options.ts'
+import type { KeyCloser } from './reply/key-closer.ts'
 import type { ReplyStreams } from './reply/reply-streams.ts'
 import type { SseRuns } from './runs/runs.ts'
 import type { SseStreamInfo } from './stream/sse-emitter.ts'
@@ -27,10 +28,23 @@ export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypePr
    */
   close (match?: (stream: SseStreamInfo) => boolean): number
   /**
+   * Ends the streams of a key with the reason `kicked`, in every process that shares the broker. Those of this process end
+   * before the promise is returned. A process that is disconnected from the broker ends its streams when it reconnects.
+   *
+   * A client can reconnect, and a request whose handler has not called `reply.sse()` yet can still open a stream: revoke the
+   * user's access first.
+   *
+   * @param key what the option `connectionKey` returned for the streams
+   * @returns a promise that resolves once the broker has accepted the message to the other processes
+   * @throws SSE_ERR_OPTION if the key is not a string; the errors of the broker, after which other processes may not have
+   *   received the message: call it again
+   */
+  closeKey (key: string): Promise<void>
+  /**
    * Returns a channel to publish to and to subscribe to. The type of the data of each event follows from the option `schema`
    * through the type provider of the application.
    *
-   * @param name 1 to 255 characters without control characters
+   * @param name 1 to 255 characters without control characters. Names that start with `sse-` are reserved
    * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option, and what the serializer
    *   compiler throws for an invalid schema
    */
@@ -50,13 +64,15 @@ export class Hub implements SseHub {
   readonly #runs: SseRuns
   readonly #serializer: SseSerializer
   readonly #schemas: ChannelSchemas
+  readonly #keyCloser: KeyCloser
 
-  constructor (streams: ReplyStreams, fanOut: FanOut, runs: SseRuns, serializer: SseSerializer, schemas: ChannelSchemas) {
+  constructor (streams: ReplyStreams, fanOut: FanOut, runs: SseRuns, serializer: SseSerializer, schemas: ChannelSchemas, keyCloser: KeyCloser) {
     this.#streams = streams
     this.#fanOut = fanOut
     this.#runs = runs
     this.#serializer = serializer
     this.#schemas = schemas
+    this.#keyCloser = keyCloser
   }
 
   get size (): number {
@@ -74,6 +90,10 @@ export class Hub implements SseHub {
     })
     for (const { stream } of matching) stream.end('kicked')
     return matching.length
+  }
+
+  async closeKey (key: string): Promise<void> {
+    await this.#keyCloser.close(key)
   }
 
   channel (name: string, options?: SseChannelOptions): SseChannel<any> {

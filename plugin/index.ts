@@ -13,6 +13,7 @@ import { resolvePluginOptions, type SsePluginOptions } from './hub-options.ts'
 import { kReplyStream, wrapRoute } from './reply/handler.ts'
 import { RouteSchemas } from './reply/event-schemas.ts'
 import type { SseStreamOptions } from './reply/options.ts'
+import { KeyCloser } from './reply/key-closer.ts'
 import { ReplyStreams } from './reply/reply-streams.ts'
 import { RunRegistry } from './runs/run-registry.ts'
 import { Runs } from './runs/runs.ts'
@@ -23,7 +24,7 @@ import type { EventsOf } from './wire/event-schemas.ts'
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
   const settings = resolvePluginOptions(options)
-  const { maxRuns, maxRunBytes, serializer, shutdownGrace } = settings
+  const { connectionKey, maxRuns, maxRunBytes, serializer, shutdownGrace } = settings
   const broker = new CheckedBroker(settings.broker ?? memoryBroker(), (err, channel) => {
     writeLog(app.log, 'error', { err, channel }, 'the broker delivered an event that cannot be sent, which is left out')
   })
@@ -31,8 +32,10 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   const fanOut = new FanOut(broker)
   const streams = new ReplyStreams(settings, { wheel, fanOut })
   const runs = new RunRegistry({ broker, wheel, log: app.log, maxRuns, maxRunBytes, toPayload: (data, fields) => payloadOf(data, fields, serializer) })
+  const keyCloser = new KeyCloser({ broker, streams, log: app.log })
+  if (connectionKey !== undefined) keyCloser.start()
 
-  app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer, new ChannelSchemas(app)))
+  app.decorate('sse', new Hub(streams, fanOut, new Runs(runs), serializer, new ChannelSchemas(app), keyCloser))
   app.decorateReply(kReplyStream, null)
   app.decorateReply('sse', function (streamOptions) {
     return streams.open(this, streamOptions)
@@ -45,7 +48,10 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   })
   app.addHook('onReady', async () => routeSchemas.ready())
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
-  app.addHook('onClose', () => broker.close())
+  app.addHook('onClose', () => {
+    keyCloser.stop()
+    return broker.close()
+  })
 }
 
 /** Server-Sent Events for Fastify: `reply.sse()` opens a stream; `app.sse` manages all streams, channels and runs. */

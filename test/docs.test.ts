@@ -22,10 +22,12 @@ const DOCS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...
 
 /** Declares what the examples use without importing or declaring it. */
 const CONTEXT = `
+import type {} from '@fastify/session'
 import type { EventEmitter } from 'node:events'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { SseChannel, SseEmitter } from 'fastify-sse-emitter'
 import sse from 'fastify-sse-emitter'
+declare module 'fastify' { interface Session { userId?: string } }
 declare const app: FastifyInstance
 declare const request: FastifyRequest
 declare const reply: FastifyReply

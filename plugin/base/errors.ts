@@ -59,8 +59,8 @@ export const SSE_ERR_FULL_FOR_CONNECTION = exposed(createError('SSE_ERR_FULL_FOR
 /** The client sent a last event id that is longer than any id of a broker. */
 export const SSE_ERR_LAST_EVENT_ID = exposed(createError('SSE_ERR_LAST_EVENT_ID', 'The last event id has %s characters; the maximum is %s', 400))
 
-/** A channel name is not a string, is empty or too long, or contains control characters. */
-export const SSE_ERR_CHANNEL = createDetailedError('SSE_ERR_CHANNEL', 'A channel name must be a string of 1 to 255 characters without control characters')
+/** A channel name is not a string, is empty or too long, contains control characters, or starts with `sse-`. */
+export const SSE_ERR_CHANNEL = createDetailedError('SSE_ERR_CHANNEL', 'A channel name must be a string of 1 to 255 characters that contains no control characters and does not start with `sse-`')
 
 /** A stream subscribed to channels of different partitions, whose ids have no common order. */
 export const SSE_ERR_PARTITION = createDetailedError('SSE_ERR_PARTITION', 'A stream cannot subscribe to channels of different partitions. Channels whose names contain the same {tag} share a partition', 500, Error)
@@ -108,7 +108,7 @@ export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run has end
  * - `slow`: more than `maxBuffered` bytes were waiting for the client, or it accepted nothing for `stallTimeout`
  * - `shutdown`: `app.close()` was called
  * - `expired`: the time set by the option `expiresAt` was reached
- * - `kicked`: `app.sse.close()` was called
+ * - `kicked`: `app.sse.close()` or `app.sse.closeKey()` was called
  */
 export type SseReason = 'complete' | 'error' | 'timeout' | 'client' | 'slow' | 'shutdown' | 'expired' | 'kicked'
 

@@ -111,7 +111,8 @@ export interface SseBrokerSubscription {
  */
 export interface SseBroker {
   /**
-   * Whether other processes use the same log. If so, runs are monitored: a run whose process dies ends as failed.
+   * Whether other processes use the same log. If so, `app.sse.closeKey()` reaches the streams of all of them, and runs are
+   * monitored: a run whose process dies ends as failed.
    *
    * @default false
    */

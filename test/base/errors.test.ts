@@ -37,7 +37,7 @@ t.test('an invalid argument is a TypeError', async t => {
 })
 
 t.test('the detail of an error contains the value that caused it, and the message does not', async t => {
-  t.match(new SSE_ERR_CHANNEL('received 5'), { message: 'A channel name must be a string of 1 to 255 characters without control characters', detail: 'received 5' })
+  t.match(new SSE_ERR_CHANNEL('received 5'), { message: 'A channel name must be a string of 1 to 255 characters that contains no control characters and does not start with `sse-`', detail: 'received 5' })
   t.equal(new SSE_ERR_LAST_EVENT_ID('1025', '1024').message, 'The last event id has 1025 characters; the maximum is 1024')
   const cause = new Error('circular')
   t.match(new SSE_ERR_SERIALIZE(cause.message, { cause }), { message: 'Event data could not be serialized', detail: 'circular', cause })

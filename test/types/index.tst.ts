@@ -269,6 +269,7 @@ describe('app.sse', () => {
   test('lists and closes streams', () => {
     expect(app.sse.size).type.toBe<number>()
     expect(app.sse.close(({ key, age }) => key === 'x' && age > 5)).type.toBe<number>()
+    expect(app.sse.closeKey('x')).type.toBe<Promise<void>>()
     expect(app.sse.list()[0]?.queued).type.toBe<number | undefined>()
     expect(app.sse.list()[0]?.channels).type.toBe<readonly string[] | undefined>()
     expect(app.sse.channels()[0]?.subscribers).type.toBe<number | undefined>()
