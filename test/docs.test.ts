@@ -24,8 +24,11 @@ const DOCS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...
 const CONTEXT = `
 import type {} from '@fastify/session'
 import type { EventEmitter } from 'node:events'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { SseChannel, SseEmitter } from 'fastify-sse-emitter'
+import type { FastifyInstance } from 'fastify'
+import type { FastifyReply } from 'fastify'
+import type { FastifyRequest } from 'fastify'
+import type { SseChannel } from 'fastify-sse-emitter'
+import type { SseEmitter } from 'fastify-sse-emitter'
 import sse from 'fastify-sse-emitter'
 declare module 'fastify' { interface Session { userId?: string } }
 declare const app: FastifyInstance
@@ -36,6 +39,11 @@ declare const prices: SseChannel
 // In a page.
 declare class EventSource { constructor (url: string); addEventListener (type: string, listener: () => void): void }
 declare function reload (): void
+declare const location: { href: string }
+declare function renewToken (): Promise<string>
+declare function requireUser (request: FastifyRequest, reply: FastifyReply): Promise<void>
+declare function findUser (id: string): Promise<{ id: string, groups: string[] }>
+declare function saveGroups (id: string, groups: string[]): Promise<void>
 declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
@@ -76,7 +84,9 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
     const imports = code.match(TOP_LEVEL)?.join('\n') ?? ''
     const rest = code.replaceAll(TOP_LEVEL, '')
     // JavaScript examples are complete.
-    const text = language === 'js' ? code : `${CONTEXT}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, database, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload]\n`
+    const imported = new Set(code.match(/^import .*(?= from )/gm)?.join().match(/\w+/g))
+    const context = CONTEXT.split('\n').filter(line => !imported.has(/^(?:declare \w+|import type {) (\w+)/.exec(line)?.[1] ?? '')).join('\n')
+    const text = language === 'js' ? code : `${context}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, database, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload, location, renewToken, requireUser, findUser, saveGroups]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)

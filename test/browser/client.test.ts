@@ -1,27 +1,9 @@
-import { readFileSync } from 'node:fs'
-import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
-import ts from 'typescript'
-import type { SsePluginOptions } from 'fastify-sse-emitter'
+import t from 'tap'
 import { build } from '../fixtures/app.ts'
 import { browserSuite, visit } from '../fixtures/browser.ts'
+import { serveClient as serve } from '../fixtures/client-page.ts'
 import { until } from '../fixtures/until.ts'
-
-const SOURCE = new URL('../../plugin/', import.meta.url)
-
-/** Serves an empty page and the compiled client. */
-async function serve (t: Test, options: SsePluginOptions = {}): Promise<{ app: FastifyInstance, listen: () => Promise<URL> }> {
-  const { app, listen } = await build(t, options)
-  app.get('/', async (_request, reply) => await reply.type('text/html').send('<!doctype html><link rel="icon" href="data:,"><title>A page</title>'))
-  app.get<{ Params: { '*': string } }>('/sse/*', async ({ params: { '*': path } }, reply) => {
-    const { outputText } = ts.transpileModule(readFileSync(new URL(path.replace(/\.js$/, '.ts'), SOURCE), 'utf8'), {
-      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, rewriteRelativeImportExtensions: true, verbatimModuleSyntax: true }
-    })
-    return await reply.type('text/javascript').send(outputText)
-  })
-  return { app, listen }
-}
 
 /** Connects in a page and records every callback as a line. `includes` resolves when the log has the line, or has it several times. */
 async function connectIn (page: Page, url: string, options = ''): Promise<{ log: () => Promise<string[]>, includes: (line: string, times?: number) => Promise<void> }> {
