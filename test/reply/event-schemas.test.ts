@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { type FastifyInstance, type FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifySchema, FastifySerializerCompiler } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { event, sseTransform } from 'fastify-sse-emitter'
 import t, { type Test } from 'tap'
@@ -179,13 +179,13 @@ t.test('events that a stream receives from a channel are not serialized by the s
 })
 
 /** Declares a route, and returns how the document of @fastify/swagger describes it. */
-async function describe (t: Test, schema: FastifySchema & Record<string, unknown>, { transform }: { transform?: typeof jsonSchemaTransform } = {}): Promise<any> {
+async function describe (t: Test, schema: FastifySchema & Record<string, unknown>, { transform, compiler }: { transform?: typeof jsonSchemaTransform, compiler?: FastifySerializerCompiler<any> } = {}): Promise<any> {
   const { app } = buildUnloaded(t)
   await app.register(swagger, { openapi: { openapi: '3.2.0' }, ...transform && { transform } })
   await app.after()
   if (transform !== undefined) app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   app.addSchema({ $id: 'tick', ...TICK })
-  app.get('/', { schema }, async (_request, reply) => reply.sse())
+  app.get('/', { schema, ...compiler && { serializerCompiler: compiler } }, async (_request, reply) => reply.sse())
   await app.ready()
   return app.swagger()
 }
@@ -271,6 +271,8 @@ t.test('documents describe events whose schemas are those of zod', async t => {
   t.strictSame(paths['/'].get.responses[200].content, content({ ...TICK, additionalProperties: false }))
   const plain = await describe(t, { response: { 200: z.string() } }, { transform })
   t.strictSame(Object.keys(plain.paths['/'].get.responses[200].content), ['application/json'], 'other routes are described as before')
+  const mixed = await describe(t, { sse: { tick, message: { type: 'string' } } }, { transform, compiler: () => String })
+  t.strictSame(mixed.paths['/'].get.responses[200].content, content({ ...TICK, additionalProperties: false }), 'a map may have schemas of both kinds')
   t.strictSame((await describe(t, { sse: { tick }, hide: true }, { transform })).paths, {}, 'hidden routes are not described')
 })
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { optionNamed } from '../../plugin/base/options.ts'
 import { SchemaCache, schemas as check } from '../../plugin/wire/event-schemas.ts'
@@ -17,6 +19,23 @@ t.test('schemas are compiled once for each owner', async t => {
   t.equal(serializers.get('halt')!(1), 'B 1')
   t.not(cache.get(otherRoute, schemas, compile), serializers, 'another route may have another compiler')
   t.not(cache.get(route, { ...schemas }, compile), serializers)
+})
+
+t.test('schemas that are no longer used are not kept', async t => {
+  setFlagsFromString('--expose-gc')
+  const gc: () => void = runInNewContext('gc')
+  const cache = new SchemaCache()
+  const owner = {}
+  const use = (): WeakRef<object> => {
+    const schemas = { tick: {} }
+    cache.get(owner, schemas, () => String)
+    return new WeakRef(schemas)
+  }
+  const unused = use()
+  // An object is not collected in the turn in which its reference was created.
+  await new Promise(resolve => { setImmediate(resolve) })
+  gc()
+  t.equal(unused.deref(), undefined)
 })
 
 t.test('an invalid schema is reported with the type of its event', async t => {
