@@ -42,7 +42,7 @@ const HEADERS: FastifyHelmetOptions = {
       frameAncestors: ["'none'"]
     }
   },
-  // This server uses plain HTTP.
+  // This server uses plain HTTP. A proxy in front of it that uses TLS sets the header.
   strictTransportSecurity: false
 }
 
@@ -59,10 +59,14 @@ const TIMEOUTS = { requestTimeout: 30_000, http: { headersTimeout: 15_000, conne
  * The demo server, ready to listen.
  *
  * @param node identifies this process to clients, in the header `x-node`
+ * @param isDraining whether the server is about to close, which `/readyz` reports
  */
-export async function buildApp (config: Config, options: FastifyServerOptions = {}, node = randomBytes(4).toString('hex')): Promise<FastifyInstance> {
+export async function buildApp (
+  config: Config, options: FastifyServerOptions = {}, node = randomBytes(4).toString('hex'), isDraining = (): boolean => false
+): Promise<FastifyInstance> {
   // Browsers keep idle connections, which close() would otherwise wait for. All streams have ended by the time they are cut.
-  const app = fastify({ forceCloseConnections: true, ajv: AJV, routerOptions: ROUTER, ...TIMEOUTS, ...options })
+  const trustProxy = config.TRUST_PROXY === '' ? false : listOf(config.TRUST_PROXY)
+  const app = fastify({ forceCloseConnections: true, trustProxy, ajv: AJV, routerOptions: ROUTER, ...TIMEOUTS, ...options })
   const broker = await connectRedis(config, app.log)
   await app.register(sse, { broker, connectionKey: ({ ip }) => ip, maxConnectionsPerKey: MAX_STREAMS })
   const answer = languageModel(app, config)
@@ -95,7 +99,7 @@ export async function buildApp (config: Config, options: FastifyServerOptions = 
     own.register(uiChat, { answer })
     own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
     own.register(openAIApi, { pace: config.LLM_PACE_MS })
-    own.register(health, { isReady: () => broker?.ready ?? true })
+    own.register(health, { isReady: () => broker?.ready ?? true, isDraining })
   })
 
   return await app

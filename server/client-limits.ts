@@ -20,6 +20,7 @@ export const answerLimit = (max = 100): { rateLimit: RateLimitOptions } => ({
 /** The same limit for the built-in model, which this server requests for its own answers. */
 export const modelLimit = (): { rateLimit: RateLimitOptions } => ({ rateLimit: { ...answerLimit().rateLimit, allowList: isFromThisMachine } })
 
-function isFromThisMachine ({ socket: { localAddress, remoteAddress } }: FastifyRequest): boolean {
-  return localAddress !== undefined && localAddress === remoteAddress
+/** A request that a trusted proxy on this machine has forwarded has the address of its client. */
+function isFromThisMachine ({ ip, socket: { localAddress, remoteAddress } }: FastifyRequest): boolean {
+  return localAddress !== undefined && localAddress === remoteAddress && ip === remoteAddress
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { envSchema } from 'env-schema'
 import { MAX_INSTRUMENTS } from './market/instruments.ts'
 
@@ -11,6 +12,13 @@ export interface Config {
   readonly CORS_ORIGIN: string
   /** Comma-separated host names that requests may be for, in addition to addresses and `localhost`. */
   readonly ALLOWED_HOSTS: string
+  /**
+   * Comma-separated addresses, or ranges such as `10.0.0.0/8`, of proxies whose headers `X-Forwarded-For` and
+   * `X-Forwarded-Proto` are trusted. If empty, these headers are ignored.
+   */
+  readonly TRUST_PROXY: string
+  /** Milliseconds for which `/readyz` answers 503 after a signal, before the server closes. */
+  readonly DRAIN_MS: number
   /** Milliseconds between two lines of `/learn/sseChat`. */
   readonly CHAT_INTERVAL_MS: number
   /** Bearer token required to publish to a channel; if empty, anyone may publish. */
@@ -47,6 +55,8 @@ const schema = {
     PORT: { type: 'integer', minimum: 0, maximum: 65_535, default: 3_000 },
     CORS_ORIGIN: { type: 'string', pattern: `^(${ORIGIN}(,${ORIGIN})*)?$`, default: '' },
     ALLOWED_HOSTS: { type: 'string', pattern: `^(${HOST_NAME}(,${HOST_NAME})*)?$`, default: '' },
+    TRUST_PROXY: { type: 'string', format: 'addresses', default: '' },
+    DRAIN_MS: { type: 'integer', minimum: 0, maximum: 600_000, default: 0 },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
     REDIS_URL: { type: 'string', format: 'redis-url', default: '' },
@@ -66,6 +76,7 @@ const RULES: Record<string, string> = {
   HOST: 'must not be empty',
   CORS_ORIGIN: 'must be origins such as https://example.com, separated by commas',
   ALLOWED_HOSTS: 'must be host names such as demo.example.com, without ports, separated by commas',
+  TRUST_PROXY: 'must be addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, separated by commas',
   PUBLISH_TOKEN: 'must be printable ASCII without spaces, because it is sent in a header',
   REDIS_URL: 'must be a URL such as redis://127.0.0.1:6379, or rediss:// for TLS',
   LLM_BASE_URL: 'must be a URL such as https://api.openai.com/v1',
@@ -84,7 +95,12 @@ const SECRETS = ['PUBLISH_TOKEN', 'REDIS_URL', 'LLM_API_KEY', 'LLM_BASE_URL']
  */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return envSchema<Config>({ schema, data: env, env: false, ajv: { customOptions: ajv => ajv.addFormat('redis-url', isRedisUrl) } })
+    return envSchema<Config>({
+      schema,
+      data: env,
+      env: false,
+      ajv: { customOptions: ajv => ajv.addFormat('redis-url', isRedisUrl).addFormat('addresses', areAddresses) }
+    })
   } catch (error) {
     const problems = (error as { errors: Array<{ instancePath: string, message: string }> }).errors
     throw new Error(problems.map(({ instancePath, message }) => {
@@ -105,4 +121,14 @@ function isRedisUrl (url: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether a value is a list of IP addresses, each optionally with the length of its prefix. */
+function areAddresses (value: string): boolean {
+  if (value === '') return true
+  return value.split(',').every(range => {
+    const [address = '', bits, ...rest] = range.split('/')
+    const maxBits = isIP(address) === 4 ? 32 : 128
+    return isIP(address) !== 0 && rest.length === 0 && (bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= maxBits))
+  })
 }

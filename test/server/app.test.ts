@@ -84,6 +84,16 @@ t.test('requests for a foreign host name are refused, so that no name can be reb
   for (const host of ['localhost:3000', '127.0.0.1', 'demo.example.com:8080']) t.equal((await app.inject({ url: '/', headers: { host } })).statusCode, 200, host)
 })
 
+t.test('behind a trusted proxy, a page has the origin and the address that the proxy forwards', async t => {
+  const headers = { host: 'demo.example.com', origin: 'https://demo.example.com', 'x-forwarded-proto': 'https', 'x-forwarded-for': '10.0.0.1' }
+  const behind = await demo(t, { ALLOWED_HOSTS: 'demo.example.com', TRUST_PROXY: '127.0.0.1,192.168.0.0/16' })
+  for (const remoteAddress of ['127.0.0.1', '192.168.1.2']) t.equal((await behind.inject({ url: '/', headers, remoteAddress })).statusCode, 200)
+  t.match((await behind.inject({ url: '/', headers, remoteAddress: '172.16.0.1' })).json(), { code: 'FOREIGN_ORIGIN' }, 'any other address may forge headers')
+  t.match((await behind.inject({ url: '/', headers: { ...headers, host: 'evil.example', 'x-forwarded-host': 'demo.example.com' } })).json(), { code: 'FOREIGN_HOST' }, 'a page can set x-forwarded-host')
+  const apart = await demo(t, { ALLOWED_HOSTS: 'demo.example.com' })
+  t.match((await apart.inject({ url: '/', headers })).json(), { code: 'FOREIGN_ORIGIN' })
+})
+
 t.test('a request whose body never ends is refused with 408', async t => {
   const defaults = await demo(t)
   t.equal(defaults.server.requestTimeout, 30_000)

@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
 import fastify from 'fastify'
 import t from 'tap'
-import { answerLimit } from '../../server/client-limits.ts'
+import { answerLimit, modelLimit } from '../../server/client-limits.ts'
 
 t.test('the limit of answers applies to each route and address', async t => {
   const app = fastify()
@@ -12,4 +12,17 @@ t.test('the limit of answers applies to each route and address', async t => {
   t.strictSame([await statusOf('/a', '10.0.0.1'), await statusOf('/a', '10.0.0.1'), await statusOf('/a', '10.0.0.1')], [200, 200, 429])
   t.equal(await statusOf('/b', '10.0.0.1'), 200)
   t.equal(await statusOf('/a', '10.0.0.2'), 200)
+})
+
+t.test('the model is not limited for requests of this machine, but for those that its proxy forwards', async t => {
+  const app = fastify({ trustProxy: '127.0.0.1' })
+  t.teardown(() => app.close())
+  await app.register(rateLimit, { global: false })
+  app.get('/', { config: modelLimit() }, async () => 'answer')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const statusOf = async (headers: Record<string, string>): Promise<number> => (await fetch(url, { headers })).status
+  for (let count = 0; count < 101; count++) t.equal(await statusOf({}), 200)
+  for (let count = 0; count < 100; count++) t.equal(await statusOf({ 'x-forwarded-for': '10.0.0.1' }), 200)
+  t.equal(await statusOf({ 'x-forwarded-for': '10.0.0.1' }), 429)
+  t.equal(await statusOf({ 'x-forwarded-for': '10.0.0.2' }), 200)
 })

@@ -7,6 +7,8 @@ t.test('every variable has a default', async t => {
     PORT: 3_000,
     CORS_ORIGIN: '',
     ALLOWED_HOSTS: '',
+    TRUST_PROXY: '',
+    DRAIN_MS: 0,
     CHAT_INTERVAL_MS: 3_000,
     PUBLISH_TOKEN: '',
     REDIS_URL: '',
@@ -22,8 +24,8 @@ t.test('every variable has a default', async t => {
 })
 
 t.test('variables are read, and unknown ones are ignored', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', ALLOWED_HOSTS: 'a.example,B.example', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
-  t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', ALLOWED_HOSTS: 'a.example,B.example', TRUST_PROXY: '127.0.0.1,10.0.0.0/8,::1,fd00::/128', DRAIN_MS: '5000', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
+  t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, DRAIN_MS: 5_000, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
 t.test('an invalid value is rejected with a line that names the variable', async t => {
@@ -36,6 +38,10 @@ t.test('an invalid value is rejected with a line that names the variable', async
     [{ CORS_ORIGIN: '*' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "*"'],
     [{ CORS_ORIGIN: 'https://a.example/' }, 'CORS_ORIGIN must be origins such as https://example.com, separated by commas; received "https://a.example/"'],
     [{ ALLOWED_HOSTS: 'a.example:80' }, 'ALLOWED_HOSTS must be host names such as demo.example.com, without ports, separated by commas; received "a.example:80"'],
+    ...['proxy.example', '127.0.0.1 ', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/', '10.0.0.0/8/8', 'fd00::/129', '127.0.0.1,'].map((TRUST_PROXY): [NodeJS.ProcessEnv, string] => [
+      { TRUST_PROXY }, `TRUST_PROXY must be addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, separated by commas; received "${TRUST_PROXY}"`
+    ]),
+    [{ DRAIN_MS: '-1' }, 'DRAIN_MS must be >= 0; received "-1"'],
     [{ LLM_BASE_URL: 'localhost:8080' }, 'LLM_BASE_URL must be a URL such as https://api.openai.com/v1'],
     [{ LLM_API_KEY: 'two words' }, 'LLM_API_KEY must be printable ASCII without spaces, because it is sent in a header'],
     [{ MARKET_SYMBOLS: '201' }, 'MARKET_SYMBOLS must be <= 200; received "201"'],

@@ -57,6 +57,27 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+t.test('after SIGTERM a server serves requests for DRAIN_MS, while /readyz answers 503', async t => {
+  const server = start(t, { DRAIN_MS: '600000' })
+  const url = await listening(server)
+  server.child.kill('SIGTERM')
+  while ((await fetch(new URL('/readyz', url))).status === 200) await sleep(10)
+  t.equal((await fetch(new URL('/readyz', url))).status, 503)
+  t.equal((await call(new URL('/learn/sseChat?name=x', url)).response).statusCode, 200)
+})
+
+t.test('after DRAIN_MS a server closes its streams and exits with code 0', async t => {
+  const server = start(t, { DRAIN_MS: '300' })
+  const url = await listening(server)
+  const { response, readAll } = call(new URL('/learn/sseChat?name=x', url))
+  await response
+  const sent = performance.now()
+  server.child.kill('SIGTERM')
+  t.equal(decode((await readAll()).body).retries.length, 1)
+  t.ok(performance.now() - sent >= 300)
+  t.strictSame(await server.exit, [0, null])
+})
+
 t.test('`npm start` runs the sources without a build', async t => {
   const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const [command, ...args] = scripts.start.split(' ')

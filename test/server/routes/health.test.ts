@@ -2,10 +2,10 @@ import t from 'tap'
 import { health } from '../../../server/routes/health.ts'
 import { build } from '../../fixtures/app.ts'
 
-t.test('/healthz always answers 200, /readyz only while the server is ready', async t => {
+t.test('/healthz always answers 200, /readyz only while the server is ready and does not close', async t => {
   const { app } = await build(t)
-  let ready = false
-  app.register(health, { isReady: () => ready })
+  let [ready, draining] = [false, false]
+  app.register(health, { isReady: () => ready, isDraining: () => draining })
   const get = async (url: string): Promise<unknown[]> => {
     const { statusCode, body } = await app.inject(url)
     return [statusCode, JSON.parse(body)]
@@ -15,4 +15,7 @@ t.test('/healthz always answers 200, /readyz only while the server is ready', as
   ready = true
   t.strictSame(await get('/healthz'), [200, { status: 'ok' }])
   t.strictSame(await get('/readyz'), [200, { status: 'ready' }])
+  draining = true
+  t.strictSame(await get('/healthz'), [200, { status: 'ok' }])
+  t.match(await get('/readyz'), [503, { code: 'DRAINING', message: 'This server is about to close' }])
 })
