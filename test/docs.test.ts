@@ -62,7 +62,11 @@ const USED_BY: Record<string, string[]> = {
   'README.md nginx': ['test/integration/nginx.test.ts'],
   'docs/redis.md': ['test/redis/redis-broker.test.ts', 'test/redis/cluster-broker.test.ts'],
   'docs/typescript.md cts': ['test/fixtures/compile.ts'],
-  'docs/redis.md nginx': ['test/redis/integration/applications.test.ts']
+  'docs/deploying.md nginx': ['test/fixtures/proxies.ts'],
+  'docs/deploying.md haproxy': ['test/fixtures/proxies.ts'],
+  'docs/deploying.md http': ['test/fixtures/proxies.ts'],
+  'docs/deploying.md caddy': ['test/fixtures/proxies.ts'],
+  'docs/deploying.md yaml': ['test/integration/deploying.test.ts']
 }
 
 interface Block { file: string, name: string, language: string, code: string }
