@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { ChannelSchemas } from './channels/channel-schemas.ts'
 import { SSE_ERR_REGISTERED } from './base/errors.ts'
 import { writeLog } from './base/logging.ts'
+import { warnOfOpenFiles } from './base/open-files.ts'
 import { TimerWheel } from './base/timer-wheel.ts'
 import { CheckedBroker } from './channels/checked-broker.ts'
 import { FanOut } from './channels/fan-out.ts'
@@ -24,7 +25,7 @@ import type { EventsOf } from './wire/event-schemas.ts'
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
   const settings = resolvePluginOptions(options)
-  const { connectionKey, maxRuns, maxRunBytes, serializer, shutdownGrace } = settings
+  const { connectionKey, maxConnections, maxRuns, maxRunBytes, serializer, shutdownGrace } = settings
   const broker = new CheckedBroker(settings.broker ?? memoryBroker(), (err, channel) => {
     writeLog(app.log, 'error', { err, channel }, 'the broker delivered an event that cannot be sent, which is left out')
   })
@@ -47,6 +48,7 @@ const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
     routeSchemas.add(this, route)
   })
   app.addHook('onReady', async () => routeSchemas.ready())
+  app.addHook('onListen', async () => { warnOfOpenFiles(app.log, maxConnections) })
   app.addHook('preClose', () => shutDown(app.server, streams, runs, shutdownGrace))
   app.addHook('onClose', () => {
     keyCloser.stop()

@@ -36,7 +36,8 @@ export interface ConnectionOptions {
   readonly lastEventIdParameter?: string | undefined
 
   /**
-   * The maximum number of open streams in this process. Another one is refused with 503. 0 sets no limit.
+   * The maximum number of open streams in this process. Another one is refused with 503. 0 sets no limit. On Linux, a warning
+   * is logged when the application listens if this process may not open as many files.
    *
    * @default 10000
    */

@@ -41,6 +41,9 @@ export interface StreamOptions {
    * Bytes that may be queued for one slow client, at least 1024. A client that exceeds it is dropped with the reason
    * `slow`. While there is room, a single event larger than a quarter of this limit may exceed it.
    *
+   * The limit is per client: as many bytes as this times the number of clients that read nothing must fit into the heap. Only
+   * events that are sent without awaiting `send` queue up; those of channels wait in the history, once for all clients.
+   *
    * @default 1048576
    */
   readonly maxBuffered?: number | undefined
