@@ -11,7 +11,7 @@ const DOCUMENT = 'docs/authentication.md'
 async function serve (t: Test, expiresIn: string) {
   const { app, listen } = await serveClient(t)
   t.intercept(process, 'env', { value: { ...process.env, JWT_SECRET: 'a secret' } })
-  await runBlock(blocksOf(DOCUMENT, 'Tokens')[0]!.replace('await app.register(sse)', ''), { app })
+  await runBlock(blocksOf(DOCUMENT, 'Tokens')[0]!.replace(/^await app\.register\(sse.*$/m, ''), { app })
   await runBlock(blocksOf(DOCUMENT, 'Tickets')[0]!, { app })
   const tokens: string[] = []
   app.post('/token', async () => {

@@ -81,6 +81,7 @@ t.test('a client with a token follows a channel over its expiry without a gap', 
   await runBlock(code!, { fetch: local, console, location }, { 'fastify-sse-emitter/client': { connect } })
   t.teardown(() => connection!.close())
   await until(() => app.sse.size === 1, 'it is connected')
+  t.equal(app.sse.list()[0]!.key, 'anna')
   const published: string[] = []
   while (tokens.length < 2) {
     published.push(`message ${published.length}`)
@@ -132,6 +133,9 @@ t.test('a ticket opens one stream, which ends with the token, and is not valid l
   const url = `/news?ticket=${await buy()}`
   const stream = await injectSse(app, { url })
   t.match(await stream.next(), { event: 'sse-ready' })
+  const other = await injectSse(app, { url: `/news?ticket=${await buy()}` })
+  t.strictSame(app.sse.list().map(({ key }) => key), ['anna', 'anna'])
+  await other.leave()
   for (const used of [url, `${url}&ticket=1`, '/news', '/news?ticket=__proto__']) t.equal((await app.inject(used)).statusCode, 401, used)
   t.match(await stream.next(), { event: 'sse-error', data: /"EXPIRED"/ })
   t.equal(await stream.closed, 'expired')
