@@ -7,12 +7,14 @@ import files from '@fastify/static'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import sse from 'fastify-sse-emitter'
 import type { RedisBroker } from 'fastify-sse-emitter/redis'
+import { requireToken } from './bearer-token.ts'
 import { MAX_CHANNELS, MAX_STREAMS } from './client-limits.ts'
 import type { Config } from './config.ts'
 import { eventStreamParser } from './event-stream-parser.ts'
 import { refuseForeignHosts } from './foreign-hosts.ts'
 import { refuseForeignOrigins } from './foreign-origins.ts'
 import { languageModel } from './language-model.ts'
+import { metrics } from './metrics.ts'
 import { channels } from './routes/channels.ts'
 import { chat } from './routes/chat.ts'
 import { health } from './routes/health.ts'
@@ -99,6 +101,12 @@ export async function buildApp (
     own.register(uiChat, { answer })
     own.register(market, { symbols: config.MARKET_SYMBOLS, interval: config.MARKET_INTERVAL_MS, seed: config.MARKET_SEED })
     own.register(openAIApi, { pace: config.LLM_PACE_MS })
+    if (config.METRICS_TOKEN !== '') {
+      own.register(async scrapers => {
+        scrapers.addHook('onRequest', requireToken(config.METRICS_TOKEN, 'Reading metrics', 'METRICS_TOKEN'))
+        await metrics(scrapers)
+      })
+    }
     own.register(health, { isReady: () => broker?.ready ?? true, isDraining })
   })
 

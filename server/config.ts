@@ -23,6 +23,8 @@ export interface Config {
   readonly CHAT_INTERVAL_MS: number
   /** Bearer token required to publish to a channel; if empty, anyone may publish. */
   readonly PUBLISH_TOKEN: string
+  /** Bearer token required by `/metrics`; if empty, there is no such route. */
+  readonly METRICS_TOKEN: string
   /**
    * Redis that stores channels and runs, shared by all processes that use it: `redis://user:password@host:6379/0`. If empty,
    * this process keeps them in memory.
@@ -59,6 +61,7 @@ const schema = {
     DRAIN_MS: { type: 'integer', minimum: 0, maximum: 600_000, default: 0 },
     CHAT_INTERVAL_MS: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 3_000 },
     PUBLISH_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
+    METRICS_TOKEN: { type: 'string', pattern: '^[!-~]*$', default: '' },
     REDIS_URL: { type: 'string', format: 'redis-url', default: '' },
     LLM_BASE_URL: { type: 'string', pattern: '^(https?://[^\\s]+)?$', default: '' },
     LLM_API_KEY: { type: 'string', pattern: '^[!-~]*$', default: '' },
@@ -78,6 +81,7 @@ const RULES: Record<string, string> = {
   ALLOWED_HOSTS: 'must be host names such as demo.example.com, without ports, separated by commas',
   TRUST_PROXY: 'must be addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, separated by commas',
   PUBLISH_TOKEN: 'must be printable ASCII without spaces, because it is sent in a header',
+  METRICS_TOKEN: 'must be printable ASCII without spaces, because it is sent in a header',
   REDIS_URL: 'must be a URL such as redis://127.0.0.1:6379, or rediss:// for TLS',
   LLM_BASE_URL: 'must be a URL such as https://api.openai.com/v1',
   LLM_API_KEY: 'must be printable ASCII without spaces, because it is sent in a header',
@@ -86,7 +90,7 @@ const RULES: Record<string, string> = {
 }
 
 /** Variables whose values are never shown in an error. */
-const SECRETS = ['PUBLISH_TOKEN', 'REDIS_URL', 'LLM_API_KEY', 'LLM_BASE_URL']
+const SECRETS = ['PUBLISH_TOKEN', 'METRICS_TOKEN', 'REDIS_URL', 'LLM_API_KEY', 'LLM_BASE_URL']
 
 /**
  * Reads the configuration from environment variables.

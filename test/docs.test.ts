@@ -62,6 +62,7 @@ const USED_BY: Record<string, string[]> = {
   'README.md nginx': ['test/integration/nginx.test.ts'],
   'docs/redis.md': ['test/redis/redis-broker.test.ts', 'test/redis/cluster-broker.test.ts'],
   'docs/typescript.md cts': ['test/fixtures/compile.ts'],
+  'docs/observability.md json': ['test/integration/observability.test.ts'],
   'docs/deploying.md nginx': ['test/fixtures/proxies.ts'],
   'docs/deploying.md haproxy': ['test/fixtures/proxies.ts'],
   'docs/deploying.md http': ['test/fixtures/proxies.ts'],
@@ -87,10 +88,10 @@ t.test('every TypeScript and JavaScript example compiles', async t => {
     // An example may import or declare a name of the context again, in a scope of its own.
     const imports = code.match(TOP_LEVEL)?.join('\n') ?? ''
     const rest = code.replaceAll(TOP_LEVEL, '')
-    // JavaScript examples are complete.
+    // JavaScript examples and modules are complete.
     const imported = new Set(code.match(/^import .*(?= from )/gm)?.join().match(/\w+/g))
     const context = CONTEXT.split('\n').filter(line => !imported.has(/^(?:declare \w+|import type {) (\w+)/.exec(line)?.[1] ?? '')).join('\n')
-    const text = language === 'js' ? code : `${context}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, database, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload, location, renewToken, requireUser, findUser, saveGroups]\n`
+    const text = language === 'js' || /^export /m.test(code) ? code : `${context}\n${imports}\nexport async function example () {\n${rest}\n}\nexport const used = [app, request, reply, emitter, prices, user, database, market, job, writeReport, verifiedUser, talk, sse, EventSource, reload, location, renewToken, requireUser, findUser, saveGroups]\n`
     files.set(join(ROOT, `test/docs-${index}.ts`), { name, text })
   }
   t.ok(files.size > 8, `${files.size} examples`)

@@ -71,7 +71,7 @@ export const channels: FastifyPluginAsync<ChannelsOptions> = async (app, { token
     return emitter
   })
 
-  app.post<PublishRoute>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token), schema: { params, headers, body } }, async (request, reply) => {
+  app.post<PublishRoute>('/channels/:name', { bodyLimit: BODY_LIMIT, onRequest: requireToken(token, 'Publishing', 'PUBLISH_TOKEN'), schema: { params, headers, body } }, async (request, reply) => {
     const { params: { name }, headers, body, ip } = request
     names.acquire(name, ip)
     let reserve = 0

@@ -4,7 +4,7 @@ import { requireToken } from '../../server/bearer-token.ts'
 
 function appWith (token: string): FastifyInstance {
   const app = fastify()
-  app.get('/', { onRequest: requireToken(token) }, async () => 'admitted')
+  app.get('/', { onRequest: requireToken(token, 'Publishing', 'PUBLISH_TOKEN') }, async () => 'admitted')
   return app
 }
 

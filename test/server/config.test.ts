@@ -11,6 +11,7 @@ t.test('every variable has a default', async t => {
     DRAIN_MS: 0,
     CHAT_INTERVAL_MS: 3_000,
     PUBLISH_TOKEN: '',
+    METRICS_TOKEN: '',
     REDIS_URL: '',
     LLM_BASE_URL: '',
     LLM_API_KEY: '',
@@ -24,7 +25,7 @@ t.test('every variable has a default', async t => {
 })
 
 t.test('variables are read, and unknown ones are ignored', async t => {
-  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', ALLOWED_HOSTS: 'a.example,B.example', TRUST_PROXY: '127.0.0.1,10.0.0.0/8,::1,fd00::/128', DRAIN_MS: '5000', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
+  const env = { HOST: '0.0.0.0', PORT: '8080', CORS_ORIGIN: 'https://a.example,http://b.example:81', ALLOWED_HOSTS: 'a.example,B.example', TRUST_PROXY: '127.0.0.1,10.0.0.0/8,::1,fd00::/128', DRAIN_MS: '5000', CHAT_INTERVAL_MS: '0', PUBLISH_TOKEN: 'p@ss!word', METRICS_TOKEN: 's3cret', REDIS_URL: 'rediss://user:p%40ss@[::1]:6380/1', LLM_BASE_URL: 'https://api.example/v1', LLM_API_KEY: 'k', LLM_MODEL: 'm', LLM_PACE_MS: '0', MARKET_SYMBOLS: '200', MARKET_INTERVAL_MS: '50', MARKET_SEED: '0', LOG_LEVEL: 'debug' }
   t.strictSame({ ...readConfig({ ...env, PATH: '/bin' }) }, { ...env, PORT: 8_080, DRAIN_MS: 5_000, CHAT_INTERVAL_MS: 0, LLM_PACE_MS: 0, MARKET_SYMBOLS: 200, MARKET_INTERVAL_MS: 50, MARKET_SEED: 0 })
 })
 
@@ -53,7 +54,7 @@ t.test('an invalid value is rejected with a line that names the variable', async
 
 t.test('a token that does not fit into a header is rejected without showing it', async t => {
   for (const token of ['two words', 'schlüssel', 'line\n']) {
-    t.throws(() => readConfig({ PUBLISH_TOKEN: token }), { message: 'PUBLISH_TOKEN must be printable ASCII without spaces, because it is sent in a header' })
+    for (const name of ['PUBLISH_TOKEN', 'METRICS_TOKEN']) t.throws(() => readConfig({ [name]: token }), { message: `${name} must be printable ASCII without spaces, because it is sent in a header` })
   }
 })
 
