@@ -95,12 +95,16 @@ t.test('a client with a token follows a channel over its expiry without a gap', 
   t.equal(location.href, '')
 })
 
-t.test('a client whose token is refused goes to the sign-in page', async t => {
+t.test('a client whose token is refused, or not renewed, goes to the sign-in page', async t => {
   const { url } = await startWithTokens(t)
-  const location = { href: '' }
-  const connect = (path: string, options: client.SseConnectOptions): void => { client.connect(`${url}${path}`, options) }
-  await runBlock(blocksOf(DOCUMENT, 'Tokens')[1]!, { fetch: async () => new Response('x.y.z'), location }, { 'fastify-sse-emitter/client': { connect } })
-  await until(() => location.href === '/sign-in', 'the page has changed')
+  for (const response of [new Response('x.y.z'), new Response(null, { status: 401 })]) {
+    const location = { href: '' }
+    const connections: client.SseConnection[] = []
+    const connect = (path: string, options: client.SseConnectOptions): void => { connections.push(client.connect(`${url}${path}`, options)) }
+    await runBlock(blocksOf(DOCUMENT, 'Tokens')[1]!, { fetch: async () => response, location }, { 'fastify-sse-emitter/client': { connect } })
+    await until(() => location.href === '/sign-in', 'the page has changed')
+    connections[0]!.close()
+  }
 })
 
 t.test('other clients send a token in a header', async t => {
@@ -164,9 +168,9 @@ t.test('rights that change end the streams of a user, or are read by the filter'
   for (const change of changes) {
     const { app, signIn } = await startWithSessions(t)
     const groups = new Map([['anna', ['a']]])
-    const findUser = async (id: string): Promise<object> => ({ id, groups: groups.get(id) })
+    const groupsOf = async (id: string): Promise<string[]> => groups.get(id)!
     const saveGroups = async (id: string, changed: string[]): Promise<void> => { groups.set(id, changed) }
-    await runBlock(`${route!}${change}`, { app, requireUser: async () => {}, findUser, saveGroups })
+    await runBlock(`${route!}${change}`, { app, requireUser: async () => {}, groupsOf, saveGroups })
     const publish = async (data: string, key: string): Promise<unknown> => await app.sse.channel('documents').publish(data, { key })
     const stream = await injectSse(app, { url: '/documents', headers: await signIn('anna') })
     await stream.next()
@@ -184,4 +188,17 @@ t.test('rights that change end the streams of a user, or are read by the filter'
     await last.leave()
   }
   t.strictSame(ends, ['kicked', undefined])
+})
+
+t.test('a stream that opens while the rights of its user change is ended', async t => {
+  const { app, signIn } = await startWithSessions(t)
+  const [route, change] = blocksOf(DOCUMENT, 'Rights that change')
+  let read!: () => void
+  const groupsOf = async (): Promise<string[]> => await new Promise(resolve => { read = () => { resolve(['a']) } })
+  await runBlock(`${route!}${change!}`, { app, requireUser: async () => {}, groupsOf, saveGroups: async () => {} })
+  const opening = injectSse(app, { url: '/documents', headers: await signIn('anna') })
+  await until(() => app.sse.size === 1, 'the groups are read')
+  await app.inject({ method: 'PUT', url: '/users/anna/groups', payload: [] })
+  read()
+  t.equal(await (await opening).closed, 'kicked')
 })
