@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncZod, ZodTypeProvider } from 'fastify-type-provider-zod'
 import { describe, expect, test } from 'tstyche'
 import { Type } from 'typebox'
 import { z } from 'zod'
@@ -129,6 +129,30 @@ describe('a route with schemas', () => {
     const channel = zod.sse.channel('times', { schema: { at } })
     expect(channel.publish).type.toBeCallableWith(new Date(), { event: 'at' })
     expect(channel.publish).type.not.toBeCallableWith(5, { event: 'at' })
+  })
+
+  test('types events in the plugins of a type provider, and in `app.route()`', () => {
+    const typebox: FastifyPluginAsyncTypebox = async app => {
+      app.get('/', { schema: { sse: { tick: Tick } } }, async (_request, reply) => {
+        expect(reply.sse().send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+        return reply
+      })
+      expect(app.sse.channel('ticks', { schema: { tick: Tick } }).publish).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+    }
+    const zod: FastifyPluginAsyncZod = async app => {
+      app.route({
+        method: 'GET',
+        url: '/',
+        schema: { sse: { tick: z.object({ price: z.number() }) } },
+        handler: async (_request, reply) => {
+          expect(reply.sse().send).type.not.toBeCallableWith({ price: 'high' }, { event: 'tick' })
+          return reply
+        }
+      })
+    }
+    expect(app.register).type.toBeCallableWith(typebox)
+    expect(app.register).type.toBeCallableWith(zod)
+    expect<FastifyInstance>().type.toBeAssignableFrom(app.withTypeProvider<TypeBoxTypeProvider>())
   })
 
   test('may also have typed responses, and a map of its own', () => {
