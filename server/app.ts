@@ -121,5 +121,11 @@ function listOf (value: string): string[] {
 async function connectRedis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Promise<RedisBroker | undefined> {
   if (REDIS_URL === '') return undefined
   const { redisBroker } = await import('fastify-sse-emitter/redis')
-  return redisBroker({ url: REDIS_URL, onError: err => { log.warn({ err }, 'lost a connection to Redis; reconnecting') } })
+  let last = ''
+  const onError = (err: Error): void => {
+    // Each attempt to connect fails in the same way.
+    log[err.message === last ? 'debug' : 'warn']({ err }, 'lost a connection to Redis; reconnecting')
+    last = err.message
+  }
+  return redisBroker({ url: REDIS_URL, onError })
 }

@@ -21,10 +21,12 @@ const app = await buildApp(config, {
   }
 }, process.env.NODE_ID, () => isDraining)
 
-closeWithGrace({ skip: ['beforeExit', ...ignored], delay: config.DRAIN_MS + CLOSE_TIMEOUT }, async ({ err, signal }) => {
+closeWithGrace({ skip: ['beforeExit', ...ignored], delay: config.DRAIN_MS + CLOSE_TIMEOUT, logger: app.log }, async ({ err, signal }) => {
   if (err !== undefined) app.log.fatal({ err }, 'closing the server after an uncaught error')
   else await drain(signal)
+  const start = performance.now()
   await app.close()
+  app.log.info(`closed in ${Math.round(performance.now() - start)} ms`)
 })
 
 try {
@@ -38,7 +40,8 @@ async function drain (signal?: string): Promise<void> {
   isDraining = true
   if (config.DRAIN_MS > 0) app.log.info(`received ${signal}; closing in ${config.DRAIN_MS} ms`)
   await sleep(config.DRAIN_MS)
-  app.log.info(`received ${signal}; streams to close: ${app.sse.size}`)
+  const runs = app.sse.runs.list().filter(({ state }) => state === 'running')
+  app.log.info(`received ${signal}; streams to close: ${app.sse.size}, runs to end: ${runs.length}`)
 }
 
 function configure (): Config {

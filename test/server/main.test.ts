@@ -38,10 +38,11 @@ async function listening ({ stdout, child, stderr }: Server): Promise<URL> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   t.test(`${signal} completes the streams and exits with code 0`, async t => {
-    const server = start(t, {})
+    const server = start(t, { LLM_PACE_MS: '10000' })
     const url = await listening(server)
     const { response, readAll } = call(new URL('/learn/sseChat?name=x', url))
     await response
+    await call(new URL('/chat', url), { method: 'POST', headers: { 'content-type': 'application/json' } }, '{"messages":[{"role":"user","content":"hello"}]}').readAll()
     // What a browser keeps at hand.
     const idle = net.connect(Number(url.port), '127.0.0.1').on('error', () => {})
     await once(idle, 'connect')
@@ -52,7 +53,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.strictSame(await server.exit, [0, null])
     t.ok(performance.now() - sent < 30_000, 'does not wait for the idle connection')
     const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
-    t.ok(lines.some(({ msg }) => msg === `received ${signal}; streams to close: 1`), 'logs the signal, as JSON without a terminal')
+    t.ok(lines.some(({ msg }) => msg.startsWith(`received ${signal}; streams to close: `)), 'logs the signal, as JSON without a terminal')
+    t.match(lines.find(({ msg }) => msg.startsWith('received')).msg, /streams to close: [12], runs to end: 1$/, 'the run may read the built-in model by then')
+    t.match(lines.at(-1), { level: 30, msg: /^closed in \d+ ms$/ })
     t.equal(server.stderr(), '')
   })
 }
@@ -64,6 +67,18 @@ t.test('after SIGTERM a server serves requests for DRAIN_MS, while /readyz answe
   while ((await fetch(new URL('/readyz', url))).status === 200) await sleep(10)
   t.equal((await fetch(new URL('/readyz', url))).status, 503)
   t.equal((await call(new URL('/learn/sseChat?name=x', url)).response).statusCode, 200)
+})
+
+t.test('a second signal ends the server, which logs it as JSON', async t => {
+  const server = start(t, { DRAIN_MS: '600000' })
+  await listening(server)
+  server.child.kill('SIGTERM')
+  while (!server.stdout().includes('closing in')) await sleep(10)
+  server.child.kill('SIGTERM')
+  t.strictSame(await server.exit, [1, null])
+  const lines = server.stdout().trim().split('\n').map(line => JSON.parse(line))
+  t.match(lines.at(-1), { level: 50, msg: 'second SIGTERM, exiting' })
+  t.equal(server.stderr(), '')
 })
 
 t.test('after DRAIN_MS a server closes its streams and exits with code 0', async t => {
