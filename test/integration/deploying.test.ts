@@ -100,7 +100,7 @@ t.test('the recipe for readiness in docs/redis.md keeps requests from a process 
 })
 
 t.test('docs/runs.md states the times after which a silent producer is lost', async t => {
-  const [, pauses] = readFileSync(new URL('../../docs/runs.md', import.meta.url), 'utf8').split('## Pauses\n') as [string, string]
+  const [, pauses] = readFileSync(new URL('../../docs/runs.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ').split('## Pauses ') as [string, string]
   const [interval, silence, delay] = [HEARTBEAT_INTERVAL, MAX_SILENCE, CONFIRMATION_DELAY].map(ms => ms / 1_000) as [number, number, number]
   const lost = silence + delay
   for (const text of [`every ${interval} s`, `${silence} s without`, `another ${delay} s`, `: ${lost} s after`, `| less than ${lost - interval} s |`, `| ${lost - interval} to ${lost} s |`, `| more than ${lost} s |`]) {
