@@ -13,9 +13,6 @@ const RESTART_DELAY = 1_000
 /** Milliseconds until all nodes have exited: each takes ten seconds at most. */
 const CLOSE_TIMEOUT = 15_000
 
-/** Nothing balances the connections of nodes by their readiness. */
-const NODE_ENV = { DRAIN_MS: '0' }
-
 // The nodes accept connections themselves. By default the primary accepts them, and a connection that it hands to a node
 // that is being killed is lost silently, so that its client would wait forever.
 cluster.schedulingPolicy = cluster.SCHED_NONE
@@ -85,7 +82,8 @@ else await runPrimary()
 /** Runs several demo servers on one port and one Redis, to show that clients survive the loss of a server. */
 async function runPrimary (): Promise<void> {
   const { REDIS_URL = '' } = process.env
-  const nodes = new Nodes({ ...NODE_ENV, REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL })
+  // No load balancer asks whether a node is ready, so it does not need to drain.
+  const nodes = new Nodes({ DRAIN_MS: '0', REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL })
   closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: CLOSE_TIMEOUT }, async () => { await nodes.close() })
   const origin = `http://localhost:${await nodes.listen()}`
   print(`${NODES} nodes listening at ${origin}: ${nodes.list.map(describe).join(', ')}. The response header x-node contains the id of the node.`)
