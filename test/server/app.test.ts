@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
+import { injectSse } from 'fastify-sse-emitter/testing'
 import { buildApp } from '../../server/app.ts'
 import { readConfig } from '../../server/config.ts'
-import { decode } from '../fixtures/client.ts'
 import { suiteWith } from '../fixtures/programs.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { rawRequest } from '../fixtures/raw-request.ts'
@@ -177,12 +177,9 @@ suiteWith(t, 'redis-server', 'on Redis', async (t, program) => {
     const { url } = await RedisServer.start(t, program)
     const [one, other] = [await demo(t, { REDIS_URL: url }), await demo(t, { REDIS_URL: url })]
     t.equal(await publish(one, 'hello'), 201)
-    const client = new AbortController()
-    const response = await other.inject({ url: '/channels/news?from=start', payloadAsStream: true, signal: client.signal })
-    const chunks: string[] = []
-    response.stream().on('error', () => {}).on('data', chunk => { chunks.push(String(chunk)) })
-    await eventually(() => { assert.ok(decode(...chunks).events.some(({ data }) => data === 'hello')) })
-    client.abort()
+    const stream = await injectSse(other, { url: '/channels/news?from=start' })
+    await stream.until(({ data }) => data === 'hello')
+    await stream.leave()
   })
 
   t.test('while Redis is down, the server is alive but not ready', async t => {

@@ -1,65 +1,32 @@
-import { once } from 'node:events'
-import type { EventSourceMessage } from 'eventsource-parser'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import { buildApp } from '../../../server/app.ts'
-import { readConfig } from '../../../server/config.ts'
+import { injectSse, type InjectedEvent, type InjectedStream } from 'fastify-sse-emitter/testing'
 import { channels } from '../../../server/routes/channels.ts'
-import { build, sleep } from '../../fixtures/app.ts'
-import { call, decode } from '../../fixtures/client.ts'
+import { build } from '../../fixtures/app.ts'
+import { buildDemo } from '../../fixtures/demo.ts'
 
 const MINUTE = 60_000
 
-async function demo (t: Test, env: NodeJS.ProcessEnv = {}): Promise<FastifyInstance> {
-  const app = await buildApp(readConfig(env))
-  t.teardown(() => app.close())
-  return app
-}
-
-async function listen (app: FastifyInstance): Promise<URL> {
-  return new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
-}
-
-interface Published { status: number, headers: Record<string, unknown>, body: { id: string, code: string, message: string } }
+interface Published { status: number, body: { id: string, code: string, message: string } }
 
 async function publish (app: FastifyInstance, name: string, payload: unknown, headers: InjectOptions['headers'] = {}): Promise<Published> {
   const response = await app.inject({ method: 'POST', url: `/channels/${name}`, payload: payload as object, headers })
-  return { status: response.statusCode, headers: response.headers, body: response.json() }
+  return { status: response.statusCode, body: response.json() }
 }
 
-interface Subscriber {
-  /** Waits for `count` events, including the first one, `sse-ready`. */
-  read: (count: number) => Promise<EventSourceMessage[]>
-  disconnect: () => void
+/** Subscribes, so that events published from here on are received. */
+async function subscribe (t: Test, app: FastifyInstance, path: string, headers: Record<string, string> = {}): Promise<InjectedStream> {
+  const stream = await injectSse(app, { url: `/channels/${path}`, headers })
+  t.strictSame(contentOf(await stream.take(1)), [['sse-ready', '{}']])
+  return stream
 }
 
-/** Subscribes over a real socket. */
-async function subscribe (t: Test, url: URL, path: string, headers: Record<string, string> = {}): Promise<Subscriber> {
-  const { request, response } = call(new URL(`/channels/${path}`, url), { headers })
-  t.teardown(() => request.destroy())
-  const message = (await response).setEncoding('utf8').on('error', () => {})
-  const chunks: string[] = []
-  message.on('data', chunk => { chunks.push(chunk) })
-  const read: Subscriber['read'] = async count => {
-    for (;;) {
-      const { events } = decode(...chunks)
-      if (events.length >= count) return events
-      await once(message, 'data')
-    }
-  }
-  // Events published from here on are received.
-  await read(1)
-  return { read, disconnect: () => request.destroy() }
-}
-
-const contentOf = (events: EventSourceMessage[]): Array<[string | undefined, string]> => events.map(({ event, data }) => [event, data])
-const ready: [string, string] = ['sse-ready', '{}']
+const contentOf = (events: InjectedEvent[]): string[][] => events.map(({ event, data }) => [event, data])
 
 t.test('all subscribers receive a published event with the id that the publisher got', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
-  const subscribers = [await subscribe(t, url, 'news'), await subscribe(t, url, 'news')]
-  const other = await subscribe(t, url, 'other')
+  const app = await buildDemo(t, {})
+  const subscribers = [await subscribe(t, app, 'news'), await subscribe(t, app, 'news')]
+  const other = await subscribe(t, app, 'other')
   t.strictSame(app.sse.channels(), [{ name: 'demo:news', subscribers: 2 }, { name: 'demo:other', subscribers: 1 }])
   const payloads = [{ data: 'a\nb' }, { data: { n: 1 }, event: 'count' }, { data: null }, { data: 0 }, { data: '' }]
   const ids: string[] = []
@@ -71,56 +38,52 @@ t.test('all subscribers receive a published event with the id that the publisher
   }
   await publish(app, 'other', { data: 'for the other channel' })
   for (const subscriber of subscribers) {
-    const events = await subscriber.read(6)
-    t.strictSame(contentOf(events), [ready, [undefined, 'a\nb'], ['count', '{"n":1}'], [undefined, 'null'], [undefined, '0'], [undefined, '']])
-    t.strictSame(events.slice(1).map(({ id }) => id), ids)
+    const events = await subscriber.take(5)
+    t.strictSame(contentOf(events), [['message', 'a\nb'], ['count', '{"n":1}'], ['message', 'null'], ['message', '0'], ['message', '']])
+    t.strictSame(events.map(({ id }) => id), ids)
   }
-  t.strictSame(contentOf(await other.read(2)), [ready, [undefined, 'for the other channel']])
+  t.strictSame(contentOf(await other.take(1)), [['message', 'for the other channel']])
 })
 
 t.test('a client that reconnects receives what it missed', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
-  const first = await subscribe(t, url, 'news')
+  const app = await buildDemo(t, {})
+  const first = await subscribe(t, app, 'news')
   await publish(app, 'news', { data: 'one' })
-  const { id } = (await first.read(2))[1]!
-  first.disconnect()
+  const [{ id }] = await first.take(1) as [InjectedEvent]
+  await first.leave()
   await publish(app, 'news', { data: 'two' })
   await publish(app, 'news', { data: 'three' })
-  const missed = [ready, [undefined, 'two'], [undefined, 'three']]
-  const second = await subscribe(t, url, 'news', { 'last-event-id': id! })
-  t.strictSame(contentOf(await second.read(3)), missed)
-  const third = await subscribe(t, url, `news?lastEventId=${id}&from=start`)
-  t.strictSame(contentOf(await third.read(3)), missed, 'lastEventId takes precedence over from')
+  const missed = [['sse-ready', '{}'], ['message', 'two'], ['message', 'three']]
+  const second = await first.comeBack()
+  t.strictSame(contentOf(await second.take(3)), missed)
+  const third = await injectSse(app, { url: `/channels/news?lastEventId=${id}&from=start` })
+  t.strictSame(contentOf(await third.take(3)), missed, 'lastEventId takes precedence over from')
   await publish(app, 'news', { data: 'four' })
-  for (const subscriber of [second, third]) t.strictSame(contentOf(await subscriber.read(4)), [...missed, [undefined, 'four']])
-  const unknown = await subscribe(t, url, 'news', { 'last-event-id': 'of-another-log.1-0' })
-  t.strictSame(contentOf(await unknown.read(1))[0], ['sse-reset', '{}'])
+  for (const subscriber of [second, third]) t.match(await subscriber.next(), { data: 'four' })
+  const unknown = await injectSse(app, { url: '/channels/news', lastEventId: 'of-another-log.1-0' })
+  t.match(await unknown.next(), { event: 'sse-reset', data: '{}' })
 })
 
 t.test('a new client receives events from now on, or the whole history with from=start', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
+  const app = await buildDemo(t, {})
   await publish(app, 'news', { data: 'old' })
-  const [now, alsoNow, start] = [await subscribe(t, url, 'news'), await subscribe(t, url, 'news?from=now'), await subscribe(t, url, 'news?from=start')]
+  const [now, alsoNow, start] = [await subscribe(t, app, 'news'), await subscribe(t, app, 'news?from=now'), await subscribe(t, app, 'news?from=start')]
   await publish(app, 'news', { data: 'new' })
-  for (const subscriber of [now, alsoNow]) t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'new']])
-  t.strictSame(contentOf(await start.read(3)), [ready, [undefined, 'old'], [undefined, 'new']])
+  for (const subscriber of [now, alsoNow]) t.strictSame(contentOf(await subscriber.take(1)), [['message', 'new']])
+  t.strictSame(contentOf(await start.take(2)), [['message', 'old'], ['message', 'new']])
 })
 
 t.test('a channel keeps 1000 events', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
+  const app = await buildDemo(t, {})
   for (let number = 1; number <= 1_001; number++) await publish(app, 'news', { data: number })
-  const subscriber = await subscribe(t, url, 'news?from=start')
-  const events = (await subscriber.read(1_001)).slice(1)
+  const subscriber = await subscribe(t, app, 'news?from=start')
+  const events = await subscriber.take(1_000)
   t.strictSame(events.map(({ data }) => Number(data)), Array.from({ length: 1_000 }, (_, index) => index + 2))
 })
 
 t.test('a repeated Idempotency-Key is answered with 200 and the same id, and publishes nothing', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
-  const subscriber = await subscribe(t, url, 'news')
+  const app = await buildDemo(t, {})
+  const subscriber = await subscribe(t, app, 'news')
   const headers = { 'idempotency-key': '~ a key !' }
   const first = await publish(app, 'news', { data: { a: 1 }, event: 'x' }, headers)
   t.equal(first.status, 201)
@@ -130,13 +93,12 @@ t.test('a repeated Idempotency-Key is answered with 200 and the same id, and pub
   }
   t.equal((await publish(app, 'other', { data: 'x' }, headers)).status, 201, 'keys of different channels are independent')
   t.equal((await publish(app, 'news', { data: 'end' }, { 'idempotency-key': 'k'.repeat(255) })).status, 201)
-  t.strictSame(contentOf(await subscriber.read(3)), [ready, ['x', '{"a":1}'], [undefined, 'end']])
+  t.strictSame(contentOf(await subscriber.take(2)), [['x', '{"a":1}'], ['message', 'end']])
 })
 
 t.test('an invalid request is answered with 400 and publishes nothing', async t => {
-  const app = await demo(t)
-  const url = await listen(app)
-  const subscriber = await subscribe(t, url, 'news')
+  const app = await buildDemo(t, {})
+  const subscriber = await subscribe(t, app, 'news')
   const data = 'x'
   const rows: Array<[problem: string, response: Published]> = [
     ['missing data', await publish(app, 'news', {})],
@@ -165,7 +127,7 @@ t.test('an invalid request is answered with 400 and publishes nothing', async t 
   }
   t.equal((await publish(app, 'x'.repeat(64), { data, event: 'x'.repeat(100) })).status, 201)
   await publish(app, 'news', { data: 'end' })
-  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'end']])
+  t.strictSame(contentOf(await subscriber.take(1)), [['message', 'end']])
   for (const path of ['News', 'x'.repeat(65), 'news?from=middle', 'news?from=now&from=start', 'news?from=', `news?lastEventId=${'x'.repeat(1_025)}`]) {
     const response = await app.inject(`/channels/${path}`)
     t.equal(response.statusCode, 400, path)
@@ -180,61 +142,55 @@ t.test('data that the serializer rejects is answered with 400', async t => {
 })
 
 t.test('a body may have at most 64 KiB', async t => {
-  const app = await demo(t)
+  const app = await buildDemo(t, {})
   const payload = (length: number): object => ({ data: 'x'.repeat(length - JSON.stringify({ data: '' }).length) })
   t.equal((await publish(app, 'news', payload(65_536))).status, 201)
   t.match(await publish(app, 'news', payload(65_537)), { status: 413, body: { code: 'FST_ERR_CTP_BODY_TOO_LARGE', message: String } })
 })
 
 t.test('with PUBLISH_TOKEN, publishing requires the token and subscribing does not', async t => {
-  const app = await demo(t, { PUBLISH_TOKEN: 'p@ss!word' })
-  const url = await listen(app)
-  const subscriber = await subscribe(t, url, 'news')
+  const app = await buildDemo(t, { PUBLISH_TOKEN: 'p@ss!word' })
+  const subscriber = await subscribe(t, app, 'news')
   t.equal((await publish(app, 'news', { data: 'x' })).status, 401)
   t.equal((await publish(app, 'News', {})).status, 401, 'the token is checked before the request')
   t.equal((await publish(app, 'news', { data: 'y' }, { authorization: 'Bearer p@ss!word' })).status, 201)
-  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'y']])
+  t.strictSame(contentOf(await subscriber.take(1)), [['message', 'y']])
 })
 
 /** An app that allows two channel names. */
-async function setupLimited (t: Test): Promise<{ app: FastifyInstance, url: URL }> {
-  const { app, listen } = await build(t)
-  app.register(channels, { token: '', limit: 2 })
-  return { app, url: await listen() }
+async function setupLimited (t: Test): Promise<FastifyInstance> {
+  const { app } = await build(t)
+  await app.register(channels, { token: '', limit: 2 })
+  return app
 }
 
 t.test('at the limit of names, a new name is refused with 503 and names in use are not', async t => {
-  const { app, url } = await setupLimited(t)
-  const subscriber = await subscribe(t, url, 'subscribed')
+  const app = await setupLimited(t)
+  const subscriber = await subscribe(t, app, 'subscribed')
   await publish(app, 'published', { data: 'x' })
-  const following = await call(new URL('/channels/more', url)).readAll()
-  const publishing = await publish(app, 'more', { data: 'x' })
-  for (const { status, headers, body } of [{ ...following, body: JSON.parse(following.body) }, publishing]) {
-    t.equal(status, 503)
-    t.match(body, { code: 'TOO_MANY_CHANNELS', message: 'All 2 channels are in use; try again later' })
-    t.equal(headers['retry-after'], '60')
+  for (const method of ['GET', 'POST'] as const) {
+    const response = await app.inject({ method, url: '/channels/more', ...method === 'POST' && { payload: { data: 'x' } } })
+    t.equal(response.statusCode, 503)
+    t.match(response.json(), { code: 'TOO_MANY_CHANNELS', message: 'All 2 channels are in use; try again later' })
+    t.equal(response.headers['retry-after'], '60')
   }
   t.equal(app.sse.size, 1)
   t.equal((await publish(app, 'subscribed', { data: 'y' })).status, 201)
-  t.strictSame(contentOf(await subscriber.read(2)), [ready, [undefined, 'y']])
-  t.strictSame(contentOf(await (await subscribe(t, url, 'published?from=start')).read(2)), [ready, [undefined, 'x']])
+  t.strictSame(contentOf(await subscriber.take(1)), [['message', 'y']])
+  t.strictSame(contentOf(await (await subscribe(t, app, 'published?from=start')).take(1)), [['message', 'x']])
 })
 
 t.test('a name is free when its last subscriber has disconnected', async t => {
-  const { app, url } = await setupLimited(t)
-  const subscribers = [await subscribe(t, url, 'a'), await subscribe(t, url, 'a'), await subscribe(t, url, 'b')]
-  const disconnect = async (subscriber: Subscriber, size: number): Promise<void> => {
-    subscriber.disconnect()
-    while (app.sse.size > size) await sleep(5)
-  }
-  await disconnect(subscribers[0]!, 2)
+  const app = await setupLimited(t)
+  const subscribers = [await subscribe(t, app, 'a'), await subscribe(t, app, 'a'), await subscribe(t, app, 'b')]
+  await subscribers[0]!.leave()
   t.equal((await publish(app, 'c', { data: 'x' })).status, 503)
-  await disconnect(subscribers[1]!, 1)
+  await subscribers[1]!.leave()
   t.equal((await publish(app, 'c', { data: 'x' })).status, 201)
 })
 
 t.test('a refused request does not keep a name in use', async t => {
-  const { app, url } = await setupLimited(t)
+  const app = await setupLimited(t)
   for (const name of ['a', 'b', 'c']) {
     t.equal((await publish(app, name, { data: 'x', event: 'sse-x' })).status, 400)
     t.equal((await app.inject({ url: `/channels/${name}`, headers: { accept: 'text/html' } })).statusCode, 406)
@@ -245,11 +201,11 @@ t.test('a refused request does not keep a name in use', async t => {
     t.equal(head.body, '')
   }
   t.equal(app.sse.size, 0)
-  await subscribe(t, url, 'd')
+  await subscribe(t, app, 'd')
 })
 
 t.test('events are kept for ten minutes, and so is the name of their channel', async t => {
-  const { app, url } = await setupLimited(t)
+  const app = await setupLimited(t)
   const { now } = performance
   let passed = 0
   t.intercept(performance, 'now', { value: () => now.call(performance) + passed })
@@ -260,13 +216,13 @@ t.test('events are kept for ten minutes, and so is the name of their channel', a
   t.equal((await publish(app, 'a', { data: 'x' }, { 'idempotency-key': 'k' })).status, 200, 'the key of an event published nine minutes ago is remembered')
   await publish(app, 'b', { data: 'y2' })
   passed += 2 * MINUTE
-  t.strictSame(contentOf(await (await subscribe(t, url, 'b?from=start')).read(2)).at(-1), [undefined, 'y2'])
+  t.strictSame(contentOf(await (await subscribe(t, app, 'b?from=start')).take(1)).at(-1), ['message', 'y2'])
   t.equal((await publish(app, 'c', { data: 'z' })).status, 201, 'the name of a is free')
   t.equal((await publish(app, 'a', { data: 'x' })).status, 503)
 })
 
 t.test('pages of other origins may subscribe and publish only if CORS_ORIGIN allows them', async t => {
-  const app = await demo(t, { CORS_ORIGIN: 'https://a.example' })
+  const app = await buildDemo(t, { CORS_ORIGIN: 'https://a.example' })
   t.match(await publish(app, 'news', { data: 'x' }, { origin: 'https://b.example' }), { status: 403, body: { code: 'FOREIGN_ORIGIN' } })
   t.equal((await app.inject({ url: '/channels/news', headers: { origin: 'https://b.example' } })).statusCode, 403)
   const headers = { origin: 'https://a.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type,idempotency-key,authorization' }

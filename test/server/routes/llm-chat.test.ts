@@ -1,10 +1,12 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
+import { injectSse, type InjectedEvent } from 'fastify-sse-emitter/testing'
 import { languageModel } from '../../../server/language-model.ts'
 import { readConfig } from '../../../server/config.ts'
 import { llmChat } from '../../../server/routes/llm-chat.ts'
 import { build, WARN } from '../../fixtures/app.ts'
 import { call, decode } from '../../fixtures/client.ts'
+import { mockClock } from '../../fixtures/clock.ts'
 import { demo, scriptedModel } from '../../fixtures/demo.ts'
 import { until } from '../../fixtures/until.ts'
 
@@ -18,13 +20,13 @@ t.test('the answer of the model is relayed piece by piece', async t => {
 })
 
 t.test('the stream opens before the model answers', async t => {
-  const { app, listen } = await build(t)
+  const { app } = await build(t)
   const model = scriptedModel(new Promise(() => {}))
   await app.register(llmChat, model)
-  const { request, response } = call(new URL('/llmChat?q=Hi', await listen()))
-  t.equal((await response).statusCode, 200)
-  request.destroy()
-  await until(() => model.signals[0]?.aborted === true, 'the request to the model is aborted')
+  const stream = await injectSse(app, { url: '/llmChat?q=Hi' })
+  t.equal(stream.statusCode, 200)
+  await stream.leave()
+  t.equal(model.signals[0]!.aborted, true)
 })
 
 t.test('the failure of the model is sent as an event', async t => {
@@ -38,13 +40,15 @@ t.test('the failure of the model is sent as an event', async t => {
 })
 
 t.test('an answer that takes too long fails', async t => {
-  const { app, listen } = await build(t)
+  const { advance } = mockClock(t)
+  const { app } = await build(t)
   const model = scriptedModel('Hel', new Promise(() => {}))
   await app.register(llmChat, { ...model, timeout: 1_000 })
-  const { body } = await call(new URL('/llmChat?q=Hi', await listen())).readAll()
-  t.strictSame(decode(body).events.map(({ event, data }) => [event, JSON.parse(data)]), [
-    ['delta', { text: 'Hel' }], ['failed', { code: 'timeout', message: 'The answer took too long', retryable: true }]
-  ])
+  const stream = await injectSse(app, { url: '/llmChat?q=Hi' })
+  t.match(await stream.next(), { event: 'delta', data: '{"text":"Hel"}' })
+  advance(1_000)
+  const [{ event, data }] = await stream.take(1) as [InjectedEvent]
+  t.strictSame([event, JSON.parse(data)], ['failed', { code: 'timeout', message: 'The answer took too long', retryable: true }])
   t.equal(model.signals[0]!.aborted, true)
 })
 

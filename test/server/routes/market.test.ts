@@ -1,49 +1,40 @@
-import { once } from 'node:events'
 import { memoryBroker, type SseBroker } from 'fastify-sse-emitter'
-import type { EventSourceMessage } from 'eventsource-parser'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { injectSse, type InjectedEvent } from 'fastify-sse-emitter/testing'
 import type { Candle } from '../../../server/market/candles.ts'
 import { market, type MarketOptions } from '../../../server/routes/market.ts'
-import { build } from '../../fixtures/app.ts'
-import { call, decode } from '../../fixtures/client.ts'
+import { build, sleep } from '../../fixtures/app.ts'
+import { mockClock } from '../../fixtures/clock.ts'
 
 /** Milliseconds between two prices: short, to provoke race conditions. */
 const QUICK = 5
 /** An interval so long that no tick happens during a test. */
 const NEVER = 60_000
 
-async function setup (t: Test, options: MarketOptions, broker: SseBroker = memoryBroker()): Promise<{ app: FastifyInstance, url: URL }> {
+async function setup (t: Test, options: MarketOptions, broker: SseBroker = memoryBroker()): Promise<FastifyInstance> {
   const { app } = await build(t, { broker })
-  app.register(market, options)
-  return { app, url: new URL(await app.listen({ port: 0, host: '127.0.0.1' })) }
+  await app.register(market, options)
+  return app
 }
 
 interface History { market: string, candles: Candle[], id: string }
 
-const getHistory = async (url: URL, symbol: string): Promise<History> => JSON.parse((await call(new URL(`/market/candles/${symbol}`, url)).readAll()).body)
+const getHistory = async (app: FastifyInstance, symbol: string): Promise<History> => (await app.inject(`/market/candles/${symbol}`)).json()
 
-/** Reads the stream over a real socket until `count` candles have arrived, then destroys the socket. */
-async function follow (t: Test, url: URL, query: Record<string, string>, count: number, headers: Record<string, string> = {}): Promise<EventSourceMessage[]> {
-  const { request, response } = call(new URL(`/market/stream?${new URLSearchParams(query)}`, url), { headers })
-  t.teardown(() => request.destroy())
-  const message = (await response).setEncoding('utf8').on('error', () => {})
-  const chunks: string[] = []
-  message.on('data', chunk => { chunks.push(chunk) })
-  for (;;) {
-    const { events } = decode(...chunks)
-    if (candlesIn(events).length >= count) {
-      request.destroy()
-      return events
-    }
-    await once(message, 'data')
-  }
+/** Reads the stream until `count` candles have been received, and disconnects. */
+async function follow (app: FastifyInstance, query: Record<string, string>, count: number, lastEventId?: string): Promise<InjectedEvent[]> {
+  const stream = await injectSse(app, { url: `/market/stream?${new URLSearchParams(query)}`, lastEventId })
+  let candles = 0
+  const events = await stream.until(({ event }) => event === 'candle' && ++candles === count)
+  await stream.leave()
+  return events
 }
 
-const candlesIn = (events: EventSourceMessage[]): EventSourceMessage[] => events.filter(({ event }) => event === 'candle')
+const candlesIn = (events: InjectedEvent[]): InjectedEvent[] => events.filter(({ event }) => event === 'candle')
 
 t.test('symbols are listed with their instruments and prices', async t => {
-  const { app } = await setup(t, { interval: NEVER })
+  const app = await setup(t, { interval: NEVER })
   const { market, interval, candle, kept, symbols } = (await app.inject('/market/symbols')).json()
   t.match(market, /^\w+$/)
   t.strictSame({ interval, candle, kept, count: symbols.length }, { interval: NEVER, candle: 5_000, kept: 240, count: 24 })
@@ -58,23 +49,27 @@ t.test('symbols are listed with their instruments and prices', async t => {
 
 t.test('statistics are the samples that were published', async t => {
   const broker = memoryBroker()
-  const { url } = await setup(t, { interval: QUICK }, broker)
+  const app = await setup(t, { interval: QUICK }, broker)
   let [market, samples]: [string, unknown[]] = ['', []]
-  while (samples.length === 0) ({ market, samples } = JSON.parse((await call(new URL('/market/statistics', url)).readAll()).body))
+  while (samples.length === 0) {
+    // Injected requests alone never let a timer run.
+    await sleep(1)
+    ;({ market, samples } = (await app.inject('/market/statistics')).json())
+  }
   const { entries } = await broker.replay(`market:${market}:statistics`, undefined, samples.length)
   t.strictSame(samples, entries.map(({ data }) => JSON.parse(data!)))
 })
 
 t.test('a history and the stream after it have no gaps or duplicates, even when the connection is cut', async t => {
   const broker = memoryBroker()
-  const { url } = await setup(t, { symbols: 3, interval: QUICK, replay: 100_000 }, broker)
+  const app = await setup(t, { symbols: 3, interval: QUICK, replay: 100_000 }, broker)
   for (const symbol of ['ALVX', 'CALY']) {
-    const { market, candles, id } = await getHistory(url, symbol)
-    const events = await follow(t, url, { symbol, market, lastEventId: id }, 20)
+    const { market, candles, id } = await getHistory(app, symbol)
+    const events = await follow(app, { symbol, market, lastEventId: id }, 20)
     for (let cut = 0; cut < 3; cut++) {
-      const last = events.at(-1)!.id!
+      const last = events.at(-1)!.id
       // The id in the URL is outdated by now, as it is when a browser reconnects.
-      const more = await follow(t, url, { symbol, market, lastEventId: id }, 20, { 'last-event-id': last })
+      const more = await follow(app, { symbol, market, lastEventId: id }, 20, last)
       t.equal(more[0]!.event, 'opened')
       t.match(more[1], { event: 'sse-ready', id: last })
       events.push(...more)
@@ -85,7 +80,7 @@ t.test('a history and the stream after it have no gaps or duplicates, even when 
     t.ok(received.length >= 80)
     // As the page does: a candle replaces the one with the same time.
     const joined = new Map([...candles, ...received.map(({ data }): Candle => JSON.parse(data))].map(candle => [candle.time, candle]))
-    const now = await getHistory(url, symbol)
+    const now = await getHistory(app, symbol)
     const isClosed = (candle: Candle): boolean => candle.time < JSON.parse(received.at(-1)!.data).time
     for (const candle of now.candles.filter(isClosed)) t.strictSame(joined.get(candle.time), candle)
   }
@@ -94,32 +89,32 @@ t.test('a history and the stream after it have no gaps or duplicates, even when 
 t.test('a client that followed another market is told so and receives nothing else', async t => {
   const broker = memoryBroker()
   const [one, other] = [await setup(t, { interval: QUICK }, broker), await setup(t, { symbols: 3, interval: QUICK }, broker)]
-  const { market, id } = await getHistory(one.url, 'LUNV')
-  const { market: found } = await getHistory(other.url, 'ALVX')
+  const { market, id } = await getHistory(one, 'LUNV')
+  const { market: found } = await getHistory(other, 'ALVX')
   // The other market does not have this instrument.
-  const { status, body } = await call(new URL(`/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}`, other.url)).readAll()
-  t.equal(status, 200)
-  t.strictSame(decode(body).events, [{ id: undefined, event: 'another', data: JSON.stringify({ market: found }) }])
+  const stream = await injectSse(other, { url: `/market/stream?${new URLSearchParams({ symbol: 'LUNV', market, lastEventId: id })}` })
+  t.strictSame(await stream.next(), { id: '', event: 'another', data: JSON.stringify({ market: found }) })
+  t.equal(await stream.next(), undefined)
 })
 
 t.test('a client that names no market is told which one it follows', async t => {
   const broker = memoryBroker()
   const [one, other] = [await setup(t, { interval: QUICK }, broker), await setup(t, { interval: QUICK }, broker)]
-  const { id } = await getHistory(one.url, 'ALVX')
-  const { market } = await getHistory(other.url, 'ALVX')
-  const [opened] = await follow(t, other.url, { symbol: 'ALVX' }, 1, { 'last-event-id': id })
+  const { id } = await getHistory(one, 'ALVX')
+  const { market } = await getHistory(other, 'ALVX')
+  const [opened] = await follow(other, { symbol: 'ALVX' }, 1, id)
   t.equal(JSON.parse(opened!.data).market, market)
 })
 
 t.test('a stream starts with the time, so that a client can recognize replayed events', async t => {
-  const { app, url } = await setup(t, { interval: NEVER })
-  const { market, id } = await getHistory(url, 'ALVX')
+  const app = await setup(t, { interval: NEVER })
+  const { market, id } = await getHistory(app, 'ALVX')
   const candles = app.sse.channel(`market:${market}:candles:ALVX`)
   await candles.publish({ time: 1 }, { event: 'candle' })
   // The clock has to advance, or both may have the same millisecond.
   const published = Date.now()
   while (Date.now() === published);
-  const [opened, ready, missed] = await follow(t, url, { symbol: 'ALVX', lastEventId: id }, 1)
+  const [opened, ready, missed] = await follow(app, { symbol: 'ALVX', lastEventId: id }, 1)
   t.equal(opened!.event, 'opened')
   t.equal(ready!.event, 'sse-ready')
   const { time } = JSON.parse(opened!.data)
@@ -128,10 +123,10 @@ t.test('a stream starts with the time, so that a client can recognize replayed e
 })
 
 t.test('a stream contains the candles of its instrument, all quotes and statistics', async t => {
-  const { url } = await setup(t, { symbols: 3, interval: QUICK })
-  const events = await follow(t, url, { symbol: 'BRYZ' }, 300)
+  const app = await setup(t, { symbols: 3, interval: QUICK })
+  const events = await follow(app, { symbol: 'BRYZ' }, 300)
   t.strictSame([...new Set(events.map(({ event }) => event))].sort(), ['candle', 'opened', 'quotes', 'sse-ready', 'statistics'])
-  const { candles } = await getHistory(url, 'BRYZ')
+  const { candles } = await getHistory(app, 'BRYZ')
   for (const { data } of candlesIn(events).slice(0, -1)) {
     const { time, open } = JSON.parse(data) as Candle
     t.equal(open, candles.find(candle => candle.time === time)!.open)
@@ -140,20 +135,16 @@ t.test('a stream contains the candles of its instrument, all quotes and statisti
 })
 
 t.test('a quiet stream sends a visible heartbeat', async t => {
-  const { url } = await setup(t, { interval: NEVER })
-  const { request, response } = call(new URL('/market/stream?symbol=ALVX', url))
-  t.teardown(() => request.destroy())
-  const message = (await response).setEncoding('utf8').on('error', () => {})
-  let text = ''
-  for await (const chunk of message) {
-    text += chunk
-    if (decode(text).events.some(({ event }) => event === 'heartbeat')) break
-  }
-  t.strictSame(decode(text).retries, [1_000], 'the reconnection time is short')
+  const { advance } = mockClock(t)
+  const app = await setup(t, { interval: NEVER })
+  const stream = await injectSse(app, { url: '/market/stream?symbol=ALVX' })
+  advance(5_000)
+  await stream.until(({ event }) => event === 'heartbeat')
+  t.equal(stream.retry, 1_000, 'the reconnection time is short')
 })
 
 t.test('an unknown symbol is answered with 404, an invalid request with 400', async t => {
-  const { app } = await setup(t, { symbols: 3, interval: NEVER })
+  const app = await setup(t, { symbols: 3, interval: NEVER })
   for (const url of ['/market/candles/NOPE', '/market/stream?symbol=NOPE']) {
     const response = await app.inject(url)
     t.equal(response.statusCode, 404, url)

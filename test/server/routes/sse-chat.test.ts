@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { injectSse } from 'fastify-sse-emitter/testing'
 import { buildApp } from '../../../server/app.ts'
 import { readConfig } from '../../../server/config.ts'
 import { sleep, type LogLine } from '../../fixtures/app.ts'
@@ -79,12 +80,10 @@ t.test('line breaks in a name break neither the stream nor the log', async t => 
 })
 
 t.test('a disconnect ends the chat', async t => {
-  const { app, url, logs } = await setup(t, 50)
-  url.searchParams.set('name', 'x')
-  const { request, response } = call(url)
-  await once(await response, 'data')
-  request.destroy()
-  while (app.sse.size > 0) await sleep(5)
+  const { app, logs } = await setup(t, 50)
+  const stream = await injectSse(app, { url: '/learn/sseChat?name=x' })
+  await stream.take(1)
+  await stream.leave()
   await sleep(120)
   t.match(logs.find(({ msg }) => msg === 'sse complete'), { reason: 'client' })
   t.ok(logs.filter(({ msg }) => msg.startsWith('x: ')).length <= 2, 'no line is generated after the disconnect')
