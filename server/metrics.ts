@@ -10,9 +10,8 @@ const LATENCIES = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5]
 /** The URL of a request would create a time series for each client. */
 const routeOf = ({ routeOptions: { url = 'none' } }: FastifyRequest): string => url
 
-/** Serves `GET /metrics` for Prometheus. */
-export async function metrics (app: FastifyInstance): Promise<void> {
-  const registry = new Registry()
+/** Serves `GET /metrics` for Prometheus: the metrics of a registry, and those of streams, channels and runs. */
+export async function metrics (app: FastifyInstance, { registry = new Registry() } = {}): Promise<void> {
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
@@ -30,8 +29,8 @@ export async function metrics (app: FastifyInstance): Promise<void> {
     return new Histogram({ name, help, buckets, labelNames, registers })
   }
 
-  function gauge (name: string, help: string, read: () => number): void {
-    registry.registerMetric(new Gauge({ name, help, registers: [], collect () { this.set(read()) } }))
+  function gauge (name: string, help: string, read: () => number): Gauge {
+    return new Gauge({ name, help, registers, collect () { this.set(read()) } })
   }
 
   gauge('sse_streams', 'Streams', () => app.sse.size)

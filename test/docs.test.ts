@@ -44,6 +44,7 @@ declare function renewToken (): Promise<string>
 declare function requireUser (request: FastifyRequest, reply: FastifyReply): Promise<void>
 declare function groupsOf (userId: string): Promise<string[]>
 declare function saveGroups (id: string, groups: string[]): Promise<void>
+declare const metrics: typeof import('../server/metrics.ts').metrics
 declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>

@@ -1,6 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { connect } from 'node:http2'
+import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { memoryBroker, type SseDiagnostics } from 'fastify-sse-emitter'
+import sse, { memoryBroker, type SseDiagnostics } from 'fastify-sse-emitter'
 import { build } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { record } from '../fixtures/diagnostics.ts'
@@ -130,7 +133,6 @@ t.test('a subscriber that throws does not stop a stream', async t => {
   const listener = (): void => { throw new Error('Subscriber') }
   subscribe('fastify-sse-emitter:stream:open', listener)
   subscribe('fastify-sse-emitter:stream:close', listener)
-  process.removeAllListeners('uncaughtException')
   process.setUncaughtExceptionCaptureCallback(error => { errors.push(error.message) })
   t.teardown(() => {
     unsubscribe('fastify-sse-emitter:stream:open', listener)
@@ -180,4 +182,58 @@ t.test('a gap names the channel that has it, also if the stream has subscribed t
   })
   await app.inject({ url: '/', headers: { 'last-event-id': id } })
   t.strictSame(gaps.map(({ channels, reset }) => [channels, reset]), [[['trimmed'], false]])
+})
+
+t.test('a stream over HTTP/2 whose client disconnects is reported once', async t => {
+  const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
+  const { app, listen } = await build(t, {}, { http2: true } as object)
+  app.get('/', async (_request, reply) => {
+    await reply.sse().send('x')
+    return reply
+  })
+  const session = connect(await listen())
+  const request = session.request({ ':path': '/' })
+  await once(request, 'data')
+  request.close()
+  await until(() => closed.length > 0, 'the stream is closed')
+  session.close()
+  t.strictSame(closed.map(({ reason, events, bytes }) => [reason, events, bytes]), [['client', 1, 8]])
+  t.equal(opened.length, 1)
+})
+
+t.test('a response that a hook replaces by an error is reported to close, and not to open', async t => {
+  const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
+  const { app } = await build(t)
+  app.addHook('onSend', async () => { throw new Error('Refused') })
+  app.get('/', async (_request, reply) => {
+    reply.sse().send('x')
+    return reply
+  })
+  t.equal((await app.inject('/')).statusCode, 500)
+  await until(() => closed.length > 0, 'the stream is closed')
+  t.strictSame(closed.map(({ reason, events, duration }) => [reason, events, duration]), [['error', 0, undefined]])
+  t.equal(opened.length, 0)
+})
+
+t.test('messages tell in which of two sibling scopes a stream is', async t => {
+  const closed = record(t, 'fastify-sse-emitter:stream:close')
+  const app = fastify()
+  t.teardown(() => app.close())
+  const scopes: FastifyInstance[] = []
+  for (const prefix of ['/a', '/b']) {
+    app.register(async scope => {
+      await scope.register(sse)
+      scopes.push(scope)
+      scope.get('/', async (_request, reply) => {
+        const emitter = reply.sse()
+        await emitter.send('x')
+        emitter.complete()
+        return reply
+      })
+    }, { prefix })
+  }
+  await app.inject('/a/')
+  await app.inject('/b/')
+  await until(() => closed.length > 1, 'the streams are closed')
+  t.strictSame(closed.map(({ request }) => scopes.indexOf(request.server)), [0, 1])
 })

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
-import type { FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { memoryBroker } from 'fastify-sse-emitter'
+import sse, { memoryBroker } from 'fastify-sse-emitter'
 import { metrics } from '../../server/metrics.ts'
 import { build } from '../fixtures/app.ts'
 import { call } from '../fixtures/client.ts'
 import { buildDemo } from '../fixtures/demo.ts'
-import { blocksOf } from '../fixtures/doc-blocks.ts'
+import { blocksOf, runBlock } from '../fixtures/doc-blocks.ts'
 import { until } from '../fixtures/until.ts'
 
 /** Reads `/metrics`. @returns the values of the metrics of this package, except those that depend on time */
@@ -18,7 +18,21 @@ async function read (app: FastifyInstance): Promise<Record<string, number>> {
 }
 
 t.test('the module is the one that the page on observability shows', async t => {
-  t.strictSame(blocksOf('docs/observability.md', 'Prometheus'), [readFileSync(new URL('../../server/metrics.ts', import.meta.url), 'utf8')])
+  const [module] = blocksOf('docs/observability.md', 'Prometheus')
+  t.equal(module, readFileSync(new URL('../../server/metrics.ts', import.meta.url), 'utf8'))
+})
+
+t.test('metrics of the application and of Redis are served, too', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const { REDIS_URL } = process.env
+  t.teardown(() => { if (REDIS_URL !== undefined) process.env.REDIS_URL = REDIS_URL })
+  // No server listens on this port.
+  process.env.REDIS_URL = 'redis://127.0.0.1:1'
+  const [, recipe] = blocksOf('docs/observability.md', 'Prometheus')
+  await runBlock(recipe!, { app, sse, metrics })
+  await until(async () => (await read(app)).sse_redis_errors_total! > 0, 'connecting fails')
+  t.match(await read(app), { sse_redis_ready: 0, sse_streams: 0 })
 })
 
 t.test('the metrics count streams, publications and runs', async t => {
