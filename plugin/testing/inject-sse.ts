@@ -23,10 +23,11 @@ export interface InjectSseOptions {
  * Sends a request to an application without a network, as `app.inject()` does, and reads the event stream of the response as it
  * is written.
  *
+ * @param app an application of any server, logger and type provider
  * @returns a promise that resolves when the headers of the response are sent, whatever its status is, and what was written with
  *   them has been received. It rejects as `app.inject()` does, and with the reason of `signal` if that is aborted before
  */
-export async function injectSse (app: FastifyInstance, options: InjectSseOptions): Promise<InjectedStream> {
+export async function injectSse (app: Pick<FastifyInstance, 'inject'>, options: InjectSseOptions): Promise<InjectedStream> {
   const { url, method = 'GET', lastEventId, signal } = options
   signal?.throwIfAborted()
   const client = new AbortController()

@@ -12,6 +12,7 @@ import sse, {
   type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
+import { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from 'fastify-sse-emitter/testing'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
 
 declare module 'fastify-sse-emitter' {
@@ -423,5 +424,36 @@ describe('a run', () => {
     expect(run!.watch).type.not.toBeCallableWith({ lastEventId: undefined, onCompletion: () => {}, subscribe: async () => {} })
     expect(run!.read({ after: 'id' })).type.toBe<AsyncIterable<SseEntry>>()
     expect(run!.state).type.toBe<'running' | 'done' | 'failed' | 'aborted'>()
+  })
+})
+
+describe('injectSse', () => {
+  test('takes an application of any server, logger and type provider', () => {
+    expect(injectSse).type.toBeCallableWith(app, { url: '/' })
+    expect(injectSse).type.toBeCallableWith(app.withTypeProvider<TypeBoxTypeProvider>(), { url: '/' })
+    expect(injectSse).type.toBeCallableWith(fastify({ http2: true, loggerInstance: app.log }), { url: '/' })
+    expect(injectSse).type.not.toBeCallableWith({}, { url: '/' })
+  })
+
+  test('takes the options of a request', () => {
+    expect<InjectSseOptions>().type.toBeAssignableFrom({ url: '/', method: 'POST' as const, headers: { a: 'b', c: ['d'] }, payload: { a: 1 }, lastEventId: '1', signal: AbortSignal.abort() })
+    expect<InjectSseOptions>().type.toBeAssignableFrom({ url: '/', lastEventId: undefined, signal: undefined })
+    expect<InjectSseOptions>().type.not.toBeAssignableFrom({ method: 'POST' as const })
+  })
+
+  test('gives a stream of events', () => {
+    const stream = {} as InjectedStream
+    expect(injectSse(app, { url: '/' })).type.toBe<Promise<InjectedStream>>()
+    expect(stream.next()).type.toBe<Promise<InjectedEvent | undefined>>()
+    expect(stream.take(2)).type.toBe<Promise<InjectedEvent[]>>()
+    expect(stream.until(({ event, data, id }) => event + data + id !== '')).type.toBe<Promise<InjectedEvent[]>>()
+    expect(stream.until).type.not.toBeCallableWith(async () => true)
+    expect(stream).type.toBeAssignableTo<AsyncIterable<InjectedEvent>>()
+    expect(stream.comments).type.toBe<readonly string[]>()
+    expect(stream.retry).type.toBe<number | undefined>()
+    expect(stream.body()).type.toBe<Promise<string>>()
+    expect(stream.leave()).type.toBe<Promise<void>>()
+    expect(stream.comeBack()).type.toBe<Promise<InjectedStream>>()
+    expect(stream.closed).type.toBe<Promise<SseReason>>()
   })
 })
