@@ -45,8 +45,8 @@ export interface ConnectionOptions {
 
   /**
    * Returns the key that a stream counts toward in `maxConnectionsPerKey`, and by which `app.sse` identifies it: for
-   * example the user's id, or `request.ip`. It must not be async: look the key up in a hook, and decorate the request with
-   * it.
+   * example the user's id, or `request.ip`, which behind a proxy requires Fastify's option `trustProxy`. It must not be
+   * async: look the key up in a hook, and decorate the request with it.
    *
    * @default undefined
    */
