@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyPluginAsyncZod, ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -9,7 +9,7 @@ import { createClient } from 'redis'
 import sse, {
   event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseContext, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
-  type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions
+  type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from 'fastify-sse-emitter/testing'
@@ -456,4 +456,11 @@ describe('injectSse', () => {
     expect(stream.comeBack()).type.toBe<Promise<InjectedStream>>()
     expect(stream.closed).type.toBe<Promise<SseReason>>()
   })
+})
+
+test('messages of diagnostics channels have types', () => {
+  expect<SseDiagnostics['fastify-sse-emitter:stream:close']['reason']>().type.toBe<SseReason>()
+  expect<SseDiagnostics['fastify-sse-emitter:stream:refuse']['error']['code']>().type.toBe<string>()
+  expect<SseDiagnostics['fastify-sse-emitter:channel:gap']['request']>().type.toBe<FastifyRequest>()
+  expect<SseDiagnostics>().type.not.toHaveProperty('fastify-sse-emitter:stream')
 })
