@@ -102,9 +102,10 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
    */
   put (text: string, events: number): Promise<void> | undefined {
     this.open()
-    this.#events += events
     if (this.#reason === undefined && !this.#outbox.put(text)) this.cut('slow')
-    return this.#reason === undefined ? this.#outbox.room : handledRejection(this.closedError!)
+    if (this.#reason !== undefined) return handledRejection(this.closedError!)
+    this.#events += events
+    return this.#outbox.room
   }
 
   /** Reports an event that cannot be encoded. The stream continues. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { reportEnd } from '../../plugin/stream/reports.ts'
-import { FakeConnection } from '../fixtures/stream.ts'
+import { record } from '../fixtures/diagnostics.ts'
+import { FakeConnection, setupStream } from '../fixtures/stream.ts'
 
 t.test('the log line for the end of a stream has its reason, totals, key and route', async t => {
   const connection = new FakeConnection()
@@ -21,4 +22,16 @@ t.test('a stream that never opened has no line', async t => {
   const connection = new FakeConnection()
   reportEnd(connection, 'info', { reason: 'error', events: 0, bytes: 0, duration: undefined })
   t.strictSame(connection.lines, [])
+})
+
+t.test('an event for which there is no room does not count', async t => {
+  const closed = record(t, 'fastify-sse-emitter:stream:close')
+  const { emitter, transport } = setupStream({ maxBuffered: 1_024 })
+  emitter.open()
+  transport.full = true
+  transport.queued = 1_000
+  const waiting = emitter.send('a')
+  await t.rejects(emitter.send('x'.repeat(20)), { code: 'SSE_ERR_CLOSED' })
+  await t.rejects(waiting)
+  t.match(closed, [{ reason: 'slow', events: 1 }])
 })
