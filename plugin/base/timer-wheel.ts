@@ -69,7 +69,8 @@ export class TimerWheel {
     if (dueAt === Infinity) return
     // An empty wheel does not turn, so `#next` may be in the past.
     if (this.#size === 0) this.#next = slotAt(currentTime())
-    let [slot, wakeAt] = [slotAt(dueAt), dueAt]
+    let slot = slotAt(dueAt)
+    let wakeAt = dueAt
     if (slot <= this.#next) {
       const now = currentTime()
       // Time goes back when a test fakes it, or ends to.

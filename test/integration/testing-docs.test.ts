@@ -18,6 +18,17 @@ t.test('the examples for test runners pass', async t => {
   }
 })
 
+t.test('the example of the README', async t => {
+  const { app } = await build(t)
+  app.get('/prices', async ({ headers }, reply) => {
+    t.equal(headers.cookie, 'session=1')
+    const emitter = reply.sse()
+    for (const event of ['tick', 'tick', 'tick', 'closing']) await emitter.send(1, { event })
+    return reply
+  })
+  await t.resolves(runBlock(blocksOf('README.md', 'Testing your routes')[0]!, { app }))
+})
+
 t.test('the example with several clients', async t => {
   const { app } = await build(t)
   app.get('/prices', async (_request, reply) => {

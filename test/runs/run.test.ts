@@ -5,7 +5,7 @@ import { EventSource } from 'eventsource'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import ts from 'typescript'
-import { event, memoryBroker, type SseEmitter, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
+import { event, memoryBroker, type SseBroker, type SseEmitter, type SseRun, type SseStreamOptions } from 'fastify-sse-emitter'
 import { detailed } from '../fixtures/detailed.ts'
 import { build, WARN } from '../fixtures/app.ts'
 import { call, decode, type Decoded } from '../fixtures/client.ts'
@@ -259,10 +259,17 @@ t.test('a run with an invalid option for its viewer answers with an error', asyn
   t.equal(logs.filter(({ level }) => level >= WARN).length, 1)
 })
 
+/** Waits until the log of the run `a` is deleted, which may be a moment after the run is forgotten. */
+async function untilDeleted (broker: SseBroker): Promise<void> {
+  while ((await broker.replay('run:a', undefined, 1)).entries.length > 0) await new Promise(resolve => { setImmediate(resolve) })
+}
+
 t.test('a viewer of a run that has been deleted gets 410', async t => {
-  const { app, listen } = await build(t)
+  const broker = memoryBroker()
+  const { app, listen } = await build(t, { broker })
   const { run } = await app.sse.runs.start('a', () => ['x'], { retention: 1 })
   await until(() => app.sse.runs.size === 0)
+  await untilDeleted(broker)
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
     await run.watch(emitter)
@@ -309,6 +316,7 @@ t.test('a run that is deleted before its viewer has read it ends the stream', as
   const viewer = read(url)
   await hold.reached
   await until(() => app.sse.runs.size === 0)
+  await untilDeleted(broker)
   hold.release()
   t.strictSame((await viewer).events.map(({ event }) => event), ['sse-ready', 'sse-error'])
 })
