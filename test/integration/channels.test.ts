@@ -7,6 +7,7 @@ import { EventSource } from 'eventsource'
 import { createParser } from 'eventsource-parser'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { injectSse } from 'fastify-sse-emitter/testing'
 import { memoryBroker, type SseEmitter, type SseStreamOptions, type SseSubscribeOptions } from 'fastify-sse-emitter'
 import { build, sleep, WARN } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
@@ -331,16 +332,14 @@ t.test('injected requests and compressed responses receive published events', as
   const { response, request } = call(await listen(), { headers: { 'accept-encoding': 'gzip' } })
   let text = ''
   ;(await response).on('error', () => {}).pipe(createGunzip()).setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', () => {})
-  const controller = new AbortController()
-  const injected = await app.inject({ url: '/', payloadAsStream: true, signal: controller.signal })
-  let injectedText = ''
-  injected.stream().setEncoding('utf8').on('data', chunk => { injectedText += chunk }).on('error', () => {})
+  const injected = await injectSse(app, { url: '/' })
   while (app.sse.channels()[0]?.subscribers !== 2) await sleep(2)
   await app.sse.channel('a').publish('2')
-  while (!text.includes('data:2') || !injectedText.includes('data:2')) await sleep(5)
-  for (const received of [text, injectedText]) t.strictSame(decode(received).events.map(({ event, data }) => event ?? data), ['sse-ready', '1', '2'])
+  t.strictSame((await injected.take(3)).map(({ data }) => data), ['{}', '1', '2'])
+  while (!text.includes('data:2')) await sleep(5)
+  t.strictSame(decode(text).events.map(({ data }) => data), ['{}', '1', '2'])
   request.destroy()
-  controller.abort()
+  await injected.leave()
 })
 
 t.test('if the broker rejects a subscription, the client receives an error response, or its open stream ends', async t => {

@@ -1,6 +1,7 @@
 import { memoryBroker, type SseBroker } from 'fastify-sse-emitter'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { injectSse } from 'fastify-sse-emitter/testing'
 import { Feed } from '../../../server/market/feed.ts'
 import { Market } from '../../../server/market/market.ts'
 import { build } from '../../fixtures/app.ts'
@@ -86,11 +87,9 @@ t.test('statistics are published every second and count deliveries', async t => 
     return emitter
   })
   feed.tick(NOW)
-  const leave = new AbortController()
-  const response = await app.inject({ url: '/', payloadAsStream: true, signal: leave.signal })
-  response.stream().on('error', () => {})
+  const stream = await injectSse(app, { url: '/' })
   for (let time = NOW + 100; time <= NOW + 2_000; time += 100) feed.tick(time)
-  leave.abort()
+  await stream.leave()
   const samples = (await published('statistics')).map(({ data }) => data)
   const bytes = async (channel: string, from: number, count: number): Promise<number> => (await published(channel)).slice(from, from + count)
     .reduce((total, { data }) => total + Buffer.byteLength(JSON.stringify(data)), 0)
