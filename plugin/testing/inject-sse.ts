@@ -53,7 +53,7 @@ function contentOf ({ headers: given, payload, lastEventId }: InjectSseOptions):
   // Clients send UTF-8, and Node.js decodes header values as Latin-1.
   if (lastEventId !== undefined) headers['last-event-id'] = Buffer.from(lastEventId).toString('latin1')
   // Unless a payload is a stream, app.inject() passes it on by setImmediate(), which tests may fake, and then ignores the signal.
-  if (payload === undefined) return { headers, payload: Readable.from([]) }
+  if (payload == null) return { headers, payload: Readable.from([]) }
   const isText = typeof payload === 'string' || Buffer.isBuffer(payload)
   if (!isText && (payload instanceof FormData || 'resume' in payload)) return { headers, payload }
   const body = Buffer.from(isText ? payload as string : JSON.stringify(payload))

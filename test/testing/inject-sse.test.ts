@@ -18,15 +18,15 @@ t.test('the request has the method, headers and payload that are given', async t
     emitter.complete()
     return reply
   })
-  const echo = async (payload: string | object | undefined, headers: Record<string, string> = {}): Promise<unknown> => {
-    const stream = await injectSse(app, { url: '/', method: 'POST', headers, ...payload !== undefined && { payload } })
+  const echo = async (payload: string | object | null | undefined, headers: Record<string, string> = {}): Promise<unknown> => {
+    const stream = await injectSse(app, { url: '/', method: 'POST', headers, ...payload !== undefined && { payload: payload! } })
     return JSON.parse((await stream.take(1))[0]!.data)
   }
   t.strictSame(await echo({ name: 'Ada' }, { Cookie: 'a=b' }), { body: { name: 'Ada' }, type: 'application/json', length: '14', cookie: 'a=b' })
   t.strictSame(await echo('é', { 'Content-Type': 'text/csv' }), { body: 'é', type: 'text/csv', length: '2' })
   t.strictSame(await echo(Buffer.from('é'), { 'content-type': 'text/csv' }), { body: 'é', type: 'text/csv', length: '2' })
   t.strictSame(await echo(Readable.from(['a', 'b']), { 'content-type': 'text/csv' }), { body: 'ab', type: 'text/csv' })
-  t.strictSame(await echo(undefined), {})
+  for (const none of [undefined, null]) t.strictSame(await echo(none), {})
 })
 
 t.test('a payload may be a form', async t => {
