@@ -1,7 +1,7 @@
 import { Connection } from './connection.ts'
 import { messageOf, SseClientError } from './errors.ts'
 import { resolveConnectOptions, type ConnectOptions, type ConnectSettings, type SseConnectOptions, type SseParsingOptions, type SseValidatingOptions } from './options.ts'
-import type { SseConnection, SseMessageOf } from './sse-connection.ts'
+import type { SseConnection, SseMessageOf, SseTextOf } from './sse-connection.ts'
 import type { SseEventSchemas, SseOutputs } from './standard-schema.ts'
 
 /**
@@ -21,7 +21,8 @@ import type { SseEventSchemas, SseOutputs } from './standard-schema.ts'
 export function connect<const Schemas extends SseEventSchemas> (url: string | URL, options: SseValidatingOptions<Schemas>): SseConnection<SseMessageOf<SseOutputs<Schemas>>>
 /** @typeParam Events maps each event type to the type of its data, which the option `parse` must return */
 export function connect<Events = any> (url: string | URL, options: SseParsingOptions<SseMessageOf<Events>>): SseConnection<SseMessageOf<Events>>
-export function connect (url: string | URL, options?: SseConnectOptions): SseConnection
+/** @typeParam Events its keys are the types of events. Without `parse`, their data is text */
+export function connect<Events = any> (url: string | URL, options?: SseConnectOptions<SseMessageOf<SseTextOf<Events>>>): SseConnection<SseMessageOf<SseTextOf<Events>>>
 export function connect (url: string | URL, options: ConnectOptions = {}): SseConnection<any> {
   const settings = resolveConnectOptions(options)
   return new Connection(resolveUrl(url, settings), settings)
@@ -41,5 +42,5 @@ export type {
   SseBody, SseConnectionState, SseConnectOptions, SseHeaders, SseParsingOptions, SseRetryInfo, SseRetryOptions, SseValidatingOptions
 } from './options.ts'
 export type { SseGap } from './server-events.ts'
-export type { SseConnection, SseMessage, SseMessageOf } from './sse-connection.ts'
+export type { SseConnection, SseMessage, SseMessageOf, SseTextOf } from './sse-connection.ts'
 export type { SseEventSchemas, SseIssue, SseOutputs, SseStandardSchema } from './standard-schema.ts'

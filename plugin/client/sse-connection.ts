@@ -14,6 +14,9 @@ export interface SseMessage<out Type extends string = string, out Data = string>
 /** The events of an event map: a union by type. */
 export type SseMessageOf<Events> = { [Type in keyof Events & string]: SseMessage<Type, Events[Type]> }[keyof Events & string]
 
+/** An event map whose data has not been parsed. */
+export type SseTextOf<Events> = { readonly [Type in keyof Events]: string }
+
 /**
  * A connection to an event stream. It reconnects whenever the stream breaks or ends, until it is closed: by `close()`, by
  * the option `signal`, by a response with status 204, or by an error that a retry would not fix.

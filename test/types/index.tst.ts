@@ -361,10 +361,9 @@ describe('the client', () => {
     connect('/', { onEvent: message => { expect(message).type.toBe<SseMessage>() } })
     connect('/', { parse: JSON.parse, onEvent: message => { expect(message).type.toBe<SseMessage<string, any>>() } })
     expect(connect('/', { parse: JSON.parse })).type.toBe<SseConnection<SseMessage<string, any>>>()
-    // @ts-expect-error Expected 2 arguments, but got 1.
-    connect<{ tick: { price: number } }>('/')
-    // @ts-expect-error Property 'parse' is missing
-    connect<{ tick: { price: number } }>('/', { onEvent: () => {} })
+    interface Map { tick: { price: number }, halt: string }
+    expect(connect<Map>('/')).type.toBe<SseConnection<SseMessage<'tick'> | SseMessage<'halt'>>>()
+    connect<Map>('/', { onEvent: message => { expect(message).type.toBe<SseMessage<'tick'> | SseMessage<'halt'>>() } })
   })
 
   test('receives the events of an event map', () => {
