@@ -1,5 +1,6 @@
 import { LinkedList } from '../base/linked-list.ts'
 import type { SseEntry } from '../wire/entry.ts'
+import { compareIds } from '../wire/event-id.ts'
 import { Batch, type Delivery } from './batch.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SsePage } from './broker.ts'
 import { RecentEntries } from './recent-entries.ts'
@@ -85,9 +86,12 @@ export class ChannelSubscribers implements SseBrokerListener {
   /**
    * Reads the history after an id, from this process if no entry is missing here, otherwise from the broker. Available once
    * `add` has resolved.
+   *
+   * @param upTo an id up to which the history must be complete. The broker may not have delivered it yet
    */
-  async read (after: string | undefined, count: number): Promise<SsePage> {
-    const recent = after === undefined ? undefined : this.#recent.read(after, count, this.position)
+  async read (after: string | undefined, count: number, upTo?: string): Promise<SsePage> {
+    const isDelivered = upTo === undefined || compareIds(upTo, this.position) <= 0
+    const recent = after !== undefined && isDelivered ? this.#recent.read(after, count, this.position) : undefined
     return recent ?? await this.#owner.broker.replay(this.name, after, count)
   }
 

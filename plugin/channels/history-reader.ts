@@ -1,3 +1,4 @@
+import type { SseEntry } from '../wire/entry.ts'
 import { compareIds, earlierId } from '../wire/event-id.ts'
 import type { SsePage } from './broker.ts'
 import { compareEntries, type SubscribedEntry, type Subscription } from './subscription.ts'
@@ -22,9 +23,14 @@ export interface HistorySlice {
   readonly more: boolean
 }
 
-/** Reads the next page of each channel. @param after undefined for the beginning of the history */
-export async function readPages (subscriptions: readonly Subscription[], after: string | undefined): Promise<ChannelPage[]> {
-  return await Promise.all(subscriptions.map(async subscription => ({ subscription, page: await subscription.channel.read(after, PAGE_SIZE) })))
+/**
+ * Reads the next page of each channel.
+ *
+ * @param after undefined for the beginning of the history
+ * @param upTo an id up to which the last page must be complete
+ */
+export async function readPages (subscriptions: readonly Subscription[], after: string | undefined, upTo?: string): Promise<ChannelPage[]> {
+  return await Promise.all(subscriptions.map(async subscription => ({ subscription, page: await subscription.channel.read(after, PAGE_SIZE, upTo) })))
 }
 
 /** Reads the next part of the common history of all channels. */
@@ -49,18 +55,19 @@ export async function readLatest (subscriptions: readonly Subscription[], after:
   const latest = new Map<string, SubscribedEntry>()
   const pages: ChannelPage[] = []
   let slice: HistorySlice
-  let ended = false
+  let last: SseEntry | undefined
   do {
     slice = await readHistory(subscriptions, after)
     pages.push(...slice.pages)
     after = slice.completeUpTo
-    ended = addLatest(latest, slice.entries)
-  } while (slice.more && !ended)
-  return { ...slice, pages, entries: Array.from(latest.values()) }
+    last = addLatest(latest, slice.entries)
+  } while (slice.more && last === undefined)
+  // If its subscription is ended before it is sent, the entries after it are read next.
+  return { ...slice, pages, entries: Array.from(latest.values()), completeUpTo: last?.id ?? after }
 }
 
-/** @returns whether an entry ends the stream; later ones are ignored */
-function addLatest (latest: Map<string, SubscribedEntry>, entries: readonly SubscribedEntry[]): boolean {
+/** @returns the entry that ends the stream; later ones are ignored */
+function addLatest (latest: Map<string, SubscribedEntry>, entries: readonly SubscribedEntry[]): SseEntry | undefined {
   for (const subscribed of entries) {
     const { entry, subscription } = subscribed
     if (!subscription.wants(entry)) continue
@@ -68,7 +75,7 @@ function addLatest (latest: Map<string, SubscribedEntry>, entries: readonly Subs
     // Deleted first, because a Map keeps the position of a key that is set again.
     latest.delete(key)
     latest.set(key, subscribed)
-    if (subscription.endsAfter(entry)) return true
+    if (subscription.endsAfter(entry)) return entry
   }
-  return false
+  return undefined
 }

@@ -26,7 +26,9 @@ export interface Losses {
 export const NO_LOSSES: Losses = { reset: false, gaps: [], channels: [] }
 
 /** Returns what a client at an id has missed, according to the pages that follow it. */
-export function lossesAfter (id: string | undefined, pages: readonly ChannelPage[]): Losses {
+export function lossesAfter (id: string | undefined, allPages: readonly ChannelPage[]): Losses {
+  // A subscription may have ended while its page was read.
+  const pages = allPages.filter(({ subscription }) => !subscription.ended)
   const reset = pages.some(({ page }) => !page.known)
   const gaps = pages.flatMap(({ subscription, page: { known, lost, damaged } }) => {
     if (!known || lost === undefined) return []

@@ -25,6 +25,6 @@ async function replayChannel (stream: SubscribedStream, { subscription, page }: 
     if (room !== undefined) await room
   }
   if (!page.more) return false
-  const [next] = await readPages([subscription], page.entries.at(-1)!.id)
+  const [next] = await readPages([subscription], page.entries.at(-1)!.id, end)
   return await replayChannel(stream, next!, end)
 }

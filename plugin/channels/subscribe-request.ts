@@ -28,7 +28,7 @@ export class SubscribeRequest {
 
   /** Ends the subscriptions. */
   fail (error: unknown): void {
-    for (const subscription of this.subscriptions) subscription.channel.remove(subscription)
+    for (const subscription of this.subscriptions) subscription.end()
     this.done.reject(error)
   }
 }

@@ -137,10 +137,12 @@ export class Subscriber implements BatchListener {
   }
 
   #deliver (channel: ChannelSubscribers, delivery: Delivery): void {
+    if (delivery === this.#lastDelivery) return
     const subscription = this.#subscriptions[0]
     if (this.#subscriptions.length === 1 && subscription!.takesEverything) {
-      this.#send(channel.batch!, delivery)
-    } else if (delivery !== this.#lastDelivery) {
+      // A filter may have just ended the subscription to this channel.
+      if (subscription!.channel === channel) this.#send(channel.batch!, delivery)
+    } else {
       this.#lastDelivery = delivery
       this.#sendFiltered(delivery)
     }
@@ -164,10 +166,7 @@ export class Subscriber implements BatchListener {
     if (filtered.batch !== undefined) this.#send(filtered.batch, delivery)
     // If there was no room, the stream ends once the client has caught up.
     if (filtered.isLast && this.#live) this.#stream.complete()
-    for (const subscription of subscriptions) {
-      const { startAfter, channel } = subscription
-      if (startAfter !== undefined && compareIds(channel.batch!.lastId, startAfter) >= 0) subscription.startAfter = undefined
-    }
+    for (const subscription of subscriptions) subscription.passed(subscription.channel.batch!.lastId)
     if (this.#live) this.#position = subscriptions.map(({ channel }) => channel.batch!.lastId).reduce(laterId, this.#position!)
   }
 
@@ -192,6 +191,7 @@ export class Subscriber implements BatchListener {
       this.#isBroken = false
       if (this.#subscriptions.length === 0) {
         // All were ended before they started.
+        if (this.#starting !== undefined) this.#position = undefined
         this.#starting?.resolve()
         this.#starting = undefined
         if (this.#goLive()) break
@@ -273,7 +273,7 @@ export class Subscriber implements BatchListener {
     if (this.#subscriptions.length === 0 && this.#position === undefined) {
       // The marker is sent after the history was read, which shows what the client has missed.
       this.#starting = done
-      this.#position = now ? subscriptions.map(({ channel }) => channel.position).reduce(laterId) : after
+      this.#position = now && subscriptions.length > 0 ? subscriptions.map(({ channel }) => channel.position).reduce(laterId) : after
     } else {
       if (now) this.#startNow(subscriptions)
       else await this.#replayWithoutIds(subscriptions, after)
@@ -292,7 +292,7 @@ export class Subscriber implements BatchListener {
   }
 
   async #replayWithoutIds (subscriptions: readonly Subscription[], after: string | undefined): Promise<void> {
-    const pages = await readPages(subscriptions, after)
+    const pages = await readPages(subscriptions, after, this.#position)
     if (this.#closed) return
     this.#sendMarker(lossesAfter(after, pages))
     if (await replayWithoutIds(this.#stream, pages, this.#position!)) this.#stream.complete()

@@ -54,8 +54,14 @@ export class Subscription extends ListNode {
     return !this.ended && (this.startAfter === undefined || compareIds(entry.id, this.startAfter) > 0) && (this.filter === undefined || decision(this.filter(entry, this.channel.name, this.context), 'filter'))
   }
 
+  /** The channel has delivered every entry up to an id. */
+  passed (id: string): void {
+    if (this.startAfter !== undefined && compareIds(id, this.startAfter) >= 0) this.startAfter = undefined
+  }
+
   /** Receives no more entries. */
   end (): void {
+    if (this.ended) return
     this.ended = true
     this.channel.remove(this)
   }

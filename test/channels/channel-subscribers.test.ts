@@ -156,6 +156,18 @@ t.test('recent entries are read without the broker', async t => {
   t.strictSame(calls.slice(-2), ['replay a undefined 5', 'replay a other.1-0 5'])
 })
 
+t.test('history that the broker has not delivered yet is read from the broker', async t => {
+  const { calls, channel, publish, confirm } = setup()
+  const added = channel.add(recorder(channel).subscription)
+  confirm()
+  await added
+  for (const ms of [1, 2]) publish(ms)
+  await channel.read('e.1-0', 5, channel.position)
+  t.notOk(calls.some(call => call.startsWith('replay')))
+  await channel.read('e.1-0', 5, 'e.999-0')
+  t.equal(calls.at(-1), 'replay a e.1-0 5')
+})
+
 t.test('a break is passed on to all subscribers, and recent entries are forgotten', async t => {
   const { calls, channel, publish, confirm, brokerSubscription, onBreak } = setup()
   const recorders = [recorder(channel), recorder(channel)]

@@ -731,6 +731,96 @@ t.test('no interleaving of publishing, reconnecting and slow reading loses, repe
   t.pass('300 rounds')
 })
 
+t.test('no interleaving of subscribe() and unsubscribe() loses, repeats or reorders events', async t => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.comment(`seed ${seed}`)
+  for (let round = 0; round < 150; round++) {
+    const problem = await subscribeAndUnsubscribe(seededRandom(seed + round))
+    if (problem !== undefined) {
+      t.fail(`${problem} with seed ${seed} in round ${round}`)
+      return
+    }
+  }
+  t.pass('150 rounds')
+})
+
+/** One subscription of the stream, from one index of its events to another. */
+interface Period { readonly channel: string, readonly now: boolean, readonly begin: number, end: number, publishedWhenBegun: number }
+
+/** Subscribes a stream to random channels and unsubscribes it, while another one does so, too. @returns what is wrong */
+async function subscribeAndUnsubscribe (random: () => number): Promise<string | undefined> {
+  const chance = (probability: number): boolean => random() < probability
+  const channels = ['a', 'b', 'c'].slice(0, 1 + Math.floor(random() * 3))
+  const some = (): string[] => channels.filter(() => chance(0.5))
+  const { broker, fanOut, stream, newStream } = setup(chance(0.5) ? memoryBroker() : new DelayedBroker(memoryBroker(), random))
+  const published: Record<string, number> = { a: 0, b: 0, c: 0 }
+  const periods: Period[] = []
+  const pending: Array<Promise<unknown>> = []
+  const current = (names: string[]): Period[] => periods.filter(({ channel, end }) => end === Infinity && names.includes(channel))
+
+  const subscribe = (names: string[], now: boolean): void => {
+    const begin = stream.decoded().events.length
+    const begun = names.filter(name => current([name]).length === 0).map(channel => ({ channel, now, begin, end: Infinity, publishedWhenBegun: Infinity }))
+    periods.push(...begun)
+    pending.push(stream.subscribe(names, { now, filter: chance(0.5) ? () => true : undefined }).then(() => {
+      for (const period of begun) period.publishedWhenBegun = published[period.channel]!
+    }))
+  }
+  const unsubscribe = (names: string[]): void => {
+    stream.subscriber.unsubscribe(names)
+    for (const period of current(names)) period.end = stream.decoded().events.length
+  }
+  const publishTo = (channel: string): void => {
+    published[channel]!++
+    pending.push(publish(broker, channel, [`${channel}${published[channel]}`]))
+  }
+
+  let other = newStream()
+  for (let step = 0; step < 40; step++) {
+    if (chance(0.15)) subscribe(some(), chance(0.5))
+    if (chance(0.12)) unsubscribe(some())
+    for (const channel of chance(0.4) ? some() : []) for (let count = 0; count < random() * 3; count++) publishTo(channel)
+    if (chance(0.1)) stream.fill()
+    if (chance(0.2)) stream.drain()
+    if (chance(0.2)) other.subscribe(some(), { now: chance(0.5) }).catch(() => {})
+    if (chance(0.2)) other.subscriber.unsubscribe(some())
+    if (chance(0.1)) {
+      other.close()
+      other = newStream()
+    }
+    if (chance(0.5)) await turns(Math.floor(random() * 4))
+  }
+  stream.drain()
+  await Promise.all(pending)
+  await turns(60)
+  const problem = problemOf(stream, periods, published)
+  unsubscribe(channels)
+  other.close()
+  await turns(10)
+  return problem ?? ([...fanOut].length > 0 ? 'a channel is left' : undefined)
+}
+
+function problemOf (stream: FakeStream, periods: readonly Period[], published: Record<string, number>): string | undefined {
+  const { events } = stream.decoded()
+  const ids = events.flatMap(({ id }) => id ?? [])
+  if (ids.some((id, index) => index > 0 && compareIds(ids[index - 1]!, id) > 0)) return 'ids decrease'
+  const isIn = ({ channel, begin, end }: Period, { data, event }: typeof events[number], index: number): boolean => {
+    return event === undefined && data.startsWith(channel) && index >= begin && index < end
+  }
+  const stray = events.find((event, index) => event.event === undefined && !periods.some(period => isIn(period, event, index)))
+  if (stray !== undefined) return `${stray.data} was sent without a subscription`
+  for (const period of periods) {
+    const { channel, now, end, publishedWhenBegun } = period
+    const numbers = events.filter((event, index) => isIn(period, event, index)).map(({ data }) => Number(data.slice(1)))
+    const first = numbers[0] ?? Infinity
+    if (numbers.some((number, index) => number !== first + index)) return `${channel} has gaps or repetitions: ${numbers}`
+    if (numbers.length > 0 && (now ? first > publishedWhenBegun + 1 : first !== 1)) return `${channel} begins with ${first}`
+    const expected = now ? publishedWhenBegun + 1 : 1
+    if (end === Infinity && published[channel]! >= expected && numbers.at(-1) !== published[channel]) return `${channel} has lost ${published[channel]}`
+  }
+  return undefined
+}
+
 /** Random numbers from 0 to 1 for a seed (mulberry32). */
 function seededRandom (seed: number): () => number {
   let state = seed
@@ -856,6 +946,104 @@ t.test('unsubscribe()', async t => {
     t.strictSame(stream.data(), ['a1', 'a10'])
     t.strictSame(stream.markers(), ['sse-ready', 'sse-ready'])
     assertIdsIncrease(t, stream)
+  })
+
+  t.test('in a filter does not repeat the events of another channel', async t => {
+    const { broker, stream } = setup()
+    await stream.subscribe('a', {
+      now: true,
+      filter: () => {
+        stream.subscriber.unsubscribe(['a'])
+        return true
+      }
+    })
+    await stream.subscribe('b', { now: true })
+    await publish(broker, 'b', ['b0'])
+    await turns()
+    await publish(broker, 'a', ['a1'])
+    await publish(broker, 'b', ['b1'])
+    await turns()
+    t.strictSame(stream.data(), ['b0', 'a1', 'b1'])
+  })
+
+  t.test('in the filter of another stream ends the subscription during a delivery', async t => {
+    const { broker, stream, newStream } = setup()
+    const other = newStream()
+    await other.subscribe('a', {
+      now: true,
+      filter: () => {
+        stream.subscriber.unsubscribe(['a'])
+        return true
+      }
+    })
+    await stream.subscribe(['a', 'b'], { now: true })
+    await publish(broker, 'a', ['a1'])
+    await publish(broker, 'b', ['b1'])
+    await publish(broker, 'a', ['a2'])
+    await turns()
+    t.strictSame(stream.data(), ['b1'])
+    assertIdsIncrease(t, stream)
+  })
+
+  t.test('of a subscription that never begins leaves the channel to other streams', async t => {
+    const { broker, stream, newStream } = setup()
+    await stream.subscribe('a', { now: true })
+    const other = newStream()
+    other.subscribe('a').catch(() => {})
+    other.subscriber.unsubscribe(['a'])
+    other.close()
+    await turns()
+    await publish(broker, 'a', ['a1'])
+    await turns()
+    t.strictSame(stream.data(), ['a1'])
+  })
+
+  t.test('of all channels before they begin leaves a stream without a position', async t => {
+    const { broker, stream } = setup()
+    await publish(broker, 'b', ['b1'])
+    const subscribed = [stream.subscribe('a', { after: 'unknown' }), stream.subscribe('a', { now: true })]
+    stream.subscriber.unsubscribe(['a'])
+    await Promise.all(subscribed)
+    await stream.subscribe('b')
+    t.strictSame(stream.data(), ['b1'])
+    t.equal(stream.error, undefined)
+  })
+
+  t.test('while the history is being read does not report what the channel has lost', async t => {
+    const held = new HeldBroker(memoryBroker())
+    const { broker, stream } = setup(held)
+    await stream.subscribe(['a', 'b'], { now: true })
+    stream.fill()
+    const history = { ...HISTORY, count: 1 }
+    await publish(broker, 'a', texts(1, 600), history)
+    await publish(broker, 'b', ['b1'], history)
+    const hold = held.hold('replay', 'request')
+    stream.drain()
+    await hold.reached
+    stream.subscriber.unsubscribe(['a'])
+    hold.release()
+    await turns()
+    t.strictSame([stream.closedAsSlow, stream.data()], [false, ['b1']])
+  })
+
+  t.test('before the last event of a slow client with `latest` lets the stream continue', async t => {
+    const { broker, stream } = setup()
+    stream.overflow = 'latest'
+    await stream.subscribe(['a', 'b'], { now: true, until: ({ data }) => data === 'a2' })
+    stream.fill()
+    await publish(broker, 'a', ['a0'])
+    await turns()
+    await publish(broker, 'b', ['b1'])
+    await publish(broker, 'a', ['a2'])
+    await publish(broker, 'b', ['b3'])
+    stream.drain()
+    stream.fill()
+    await turns()
+    stream.subscriber.unsubscribe(['a'])
+    stream.drain()
+    await turns()
+    t.strictSame(stream.data(), ['b1', 'b3'])
+    t.equal(stream.completed, false)
   })
 
   t.test('in a filter applies to the rest of the batch', async t => {
