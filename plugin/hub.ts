@@ -29,7 +29,7 @@ export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypePr
   close (match?: (stream: SseStreamInfo) => boolean): number
   /**
    * Ends the streams of a key with the reason `kicked`, in every process that shares the broker. Those of this process end
-   * before the promise is returned. A process that is disconnected from the broker ends its streams when it reconnects.
+   * immediately. A process that is disconnected from the broker ends its streams when it reconnects.
    *
    * A client can reconnect, and a request whose handler has not called `reply.sse()` yet can still open a stream: revoke the
    * user's access first.

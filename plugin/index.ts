@@ -94,7 +94,7 @@ declare module 'fastify' {
   }
 
   interface FastifySchema {
-    /** A schema for the data of each event that the route sends, by event type. That of events without a type is `message`. */
+    /** A schema for the data of each type of event that the route sends; `message` is for events without a type. */
     sse?: unknown
   }
 

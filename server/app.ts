@@ -123,7 +123,7 @@ async function connectRedis ({ REDIS_URL }: Config, log: FastifyBaseLogger): Pro
   const { redisBroker } = await import('fastify-sse-emitter/redis')
   let last = ''
   const onError = (err: Error): void => {
-    // Each attempt to connect fails in the same way.
+    // Further attempts fail in the same way, so only the first is a warning.
     log[err.message === last ? 'debug' : 'warn']({ err }, 'lost a connection to Redis; reconnecting')
     last = err.message
   }

@@ -9,8 +9,8 @@ const TOKEN_REQUIRED = createError<[string, string]>('TOKEN_REQUIRED', '%s requi
  * response time reveals nothing about the token.
  *
  * @param token an empty string admits every request
- * @param action what requires the token, and
- * @param variable the environment variable that sets it, for the error message
+ * @param action what requires the token, for the error message
+ * @param variable the environment variable that sets the token, for the error message
  */
 export function requireToken (token: string, action: string, variable: string): onRequestHookHandler {
   const expected = sha256(token)

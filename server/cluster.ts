@@ -82,7 +82,7 @@ else await runPrimary()
 /** Runs several demo servers on one port and one Redis, to show that clients survive the loss of a server. */
 async function runPrimary (): Promise<void> {
   const { REDIS_URL = '' } = process.env
-  // No load balancer asks whether a node is ready, so it does not need to drain.
+  // No load balancer reads `/readyz` of a node, so it does not need to drain.
   const nodes = new Nodes({ DRAIN_MS: '0', REDIS_URL: REDIS_URL === '' ? await startRedis() : REDIS_URL })
   closeWithGrace({ skip: ['beforeExit', 'uncaughtException', 'unhandledRejection'], delay: CLOSE_TIMEOUT }, async () => { await nodes.close() })
   const origin = `http://localhost:${await nodes.listen()}`

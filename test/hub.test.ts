@@ -90,7 +90,7 @@ t.test('a callback of app.sse.close() that throws or returns a promise ends no s
   t.equal(app.sse.close(), 2)
 })
 
-t.test('the context of a stream is given to app.sse.list() and app.sse.close()', async t => {
+t.test('app.sse.list() and app.sse.close() receive the context of a stream', async t => {
   const { app, listen } = await build(t)
   app.get<{ Querystring: { user: string } }>('/', async ({ query }, reply) => {
     reply.sse({ context: query }).open()

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 
 /**
- * Returns a function that calls a callback in the AsyncLocalStorage context of this call, whoever calls it.
+ * Returns a function that calls a callback in the current AsyncLocalStorage context, whatever the context of its own call.
  *
  * `AsyncResource.bind` is several hundred times slower, because it defines properties of the function that it returns.
  */

@@ -1,4 +1,4 @@
-// Tests replace these. What they replace `setTimeout` with need not be fake: monitoring wraps it as well.
+// Tests replace these with fakes. Monitoring tools also replace `setTimeout`, with a wrapper that is not fake.
 const { Date: RealDate, setTimeout: realSetTimeout } = globalThis
 const realNow = performance.now
 const RealTimeout = createdBy(realSetTimeout)
@@ -8,19 +8,19 @@ let offset = 0
 /** The replaced `setTimeout` that was seen last, and whether it is fake. */
 let replacedBy: typeof setTimeout | undefined
 let isFake = false
-/** The time while `setTimeout` is fake, and that of `Date` at which it was seen. */
+/** The time while `setTimeout` is fake, and the `Date` when it was last read. */
 let fakeTime = 0
 let date = 0
 
 /**
- * The time by which heartbeats, deadlines and ages are measured: that of `performance.now()`. Where a test fakes timers and not
- * `performance`, as node:test does, it follows the test's `Date`, and where that is real, it stands still between timers.
+ * The time for heartbeats, deadlines and the age of entries: that of `performance.now()`. If a test fakes timers but not
+ * `performance`, as node:test does, it follows the test's `Date`. If `Date` is real, it advances only when a timer fires.
  */
 export function currentTime (): number {
   return setTimeout === realSetTimeout || performance.now !== realNow ? performance.now() + offset : timeOfTest()
 }
 
-/** Called when a timer of Node.js fires. @param dueAt for when it was set */
+/** Called when a timer of Node.js fires. @param dueAt the time for which it was set */
 export function timerFired (dueAt: number): void {
   if (setTimeout === realSetTimeout || performance.now !== realNow || timeOfTest() >= dueAt || !isFake) return
   fakeTime = dueAt
@@ -30,7 +30,7 @@ function timeOfTest (): number {
   if (setTimeout !== replacedBy) {
     replacedBy = setTimeout
     isFake = createdBy(setTimeout) !== RealTimeout
-    // A whole number, to which others are added without a rounding error.
+    // A whole number, so that adding delays causes no rounding error.
     fakeTime = Math.ceil(performance.now() + offset)
     date = Date.now()
   }

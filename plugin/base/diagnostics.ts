@@ -14,7 +14,7 @@ export interface SseDiagnostics {
     readonly lastEventId: string | undefined
   }
 
-  /** The connection of a stream is closed. Published for each stream once, also if it never opened. */
+  /** The connection of a stream is closed. Published once for each stream, even if it never opened. */
   'fastify-sse-emitter:stream:close': SseStreamDiagnostic & {
     readonly reason: SseReason
     /** The number of events that were written or queued. */
@@ -41,8 +41,7 @@ export interface SseDiagnostics {
   }
 
   /**
-   * A call of `channel.publish()` has succeeded or failed. Events of runs are not published through it; `run:end` has their
-   * number.
+   * A call of `channel.publish()` has succeeded or failed. It does not cover the events of runs; `run:end` has their number.
    */
   'fastify-sse-emitter:channel:publish': {
     readonly channel: string
@@ -84,7 +83,7 @@ export interface SseDiagnostics {
   }
 }
 
-/** What every message about a stream contains: the same objects in each of its messages. */
+/** The properties of every message about a stream. All messages of a stream contain the same objects. */
 export interface SseStreamDiagnostic {
   readonly request: FastifyRequest
   readonly reply: FastifyReply

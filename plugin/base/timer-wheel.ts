@@ -38,7 +38,7 @@ export abstract class WheelTimer extends ListNode {
  */
 export class TimerWheel {
   readonly #slots = Array.from({ length: SLOTS }, () => new ListNode())
-  /** When the last timer of each slot is due. Tests with fake timers rely on one that is alone in its slot to be on time. */
+  /** When the last timer of each slot is due. A timer that is alone in its slot fires on time, as tests with fake timers expect. */
   readonly #wakeTimes = new Float64Array(SLOTS)
   /** Timers that are due and have not fired yet. */
   readonly #due = new ListNode()
@@ -48,7 +48,7 @@ export class TimerWheel {
   /** The first slot that is still in the future, counted from time 0. */
   #next = 0
   #timer: NodeJS.Timeout | undefined
-  /** What created `#timer`, and what clears it: tests may fake timers while it is set, or end to. */
+  /** The functions that set and clear `#timer`. A test may start or stop faking timers while it is set. */
   #setTimeout = setTimeout
   #clearTimeout = clearTimeout
   /** When the Node.js timer fires; Infinity while there is none. */
@@ -73,7 +73,7 @@ export class TimerWheel {
     let wakeAt = dueAt
     if (slot <= this.#next) {
       const now = currentTime()
-      // Time goes back when a test fakes it, or ends to.
+      // Time goes back when a test starts or stops faking it.
       this.#next = Math.min(this.#next, slotAt(now))
       slot = Math.max(slot, this.#next)
       // A timer that is set to the past whenever it fires must not keep the CPU busy.

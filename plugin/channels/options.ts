@@ -16,7 +16,7 @@ export interface SseChannelOptions {
   readonly history?: { readonly [Limit in keyof SseHistory]?: SseHistory[Limit] | undefined } | undefined
 
   /**
-   * A schema for the data of each event, by event type; that of events without a type is `message`. The data of an event with
+   * A schema for the data of each type of event; `message` is for events without a type. The data of an event with
    * a schema is always JSON, even if it is a string, and contains only what the schema names. The schemas are compiled when the
    * object of schemas is first used.
    *

@@ -16,10 +16,10 @@ export interface SseIssue {
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
 }
 
-/** A schema for the data of each type of event. That of events without a type is `message`. */
+/** A schema for the data of each type of event; `message` is for events without a type. */
 export type SseEventSchemas = Readonly<Record<string, SseStandardSchema>>
 
-/** The event map of schemas: what each of them returns. */
+/** The event map of the values that schemas return. */
 export type SseOutputs<Schemas extends SseEventSchemas> = {
   readonly [Type in keyof Schemas]: NonNullable<Schemas[Type]['~standard']['types']>['output']
 }

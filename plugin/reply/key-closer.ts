@@ -13,7 +13,7 @@ const CHANNEL = 'sse-closed-keys'
 /** The type of a message. Its data is the key as JSON, which keeps any string. */
 const CLOSED = 'closed'
 
-/** A process that was disconnected for longer, or has missed more messages, closes all streams that have a key. */
+/** A process that was disconnected for longer, or has missed more messages, closes all streams with a key. */
 const HISTORY: SseHistory = { count: 10_000, age: 60 * 60_000, bytes: 8 * 1024 * 1024 }
 
 const PAGE_SIZE = 1_000
@@ -125,12 +125,12 @@ export class KeyCloser implements SseBrokerListener {
   }
 }
 
-/** Whether messages after an id may be missing from the history. At its beginning, those that its limits removed are not. */
+/** Whether messages after an id may be missing from the history. If the id is undefined, those that its limits removed don't count. */
 function isIncomplete ({ known, lost, damaged }: SsePage, after: string | undefined): boolean {
   return !known || (after === undefined ? damaged === true : lost !== undefined)
 }
 
-/** @returns undefined if another program has published the data, and it is not a key */
+/** @returns undefined if another program has published data that is not a key */
 function keyOf (data: string | undefined): string | undefined {
   try {
     const key: unknown = JSON.parse(data ?? '')

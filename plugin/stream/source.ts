@@ -21,7 +21,7 @@ type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
 export function sendSource (source: unknown, send: SendItem, signal: AbortSignal, report: (error: unknown) => void, onEnded?: () => void): Promise<unknown> {
   const reader = new SourceReader(send, signal, report)
   return new Promise((resolve, reject) => {
-    // The source ends in the context in which it was read, whoever aborts the signal.
+    // The source ends in the context in which it was read, not in that of the abort.
     const stop = bindContext(() => {
       reject(signal.reason)
       reader.endSource()

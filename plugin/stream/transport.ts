@@ -219,8 +219,8 @@ export class StreamTransport implements Transport {
 }
 
 /**
- * Writes to an injected response. It reports each write by `setImmediate()`, which tests may fake, so that only a body that is
- * not read makes it full.
+ * Writes to an injected response. It is full only while its body is not read: the response itself reports writes through
+ * `setImmediate()`, which tests may fake.
  */
 export class InjectedTransport extends StreamTransport {
   override begin (_highWaterMark: number, onDrain: () => void): void {

@@ -11,7 +11,7 @@ export interface InjectSseOptions {
   /** @default 'GET' */
   readonly method?: InjectOptions['method']
   readonly headers?: InjectOptions['headers']
-  /** As of `app.inject()`: an object is sent as JSON. */
+  /** The body, as for `app.inject()`: an object is sent as JSON. */
   readonly payload?: InjectOptions['payload']
   /** The id of the last event that the client has received: its `Last-Event-ID` header. */
   readonly lastEventId?: string | undefined
@@ -25,7 +25,7 @@ export interface InjectSseOptions {
  *
  * @param app an application of any server, logger and type provider
  * @returns a promise that resolves when the headers of the response are sent, whatever its status is, and what was written with
- *   them has been received. It rejects as `app.inject()` does, and with the reason of `signal` if that is aborted before
+ *   them has been received. It rejects when `app.inject()` would, and with the reason of `signal` if that is aborted first
  */
 export async function injectSse (app: Pick<FastifyInstance, 'inject'>, options: InjectSseOptions): Promise<InjectedStream> {
   const { url, method = 'GET', lastEventId, signal } = options

@@ -19,8 +19,8 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   readonly statusCode: number
   readonly headers: OutgoingHttpHeaders
   /**
-   * Why the stream has ended. Resolves when the response is complete or the client has disconnected, never rejects. For a
-   * response that is no event stream, the reason is `complete`, or `client` if it was cut off.
+   * Resolves with the reason when the response is complete or the client has disconnected. Never rejects. For a response that is
+   * not an event stream, the reason is `complete`, or `client` if it was cut off.
    */
   readonly closed: Promise<SseReason>
   readonly #request: InjectedRequest
@@ -60,7 +60,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   /**
    * Resolves with the next event, or undefined at the end of the stream. Several calls may wait at once.
    *
-   * @throws an error if the response is no event stream, or is compressed
+   * @throws an error if the response is not an event stream, or is compressed
    */
   async next (): Promise<InjectedEvent | undefined> {
     if (this.#unread === undefined) throw await this.#notAnEventStream()
@@ -72,7 +72,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   /**
    * Resolves with the next `count` events.
    *
-   * @throws an error with the events so far if the stream ends before
+   * @throws an error with the events so far if the stream ends first
    */
   async take (count: number): Promise<InjectedEvent[]> {
     return await this.#collect(events => events.length >= count, `${count} events`)
@@ -81,7 +81,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   /**
    * Resolves with the next events, up to the first for which `predicate` returns true.
    *
-   * @throws an error with the events so far if the stream ends before; what `predicate` throws
+   * @throws an error with the events so far if the stream ends first; what `predicate` throws
    */
   async until (predicate: (event: InjectedEvent) => boolean): Promise<InjectedEvent[]> {
     return await this.#collect(events => events.length > 0 && predicate(events.at(-1)!), 'an event that matches')
@@ -106,7 +106,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   }
 
   /**
-   * Resolves with the whole body of a response that is no event stream.
+   * Resolves with the whole body of a response that is not an event stream.
    *
    * @throws an error if the response is an event stream, or was cut off
    */
@@ -120,7 +120,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
     const { 'content-type': type = 'no content', 'content-encoding': encoding } = this.headers
     const { route } = this.#request
     if (encoding !== undefined) return new Error(`${route}: the response is compressed with ${encoding}; send no accept-encoding header`)
-    return new Error(`${route}: the response is no event stream, but has status ${this.statusCode} and ${type}: ${await this.body()}`)
+    return new Error(`${route}: the response is not an event stream; it has status ${this.statusCode} and ${type}: ${await this.body()}`)
   }
 
   /** Disconnects the client. Resolves when the stream has ended. */

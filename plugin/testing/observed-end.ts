@@ -5,15 +5,15 @@ import type { SseReason } from '../base/errors.ts'
 
 const STREAM_CLOSED = 'fastify-sse-emitter:stream:close'
 
-/** Observes why the stream of a response ends. It begins before the response is known, which may end within its request. */
+/** Observes why the stream of a response ends. It starts before the request, because the response may end before it is known. */
 export class ObservedEnd {
-  /** Until the response is known, all that have ended. */
+  /** The reasons of all streams that have ended before the response is known. */
   readonly #ended = new Map<unknown, SseReason>()
   #response: ServerResponse | undefined
   #resolve!: (reason: SseReason) => void
   readonly #onStop: () => void
 
-  /** @param onStop called once, when nothing is observed any longer */
+  /** @param onStop called when it stops observing */
   constructor (onStop: () => void) {
     this.#onStop = onStop
     subscribe(STREAM_CLOSED, this.#listener)
@@ -25,7 +25,7 @@ export class ObservedEnd {
     else if (reply.raw === this.#response) this.#end(reason)
   }
 
-  /** Resolves with why the stream of the response ends. For a response that is no stream: `complete`, or `client` if it is cut. */
+  /** Resolves with why the stream of a response ends. If it is not a stream: `complete`, or `client` if it is cut off. */
   async of (response: ServerResponse): Promise<SseReason> {
     this.#response = response
     const reason = this.#ended.get(response)
@@ -35,7 +35,7 @@ export class ObservedEnd {
     return reason
   }
 
-  /** There is no response, or nothing more to observe. */
+  /** Stops observing. */
   stop (): void {
     unsubscribe(STREAM_CLOSED, this.#listener)
     this.#onStop()

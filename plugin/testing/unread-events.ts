@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { EventStreamParser } from '../wire/event-stream-parser.ts'
 
-/** Characters of unread events from which the response is paused, so that its sender gets backpressure. */
+/** Unread characters at which the response is paused, so that its sender gets backpressure. */
 const MAX_UNREAD = 64 * 1024
 
 /** An event as a browser dispatches it. */

@@ -47,7 +47,7 @@ export function laterId (a: string, b: string): string {
   return compareIds(a, b) < 0 ? b : a
 }
 
-/** The latest id that is earlier than another one. That of the first possible id is the id itself. */
+/** Returns the latest id before an id; the first possible id is returned unchanged. */
 export function idBefore (id: string): string {
   const [, epoch, ms, seq] = ID.exec(id)!
   if (Number(seq) > 0) return `${epoch}.${ms}-${Number(seq) - 1}`

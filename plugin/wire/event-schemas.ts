@@ -4,18 +4,18 @@ import { plainErrorOf } from '../base/failure.ts'
 import { describe, type Check } from '../base/option-checks.ts'
 import { DEFAULT_TYPE, isEventType, isReserved, type SseSerializer } from './event.ts'
 
-/** A schema for the data of each type of event. That of events without a type is `message`. */
+/** A schema for the data of each type of event; `message` is for events without a type. */
 export type SseSchemas = Readonly<Record<string, unknown>>
 
 /** A compiled serializer for each type of event that has a schema. */
 export type EventSerializers = ReadonlyMap<string, SseSerializer>
 
-/** The event map of schemas: what their type provider makes of each. */
+/** The event map that a type provider derives from schemas. */
 export type EventsOf<Schemas, Provider extends FastifyTypeProvider> = {
   readonly [Name in keyof Schemas]: (Provider & { readonly schema: Schemas[Name] })['serializer']
 }
 
-/** Checks an object of schemas. An entry that no event could have would leave the events it is meant for without a schema. */
+/** Checks an object of schemas. A type that no event can have is rejected, because its schema would never apply. */
 export const schemas: Check = (value, option) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return option.invalid('must be an object of event types and schemas', describe(value))
   for (const [type, schema] of Object.entries(value)) {

@@ -9,7 +9,7 @@ interface HealthOptions {
 const DRAINING = { code: 'DRAINING', message: 'This server is about to close' }
 const NOT_READY = { code: 'NOT_READY', message: 'This server is not connected to Redis' }
 
-/** Load balancers send a probe every few seconds, whose request is not worth a line. */
+/** Load balancers send a probe every few seconds, so its requests are not logged. */
 const PROBE = { logLevel: 'warn' } as const
 
 /**

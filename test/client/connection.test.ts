@@ -417,7 +417,7 @@ t.test('a connection can be iterated over', async t => {
   })
 })
 
-t.test('the data of events is parsed and validated, and that of other types of events passes as text', async t => {
+t.test('the data of events with a schema is parsed and validated; that of others is text', async t => {
   const { url } = await serve(t, [text('event:sse-ready\ndata:{}\n\nid:1\nevent:tick\ndata:{"price":1,"more":2}\n\nid:2\nevent:other\ndata:{}\n\ndata:"text"\n\n'), status(204)])
   const received: unknown[] = []
   const schemas = { tick: z.object({ price: z.number() }), message: z.string() }
@@ -426,7 +426,7 @@ t.test('the data of events is parsed and validated, and that of other types of e
   t.strictSame(received, [{ type: 'tick', data: { price: 1 }, id: '1' }, { type: 'other', data: '{}', id: '2' }, { type: 'message', data: 'text', id: '2' }])
 })
 
-t.test('a connection with `parse` gives its results to a loop', async t => {
+t.test('a loop receives what `parse` returns', async t => {
   const { url } = await serve(t, [text('event:tick\ndata:{"price":1}\n\n'), status(204)])
   const received: unknown[] = []
   for await (const { type, data } of connect<{ tick: { price: number } }>(url, { parse: JSON.parse, retry: FAST_RETRY })) received.push(type, data.price)

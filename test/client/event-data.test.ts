@@ -24,7 +24,7 @@ t.test('data is text unless it is parsed or has a schema', async t => {
   t.equal(await readData('tick', 'a', { parse: async text => `${text}b`, schemas: undefined }), 'ab')
 })
 
-t.test('a schema may be asynchronous, and of no library', async t => {
+t.test('a schema may be asynchronous, and need not belong to a library', async t => {
   const settings = { parse: undefined, schemas: { even: evenLater } }
   t.strictSame(await readData('even', '2', settings), { even: 2 })
   await t.rejects(readData('even', '"2"', settings), {
@@ -32,7 +32,7 @@ t.test('a schema may be asynchronous, and of no library', async t => {
   })
 })
 
-t.test('data that cannot be parsed or validated is refused with the reason', async t => {
+t.test('data that cannot be parsed or validated is rejected with the reason', async t => {
   const broken: SseStandardSchema = { '~standard': { validate: () => { throw new Error('broken schema') } } }
   const settings = { parse: undefined, schemas: { tick: z.object({ price: z.number() }), broken } }
   await t.rejects(readData('tick', '{"price":"high"}', settings), { code: 'SSE_CLIENT_ERR_DATA', issues: [{ path: ['price'] }] })

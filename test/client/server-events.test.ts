@@ -1,7 +1,7 @@
 import t from 'tap'
 import { isServerEvent, parseGaps, parseServerError } from '../../plugin/client/server-events.ts'
 
-t.test('an application may have events whose types begin like those about a stream', async t => {
+t.test('only the documented types that begin with `sse-` are events about a stream', async t => {
   t.strictSame(['sse-error', 'sse-gap', 'sse-ready', 'sse-reset', 'sse-heartbeat', 'sse-other', 'message'].map(isServerEvent), [true, true, true, true, true, false, false])
 })
 

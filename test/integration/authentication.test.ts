@@ -95,7 +95,7 @@ t.test('a client with a token follows a channel over its expiry without a gap', 
   t.equal(location.href, '')
 })
 
-t.test('a client whose token is refused, or not renewed, goes to the sign-in page', async t => {
+t.test("a page whose token is rejected, or can't be renewed, opens the sign-in page", async t => {
   const { url } = await startWithTokens(t)
   for (const response of [new Response('x.y.z'), new Response(null, { status: 401 })]) {
     const location = { href: '' }
@@ -162,7 +162,7 @@ t.test('the log contains no ticket', async t => {
   t.notOk(lines.some(line => line.includes('secret')))
 })
 
-t.test('rights that change end the streams of a user, or are read by the filter', async t => {
+t.test('when the rights of a user change, streams end, or the filter applies them', async t => {
   const [route, ...changes] = blocksOf(DOCUMENT, 'Rights that change')
   const ends: Array<string | undefined> = []
   for (const change of changes) {

@@ -67,7 +67,7 @@ for (const [when, register] of [['after', build], ['before', async (...args: Par
   })
 }
 
-t.test('a client that returns has to pass the hooks of the route first', async t => {
+t.test('a client that reconnects has to pass the hooks of the route first', async t => {
   const { app } = await build(t)
   app.get('/', { preHandler: async (_request, reply) => await reply.code(401).send() }, async (_request, reply) => {
     reply.sse().complete({})
@@ -102,7 +102,7 @@ t.test('an EventSource stops after the event for which `until` returned true', a
   t.equal(calls, 2)
 })
 
-t.test('a client that disconnects while the broker is asked for its last event leaves no subscription', async t => {
+t.test('no subscription remains if the client disconnects while its last event is looked up', async t => {
   const broker = memoryBroker()
   const answered = new Deferred<SsePage>()
   const { app, listen } = await build(t, { broker })

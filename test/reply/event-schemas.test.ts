@@ -36,7 +36,7 @@ t.test('the data of an event with a schema is JSON that contains only what the s
   ])
 })
 
-t.test('data that does not match its schema is refused, and the stream continues', async t => {
+t.test('data that does not match its schema is rejected, and the stream continues', async t => {
   const { app, logs } = await build(t)
   app.get('/', { schema: SCHEMA }, async (_request, reply) => {
     const emitter = reply.sse<any>()
@@ -128,7 +128,7 @@ t.test('schemas of events do not change how other replies of the route are seria
   }
 })
 
-t.test('invalid schemas are refused when the route is declared, or when the application starts', async t => {
+t.test('invalid schemas are rejected when the route is declared, or when the application starts', async t => {
   for (const sse of [['tick'], null, 'tick', { '': TICK }, { tick: undefined }]) {
     const { app } = await build(t)
     t.throws(() => app.get('/', { schema: { sse } }, async (_request, reply) => reply.sse()), { code: 'SSE_ERR_OPTION', message: /^Option `schema\.sse/ })
@@ -264,7 +264,7 @@ t.test('@fastify/swagger-ui serves the events of a route, its own response and t
   t.equal((await app.inject('/documentation/')).statusCode, 200)
 })
 
-t.test('documents describe events whose schemas are those of zod', async t => {
+t.test('documents describe events with schemas of zod', async t => {
   const tick = z.object({ price: z.number() })
   const transform = sseTransform(jsonSchemaTransform)
   const { paths } = await describe(t, { sse: { tick, message: z.string() } }, { transform })
@@ -276,7 +276,7 @@ t.test('documents describe events whose schemas are those of zod', async t => {
   t.strictSame((await describe(t, { sse: { tick }, hide: true }, { transform })).paths, {}, 'hidden routes are not described')
 })
 
-t.test('zod encodes data, or refuses it', async t => {
+t.test('zod encodes data, or rejects it', async t => {
   const { app } = await build(t)
   app.setSerializerCompiler(serializerCompiler)
   const date = z.codec(z.iso.datetime(), z.date(), { decode: text => new Date(text), encode: date => date.toISOString() })

@@ -79,7 +79,7 @@ t.test('with a broker of one process, nothing is published', async t => {
   t.strictSame([broker.attempts, broker.listeners], [0, []])
 })
 
-t.test('a process without connectionKey closes the streams of others, and follows no messages', async t => {
+t.test('a process without connectionKey closes the streams of others, and does not subscribe to messages', async t => {
   const broker = new SharedBroker()
   const one = await process(t, broker)
   const { app } = await build(t, { broker })
@@ -147,7 +147,7 @@ t.test('a history is read to its end', async t => {
   t.strictSame([keysOf(other.app), other.warnings()], [['cleo'], []])
 })
 
-t.test('when messages may have been missed, all streams with a key are closed, if keys are closed at all', async t => {
+t.test('when messages may have been missed, all streams with a key are closed, if closeKey() was used before', async t => {
   for (const lose of [
     (broker: SharedBroker) => { broker.loseAllBut(0) },
     (broker: SharedBroker) => {
@@ -170,7 +170,7 @@ t.test('when messages may have been missed, all streams with a key are closed, i
   }
 })
 
-t.test('after another log has replaced the one of the broker, streams are closed once', async t => {
+t.test('when the broker has a new log, streams are closed once', async t => {
   const broker = new SharedBroker()
   const { app, warnings } = await process(t, broker)
   await app.sse.closeKey('ben')
@@ -183,7 +183,7 @@ t.test('after another log has replaced the one of the broker, streams are closed
   t.strictSame([keysOf(app), warnings()], [['anna'], [[MISSED, 0, undefined]]])
 })
 
-t.test('a process that starts expects no messages that the limits of the history removed, but those that the broker lost', async t => {
+t.test('a process that starts closes streams if the broker lost messages, but not if the limits of the history removed them', async t => {
   for (const damaged of [false, true]) {
     const broker = new SharedBroker()
     const one = await process(t, broker)
@@ -200,7 +200,7 @@ t.test('a process that starts expects no messages that the limits of the history
   }
 })
 
-t.test('messages that are not understood are ignored', async t => {
+t.test('messages of an unknown type and invalid keys are ignored', async t => {
   const broker = new SharedBroker()
   const { app, warnings } = await process(t, broker)
   await open(app, 'anna')
@@ -231,7 +231,7 @@ t.test('a message or a break that arrives before the broker has confirmed the su
   t.strictSame(warnings(), [])
 })
 
-t.test('a subscription that the broker refuses is repeated until the application closes', async t => {
+t.test('a subscription that the broker rejects is retried until the application closes', async t => {
   const broker = new SharedBroker()
   let attempts = 0
   broker.subscribe = async () => {

@@ -118,7 +118,7 @@ t.test('resets and slow clients are counted', async t => {
   request.destroy()
 })
 
-t.test('a stream of no route has the label `none`', async t => {
+t.test('a stream without a route has the label `none`', async t => {
   const { app } = await build(t)
   await app.register(metrics)
   app.setNotFoundHandler((_request, reply) => {

@@ -118,7 +118,7 @@ t.test('a client that takes bytes does not stall, however long the connection st
   t.strictSame(due, ['slow'], 'stallTimeout counts from the last bytes, as far as they are noticed')
 })
 
-t.test('bytes that wait are reported after each quarter of stallTimeout', async t => {
+t.test('waiting bytes are reported after each quarter of stallTimeout', async t => {
   const { deadlines, waits, outbox, advance } = setup(t, { stallTimeout: 2_000 })
   deadlines.begin(false)
   const start = performance.now()

@@ -82,13 +82,13 @@ t.test('a signal that is aborted later disconnects the client', async t => {
   }
 })
 
-t.test('what app.inject() rejects with is passed on', async t => {
+t.test('a rejection of app.inject() is passed on', async t => {
   const { app } = await build(t)
   app.addHook('onReady', async () => { throw new Error('Not ready') })
   await t.rejects(injectSse(app, { url: '/', signal: new AbortController().signal }), /Not ready/)
 })
 
-t.test('nothing remains of streams that have ended', async t => {
+t.test('streams that have ended leave no listeners', async t => {
   const { app } = await build(t)
   app.get('/', async (_request, reply) => reply.sse())
   app.get('/json', async () => ({}))

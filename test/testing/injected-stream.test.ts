@@ -76,7 +76,7 @@ t.test('a stream that ends early rejects with its route, its reason and the even
   await t.rejects(stream.until(() => true), { message: 'GET /?x=1: expected an event that matches; the stream ended (error) after []' })
 })
 
-t.test('what the predicate throws is passed on, and the next event can be read', async t => {
+t.test('an error thrown by the predicate is passed on, and the next event can be read', async t => {
   const { stream } = await setup(t, emitter => emitter.sendAll(['a', 'b']))
   await t.rejects(stream.until(({ data }) => { throw new Error(data) }), { message: 'a' })
   t.match(await stream.next(), { data: 'b' })
@@ -108,7 +108,7 @@ t.test('the body of another response can be read, and its events cannot', async 
   })
   const json = await injectSse(app, { url: '/json' })
   t.equal(json.statusCode, 401)
-  const message = 'GET /json: the response is no event stream, but has status 401 and application/json; charset=utf-8: {"a":1}'
+  const message = 'GET /json: the response is not an event stream; it has status 401 and application/json; charset=utf-8: {"a":1}'
   await t.rejects(json.next(), { message })
   await t.rejects(json.take(1), { message })
   t.equal(await json.body(), '{"a":1}')
@@ -116,7 +116,7 @@ t.test('the body of another response can be read, and its events cannot', async 
   const login = await injectSse(app, { url: '/login' })
   t.strictSame([login.statusCode, login.headers.location], [302, '/'])
   const none = await injectSse(app, { url: '/none' })
-  await t.rejects(none.next(), { message: 'GET /none: the response is no event stream, but has status 204 and no content: ' })
+  await t.rejects(none.next(), { message: 'GET /none: the response is not an event stream; it has status 204 and no content: ' })
   const fails = await injectSse(app, { url: '/fails' })
   t.equal(JSON.parse(await fails.body()).code, 'INTERNAL_ERROR')
 })

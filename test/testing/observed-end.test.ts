@@ -14,7 +14,7 @@ async function * endless (): AsyncGenerator<string, void, undefined> {
   await new Promise(() => {})
 }
 
-t.test('the reason is known of streams that have ended in any way', async t => {
+t.test('the reason is reported however a stream ends', async t => {
   const { app } = await build(t, { shutdownGrace: 50 })
   app.get('/complete', async (_request, reply) => {
     reply.sse().complete()
@@ -53,7 +53,7 @@ t.test('the reason is known of streams that have ended in any way', async t => {
   t.equal(streamClosed.hasSubscribers, false)
 })
 
-t.test('a response without a stream is complete, or its client has disconnected', async t => {
+t.test('a response without a stream ends as complete, or as client if the client disconnects', async t => {
   const { app } = await build(t)
   app.get('/json', async () => ({}))
   app.get('/text', async (_request, reply) => reply.send(Readable.from(endless())))

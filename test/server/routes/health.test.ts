@@ -20,7 +20,7 @@ t.test('/healthz always answers 200, /readyz only while the server is ready and 
   t.match(await get('/readyz'), [503, { code: 'DRAINING', message: 'This server is about to close' }])
 })
 
-t.test('probes write no lines, and a change one', async t => {
+t.test('probes are not logged; a change of readiness is', async t => {
   const { app, logs } = await build(t)
   let [ready, draining] = [true, false]
   app.register(health, { isReady: () => ready, isDraining: () => draining })
