@@ -113,7 +113,10 @@ export class Connection implements SseConnection<AnyMessage> {
     this.#setState('open')
     signal.throwIfAborted()
     this.#call(this.#settings.onOpen, response)
-    await this.#readEvents(body, signal)
+    await this.#readEvents(body, signal).catch(error => {
+      // The client has everything, however the connection ends.
+      if (this.#lastEventId !== END_ID) throw error
+    })
     if (this.#lastEventId === END_ID) return undefined
     return this.#serverError ?? new SseClientError('SSE_CLIENT_ERR_ENDED', 'The server ended the stream')
   }

@@ -135,7 +135,9 @@ export class Emitter implements SseEmitter {
     try {
       assertFields(last, LAST_EVENT_FIELDS)
       assertUnreserved(last)
-      const text = serialize(last.data ?? '', serializer, last.event, serializers)
+      const text = serialize(last.data === undefined ? '' : last.data, serializer, last.event, serializers)
+      // Events that were published before come first.
+      stream.subscriber?.flush()
       stream.put(encode(text, { event: last.event, id: END_ID }, spaceAfterColon), 1)
       return true
     } catch (error) {

@@ -40,6 +40,13 @@ t.test('after the last event of a stream that has ended for good, the client doe
   }
 })
 
+t.test('a connection that is lost after the last event of a stream is no failure', async t => {
+  const { url } = await serve(t, [disconnect('id:sse-end\nevent:end\ndata:b\n\n')])
+  const { connection, log } = record(t, url, { method: 'POST' })
+  t.equal(await connection.closed, undefined)
+  t.strictSame(log, ['is open', 'open 200', 'end b #sse-end', 'is closed'])
+})
+
 t.test('after the end of a stream the client resumes after its last id, until the server responds with 204', async t => {
   const { url, requests } = await serve(t, [text('id:1\nevent:tick\ndata:a\n\ndata:b\n\n'), text('id:2\n\n'), text('data:c\n\nid\ndata:d\n\n'), status(204)])
   const { connection, log } = record(t, url)

@@ -102,6 +102,21 @@ t.test('an EventSource stops after the event for which `until` returned true', a
   t.equal(calls, 2)
 })
 
+t.test('events that were published before complete() precede its last event', async t => {
+  const { app, listen } = await build(t)
+  const news = app.sse.channel('news')
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(news, { markers: false })
+    for (const data of ['first', 'second']) news.publish(data)
+    emitter.complete({ event: 'end' })
+    return reply
+  })
+  const { events } = decode((await call(await listen()).readAll()).body)
+  t.strictSame(events.map(({ event, data }) => [event, data]), [[undefined, 'first'], [undefined, 'second'], ['end', '']])
+  t.equal(events.at(-1)!.id, 'sse-end')
+})
+
 t.test('no subscription remains if the client disconnects while its last event is looked up', async t => {
   const broker = memoryBroker()
   const answered = new Deferred<SsePage>()

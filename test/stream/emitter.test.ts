@@ -206,6 +206,13 @@ t.test('complete() with a last event', async t => {
     t.strictSame(decode(read()).events, [{ data: '', event: undefined, id: 'sse-end' }])
   })
 
+  t.test('has the data null if that is given', async t => {
+    const { emitter, read } = setupStream()
+    emitter.complete({ data: null })
+    await nextTurn()
+    t.strictSame(decode(read()).events, [{ data: 'null', event: undefined, id: 'sse-end' }])
+  })
+
   t.test('fails if the event is invalid', async t => {
     for (const [last, code] of [[{ event: 'sse-x' }, 'SSE_ERR_EVENT'], [{ id: '7' }, 'SSE_ERR_EVENT'], [{ data: 1n }, 'SSE_ERR_SERIALIZE'], ['bye', 'SSE_ERR_EVENT']] as const) {
       const { emitter, connection, completions } = setupStream()
