@@ -19,6 +19,6 @@ export function maxOpenFiles (limits = '/proc/self/limits'): number | undefined 
  */
 export function warnOfOpenFiles (log: FastifyBaseLogger, maxConnections: number, maxFiles = maxOpenFiles()): void {
   if (maxFiles === undefined || maxConnections < maxFiles) return
-  writeLog(log, 'warn', { maxConnections, maxOpenFiles: maxFiles }, 'this process may not open as many files as maxConnections ' +
-    'allows streams; beyond the limit, connections are closed without a response. Raise it (ulimit -n), or lower maxConnections')
+  writeLog(log, 'warn', { maxConnections, maxOpenFiles: maxFiles }, 'this process can open fewer files than maxConnections streams ' +
+    'require; at its limit, connections are closed without a response. Raise the limit (ulimit -n), or lower maxConnections')
 }

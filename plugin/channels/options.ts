@@ -16,9 +16,9 @@ export interface SseChannelOptions {
   readonly history?: { readonly [Limit in keyof SseHistory]?: SseHistory[Limit] | undefined } | undefined
 
   /**
-   * A schema for the data of each type of event; `message` is for events without a type. The data of an event with
-   * a schema is always JSON, even if it is a string, and contains only what the schema names. The schemas are compiled when the
-   * object of schemas is first used.
+   * A schema for the data of each type of event; `message` is for events without a type. The data of an event with a schema is
+   * always JSON, even if it is a string, and contains only the properties that the schema names. The schemas are compiled when
+   * the object of schemas is first used.
    *
    * @default undefined (strings are published unchanged, anything else is serialized by the option `serializer`)
    */
@@ -83,8 +83,8 @@ export interface SseSubscribeOptions {
   readonly from?: 'now' | 'start' | (string & {}) | undefined
 
   /**
-   * Selects the events that this client receives. It must not be async: look up what the client may see before `subscribe`,
-   * and compare here. If it throws or returns a promise, the stream ends with that error, and the event is not sent.
+   * Selects the events that this client receives. It must not be async: look up the client's permissions before
+   * `subscribe`. If it throws or returns a promise, the stream ends with that error, and the event is not sent.
    *
    * @default undefined (all events)
    */

@@ -37,7 +37,7 @@ export interface ConnectionOptions {
 
   /**
    * The maximum number of open streams in this process. Another one is refused with 503. 0 sets no limit. On Linux, a warning
-   * is logged when the application listens if this process may not open as many files.
+   * is logged when the application listens if this process can't open that many files.
    *
    * @default 10000
    */

@@ -72,7 +72,7 @@ export const HEARTBEAT = ':\n'
 /** The maximum number of characters of an event. With what else is sent, it must fit in one string. */
 const MAX_LENGTH = constants.MAX_STRING_LENGTH - 1024 * 1024
 
-/** The type that browsers dispatch an event without a type as. */
+/** The type with which browsers dispatch an event without a type. */
 export const DEFAULT_TYPE = 'message'
 
 const LINE_END = /\r\n|\r|\n/
@@ -82,7 +82,7 @@ export const FIELDS: ReadonlySet<string> = new Set(['event', 'id', 'retry', 'com
 const RESERVED = 'sse-'
 
 /**
- * Converts the data of an event to text. `undefined` is returned as it is, and a string, too, unless the event has a schema.
+ * Converts the data of an event to text. Returns `undefined` unchanged, and a string, too, unless the event has a schema.
  *
  * @param type the type of the event, which selects its serializer among `serializers`
  * @throws SSE_ERR_SERIALIZE

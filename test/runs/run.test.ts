@@ -324,7 +324,7 @@ t.test('a run that is deleted before its viewer has read it ends the stream', as
 t.test('another user cannot watch a run whose id begins with its owner', async t => {
   const { app } = await build(t)
   const page = readFileSync(new URL('../../docs/runs.md', import.meta.url), 'utf8')
-  const [, recipe] = /## Whose run it is\n[^]*?```ts\n([^]*?)```/.exec(page)!
+  const [, recipe] = /## Access control\n[^]*?```ts\n([^]*?)```/.exec(page)!
   const define = new Script(`(app, verifiedUser) => {${ts.transpile(recipe!, { target: ts.ScriptTarget.ES2022 })}; return runIdOf}`).runInThisContext()
   const runIdOf: (request: object, id: string) => string = define(app, (authorization: string) => authorization.replace('Bearer of ', ''))
   const [anna, ben] = ['anna', 'ben'].map(user => ({ headers: { authorization: `Bearer of ${user}` } })) as [InjectOptions, InjectOptions]
