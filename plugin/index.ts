@@ -102,6 +102,7 @@ declare module 'fastify' {
     /**
      * Turns the reply into an event stream. It opens at the first `send` or `comment`, at `open()`, when it subscribes to a
      * channel, or when the handler returns the emitter, passes it to `reply.send()` or, if it is async, returns nothing.
+     * Returning the reply does not open it.
      *
      * The type of the data of each event follows from the route's `schema.sse` through its type provider.
      *

@@ -5,7 +5,7 @@ import { ConcurrencyLimiter } from './concurrency-limiter.ts'
 import type { RedisLog } from './redis-log.ts'
 import type { SubscribedChannel } from './subscribed-channel.ts'
 
-/** The maximum number of entries read per channel, and of bytes read in total. A listener that missed more is told of a break. */
+/** The maximum number of entries read per channel, and of bytes read in total. A listener that missed more receives a break. */
 const MAX_ENTRIES = 1_000
 const MAX_BYTES = 16 * 1024 * 1024
 /** The maximum number of histories that are read at the same time. */

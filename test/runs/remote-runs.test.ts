@@ -59,7 +59,7 @@ t.test('a run that another process has ended is kept for its own retention', asy
   t.equal(await second.runs.get('a'), undefined)
 })
 
-t.test('a run with an id used anew is another run', async t => {
+t.test('a run with a reused id is another run', async t => {
   const { advance } = mockClock(t)
   const broker = memoryBroker()
   const { first, second, producer } = await setup(broker, { retention: 60_000, idleTimeout: 0 })

@@ -227,7 +227,7 @@ t.test('a client that disconnects while it begins to watch a run does not crash 
   t.strictSame(logs.filter(({ level }) => level >= WARN), [])
 })
 
-t.test('a viewer that sends a run with sendAll() is gone as soon as its client leaves', async t => {
+t.test('a viewer that sends a run with sendAll() ends as soon as its client disconnects', async t => {
   const { app, listen } = await build(t)
   app.get('/read', async (_request, reply) => {
     const [emitter, run] = [reply.sse(), await app.sse.runs.get('a')]

@@ -145,7 +145,7 @@ t.test('the events of a compressed stream are not read', async t => {
   await stream.leave()
 })
 
-t.test('a client leaves, and comes back with the id of the last event that was read', async t => {
+t.test('a client reconnects with the id of the last event that was read', async t => {
   const { stream, app } = await setup(t, (emitter, app) => emitter.subscribe(app.sse.channel('news')))
   await stream.until(({ event }) => event === 'sse-ready')
   for (const data of ['a', 'b', 'c']) await app.sse.channel('news').publish(data)
@@ -159,7 +159,7 @@ t.test('a client leaves, and comes back with the id of the last event that was r
   await again.leave()
 })
 
-t.test('a client that has read nothing comes back with the id that it had', async t => {
+t.test('a client that has read nothing reconnects with the id that it had', async t => {
   const { stream } = await setup(t, emitter => emitter.send(emitter.lastEventId ?? 'none'))
   await stream.leave()
   t.match(await stream.next(), { data: 'none' })
@@ -168,7 +168,7 @@ t.test('a client that has read nothing comes back with the id that it had', asyn
   t.match(await (await resumed.comeBack()).next(), { data: '7' })
 })
 
-t.test('a client comes back after the server has ended the stream', async t => {
+t.test('a client reconnects after the server has ended the stream', async t => {
   const { stream } = await setup(t, async emitter => {
     await emitter.send(emitter.lastEventId ?? 'none', { id: '1' })
     emitter.complete()
