@@ -30,7 +30,7 @@ export class RouteSchemas {
     const compiled: Compiled = {}
     route.config = Object.assign({}, route.config, { [kCompiled]: compiled })
     // Fastify creates the serializer compiler of a scope only for routes that have an object of response schemas.
-    route.schema = { response: {}, ...route.schema }
+    route.schema = { ...route.schema, response: route.schema!.response ?? {} }
     this.#onReady.push(() => {
       const compiler = route.serializerCompiler ?? app.serializerCompiler!
       const { method, url } = route as { method: string, url: string }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { nextTurn } from '../base/event-loop.ts'
 import { InjectedStream } from './injected-stream.ts'
 import { ObservedEnd } from './observed-end.ts'
@@ -55,7 +56,11 @@ function contentOf ({ headers: given, payload, lastEventId }: InjectSseOptions):
   // Unless a payload is a stream, app.inject() passes it on by setImmediate(), which tests may fake, and then ignores the signal.
   if (payload == null) return { headers, payload: Readable.from([]) }
   const isText = typeof payload === 'string' || Buffer.isBuffer(payload)
-  if (!isText && (payload instanceof FormData || 'resume' in payload)) return { headers, payload }
+  if (!isText && (payload instanceof FormData || 'resume' in payload)) {
+    // The request would never end.
+    if (Readable.isDisturbed(payload as Readable)) throw new SSE_ERR_OPTION('The payload of injectSse() must not be a stream that was read before')
+    return { headers, payload }
+  }
   const body = Buffer.from(isText ? payload as string : JSON.stringify(payload))
   if (!isText) headers['content-type'] ??= 'application/json'
   headers['content-length'] ??= String(body.length)

@@ -65,7 +65,8 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
   async next (): Promise<InjectedEvent | undefined> {
     if (this.#unread === undefined) throw await this.#notAnEventStream()
     const event = await this.#unread.next()
-    this.#lastEventId = event?.id || this.#lastEventId
+    // An empty id resets it.
+    if (event !== undefined) this.#lastEventId = event.id || undefined
     return event
   }
 

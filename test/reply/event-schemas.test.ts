@@ -128,6 +128,17 @@ t.test('schemas of events do not change how other replies of the route are seria
   }
 })
 
+t.test('a route may have no response schemas', async t => {
+  for (const response of [undefined, null]) {
+    const { app } = await build(t)
+    app.get('/', { schema: { ...SCHEMA, response } }, async (_request, reply) => {
+      reply.sse().complete({ event: 'tick', data: { price: 1, password: 'secret' } })
+      return reply
+    })
+    t.strictSame(await dataOf(app), [['tick', '{"price":1}']])
+  }
+})
+
 t.test('invalid schemas are rejected when the route is declared, or when the application starts', async t => {
   for (const sse of [['tick'], null, 'tick', { '': TICK }, { tick: undefined }]) {
     const { app } = await build(t)

@@ -39,6 +39,20 @@ t.test('a payload may be a form', async t => {
   t.match(await stream.body(), /form-data; name="name"\r\n\r\nAda\r\n/)
 })
 
+t.test('a stream that was read before is rejected as a payload', async t => {
+  const { app } = await build(t)
+  app.addContentTypeParser('text/csv', { parseAs: 'string' }, async (_request: unknown, body: string) => body)
+  app.post('/', async ({ body }, reply) => {
+    const emitter = reply.sse()
+    await emitter.send(body)
+    emitter.complete()
+    return reply
+  })
+  const stream = await injectSse(app, { url: '/', method: 'POST', headers: { 'content-type': 'text/csv' }, payload: Readable.from(['a']) })
+  t.match(await stream.next(), { data: 'a' })
+  await t.rejects(stream.comeBack(), { code: 'SSE_ERR_OPTION' })
+})
+
 t.test('the last event id is sent as browsers send it', async t => {
   const { app } = await build(t)
   app.get('/', async ({ headers }, reply) => {

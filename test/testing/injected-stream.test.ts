@@ -168,6 +168,15 @@ t.test('a client that has read nothing reconnects with the id that it had', asyn
   t.match(await (await resumed.comeBack()).next(), { data: '7' })
 })
 
+t.test('a client whose id was reset reconnects without one', async t => {
+  const { stream } = await setup(t, async emitter => {
+    await emitter.send(emitter.lastEventId ?? 'none', { id: '' })
+    emitter.complete()
+  }, { lastEventId: '7' })
+  t.match(await stream.next(), { data: '7', id: '' })
+  t.match(await (await stream.comeBack()).next(), { data: 'none' })
+})
+
 t.test('a client reconnects after the server has ended the stream', async t => {
   const { stream } = await setup(t, async emitter => {
     await emitter.send(emitter.lastEventId ?? 'none', { id: '1' })
