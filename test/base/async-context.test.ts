@@ -11,7 +11,7 @@ t.test('a bound callback runs in the context in which it was bound', async t => 
   t.equal(context.getStore(), undefined, 'the context of the caller is restored')
 })
 
-t.test('what a bound callback throws reaches its caller, whose context is restored', async t => {
+t.test('an error thrown by a bound callback reaches its caller, whose context is restored', async t => {
   const context = new AsyncLocalStorage<string>()
   const bound = context.run('a', () => bindContext(() => { throw new Error('Refused') }))
   context.run('b', () => {

@@ -14,7 +14,7 @@ t.test('time is that of performance.now()', async t => {
   t.ok(currentTime() <= performance.now())
 })
 
-t.test('where a test fakes performance.now(), time follows it', async t => {
+t.test('if a test fakes performance.now(), time follows it', async t => {
   const { advance } = mockClock(t)
   const start = currentTime()
   t.equal(start, performance.now())
@@ -24,7 +24,7 @@ t.test('where a test fakes performance.now(), time follows it', async t => {
   t.equal(currentTime(), start + 1_000)
 })
 
-t.test('where setTimeout is wrapped, time is that of performance.now()', async t => {
+t.test('if setTimeout is wrapped, time is that of performance.now()', async t => {
   t.intercept(globalThis, 'setTimeout', { value: (callback: () => void, ms: number) => realSetTimeout(callback, ms) })
   for (let call = 0; call < 2; call++) {
     const before = performance.now()
@@ -34,7 +34,7 @@ t.test('where setTimeout is wrapped, time is that of performance.now()', async t
   }
 })
 
-t.test('where a test fakes timers and Date, time follows Date, and does not go back', async t => {
+t.test('if a test fakes timers and Date, time follows Date and does not go back', async t => {
   const clock = install({ now: 1_000_000, toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   t.teardown(() => { clock.uninstall() })
   const start = currentTime()
@@ -50,7 +50,7 @@ t.test('where a test fakes timers and Date, time follows Date, and does not go b
   t.equal(currentTime(), start + 2_500)
 })
 
-t.test('where a test fakes only timers, time moves on when one fires', async t => {
+t.test('if a test fakes only timers, time advances when one fires', async t => {
   const clock = install({ toFake: ['setTimeout', 'clearTimeout'] })
   t.teardown(() => { clock.uninstall() })
   const start = currentTime()

@@ -51,7 +51,7 @@ t.test('a stream reports that its client is slow', async t => {
   request.destroy()
 })
 
-t.test('channels report publications, also those that fail, and missed events', async t => {
+t.test('channels report successful and failed publications, and missed events', async t => {
   const [published, gaps] = [record(t, 'fastify-sse-emitter:channel:publish'), record(t, 'fastify-sse-emitter:channel:gap')]
   const { app } = await build(t)
   const news = app.sse.channel('news')
@@ -74,7 +74,7 @@ t.test('channels report publications, also those that fail, and missed events', 
   t.strictSame(gaps.map(({ channels, reset }) => [channels, reset]), [[['news'], true]])
 })
 
-t.test('a stream is reported to close once, and to open if it did', async t => {
+t.test('each stream reports once that it closed, and that it opened if it did', async t => {
   const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
   const { app, listen } = await build(t)
   app.get('/', async (_request, reply) => {
@@ -151,7 +151,7 @@ t.test('a subscriber that throws does not stop a stream', async t => {
   await until(() => errors.length === 2, 'Node.js reports the errors')
 })
 
-t.test('a publication is reported with the time that the broker took, and one that is invalid, too', async t => {
+t.test('publications are reported with the time that the broker took, including invalid ones', async t => {
   const published = record(t, 'fastify-sse-emitter:channel:publish')
   const broker = memoryBroker()
   const publish = broker.publish.bind(broker)
@@ -167,7 +167,7 @@ t.test('a publication is reported with the time that the broker took, and one th
   t.match(published[1], { channel: 'news', id: undefined, error: { code: 'SSE_ERR_EVENT' } })
 })
 
-t.test('a gap names the channel that has it, also if the stream has subscribed to others before', async t => {
+t.test('a gap names the channel that has it, even if the stream is subscribed to others', async t => {
   const gaps = record(t, 'fastify-sse-emitter:channel:gap')
   const { app } = await build(t)
   const [full, trimmed] = [app.sse.channel('full'), app.sse.channel('trimmed', { history: { count: 1 } })]
@@ -201,7 +201,7 @@ t.test('a stream over HTTP/2 whose client disconnects is reported once', async t
   t.equal(opened.length, 1)
 })
 
-t.test('a response that a hook replaces by an error is reported to close, and not to open', async t => {
+t.test('a stream whose response a hook replaces by an error reports that it closed, and not that it opened', async t => {
   const [opened, closed] = [record(t, 'fastify-sse-emitter:stream:open'), record(t, 'fastify-sse-emitter:stream:close')]
   const { app } = await build(t)
   app.addHook('onSend', async () => { throw new Error('Refused') })
@@ -215,7 +215,7 @@ t.test('a response that a hook replaces by an error is reported to close, and no
   t.equal(opened.length, 0)
 })
 
-t.test('messages tell in which of two sibling scopes a stream is', async t => {
+t.test('messages identify the sibling scope of a stream', async t => {
   const closed = record(t, 'fastify-sse-emitter:stream:close')
   const app = fastify()
   t.teardown(() => app.close())

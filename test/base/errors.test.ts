@@ -50,7 +50,7 @@ t.test('an error of a closed stream contains the reason', async t => {
   t.notOk(error instanceof SSE_ERR_FULL)
 })
 
-t.test('an application can hide an error that clients may see, and not all errors of its kind', async t => {
+t.test('an application can hide a single error that clients would see', async t => {
   const [hidden, other] = [new errors.SSE_ERR_FULL(), new errors.SSE_ERR_FULL()]
   Object.assign(hidden, { expose: false })
   t.equal(Reflect.get(hidden, 'expose'), false)

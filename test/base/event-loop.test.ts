@@ -63,7 +63,7 @@ t.test('a task that throws does not stop the others, and becomes a warning', asy
   t.match(warnings.args(), [[/^A task threw: Error: boom/], [/^A task threw: Error: boom/]])
 })
 
-t.test('turns end where a test fakes setImmediate', async t => {
+t.test('turns end even if a test fakes setImmediate', async t => {
   t.intercept(globalThis, 'setImmediate', { value: () => {} })
   let ended = 0
   atEndOfTurn({ endTurn: () => { ended++ } })

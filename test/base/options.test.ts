@@ -10,6 +10,6 @@ t.test('an invalid option throws SSE_ERR_OPTION, a TypeError', async t => {
   t.ok(error instanceof TypeError)
 })
 
-t.test('an option that is not passed to a function is refused with the same error', async t => {
+t.test('an option that is not passed to a function is rejected with the same error', async t => {
   t.throws(() => optionNamed('schema.sse').invalid('must be an object', 'received 5'), { code: 'SSE_ERR_OPTION', message: 'Option `schema.sse` must be an object' })
 })

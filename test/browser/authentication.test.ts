@@ -22,7 +22,7 @@ async function serve (t: Test, expiresIn: string) {
 }
 
 browserSuite(t, 'the page code of the documentation on authentication', async (t, browser) => {
-  t.test('a page follows a channel over the expiry of its token without a gap', async t => {
+  t.test('a page misses nothing when its token expires', async t => {
     const { app, listen, tokens } = await serve(t, '3s')
     await visit(t, browser, await listen(), async page => {
       await page.evaluate(`(async () => {
@@ -45,7 +45,7 @@ browserSuite(t, 'the page code of the documentation on authentication', async (t
     })
   })
 
-  t.test('a page without a token signs in, and then buys a ticket for each connection and misses nothing', async t => {
+  t.test('a page without a token signs in, then requests a ticket for each connection and misses nothing', async t => {
     const { app, listen } = await serve(t, '1h')
     const [page] = blocksOf(DOCUMENT, 'Tickets', 'html')
     const html = (body: string): string => `<!doctype html><link rel="icon" href="data:,"><title>A page</title><body>${body}</body>`

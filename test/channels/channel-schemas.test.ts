@@ -34,7 +34,7 @@ t.test('schemas are compiled once, by the option serializerCompiler or by that o
   t.equal((await prices().replay()).entries.find(entry => entry.id === id)?.data, '{"price":3}')
 })
 
-t.test('invalid schemas are refused', async t => {
+t.test('invalid schemas are rejected', async t => {
   const { app } = await build(t)
   t.throws(() => app.sse.channel('prices', { schema: ['tick'] as never }), { code: 'SSE_ERR_OPTION' })
   t.throws(() => app.sse.channel('prices', { schema: {}, serializerCompiler: {} as never }), { code: 'SSE_ERR_OPTION' })

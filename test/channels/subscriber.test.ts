@@ -931,7 +931,7 @@ t.test('unsubscribe()', async t => {
     assertIdsIncrease(t, stream)
   })
 
-  t.test('and subscribe() again resumes where the new subscription starts, without a gap that the client did not ask about', async t => {
+  t.test('and subscribe() again resumes where the new subscription starts, without reporting a gap', async t => {
     const { broker, stream } = setup()
     const history = { ...HISTORY, count: 2 }
     await stream.subscribe('a', { now: true })

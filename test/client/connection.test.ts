@@ -40,7 +40,7 @@ t.test('after the last event of a stream that has ended for good, the client doe
   }
 })
 
-t.test('a connection that is lost after the last event of a stream is no failure', async t => {
+t.test('a connection that is lost after the last event of a stream is not a failure', async t => {
   const { url } = await serve(t, [disconnect('id:sse-end\nevent:end\ndata:b\n\n')])
   const { connection, log } = record(t, url, { method: 'POST' })
   t.equal(await connection.closed, undefined)

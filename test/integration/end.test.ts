@@ -33,7 +33,7 @@ t.test('an EventSource stops after the last event of complete()', async t => {
 })
 
 for (const [when, register] of [['after', build], ['before', async (...args: Parameters<typeof build>) => buildUnloaded(...args)]] as const) {
-  t.test(`a client that returns to a route declared ${when} the plugin was loaded receives 204, and no source is started`, async t => {
+  t.test(`a client that reconnects to a route declared ${when} the plugin was loaded receives 204, and no source is started`, async t => {
     const { app, listen } = await register(t)
     const reasons: SseReason[] = []
     let asked = 0

@@ -64,7 +64,7 @@ suiteWith(t, 'nginx', 'behind nginx, configured as in the README', async (t, ngi
     t.match(await forged.json(), { origin, forwardedFor: '10.0.0.1, 127.0.0.1' }, 'what a client forges is replaced, or precedes its address')
   })
 
-  t.test('a client reconnects when the application has been away, and other requests are answered with 502 meanwhile', async t => {
+  t.test('while the application restarts, streams reconnect and other requests are answered with 502', async t => {
     const { url, upstream } = await startProxy(t)
     let responses = 0
     const source = new EventSource(url, {

@@ -89,7 +89,7 @@ t.test('a process without connectionKey closes the streams of others, and does n
   t.equal(await closed, 'kicked')
 })
 
-t.test('while the broker fails, closeKey() rejects and has closed the streams of its own process', async t => {
+t.test('while the broker fails, closeKey() closes the streams of its own process and rejects', async t => {
   const broker = new SharedBroker()
   const { app } = await process(t, broker)
   const { closed } = await open(app, 'anna')

@@ -36,7 +36,7 @@ suiteWith(t, 'redis-server', 'keys that are closed in all applications on one Re
     for (const { closed } of [...one.streams, ...other.streams]) t.equal(await closed, 'kicked')
   })
 
-  t.test('when Redis has lost its data, all streams with a key end, because messages may have been among it', async t => {
+  t.test('when Redis has lost its data, all streams with a key end, because messages may be lost, too', async t => {
     const server = await RedisServer.start(t, program)
     const { app, keys } = await start(t, server, 'anna', 'ben')
     await app.sse.closeKey('anna')
