@@ -88,7 +88,7 @@ export class Hub implements SseHub {
     const matching = [...this.#streams].filter(replyStream => {
       return replyStream.stream.state !== 'closed' && decision(match(replyStream.describe()), 'match')
     })
-    for (const { stream } of matching) stream.end('kicked')
+    for (const { stream } of matching) stream.endWith('kicked')
     return matching.length
   }
 

@@ -2,6 +2,7 @@ import type { RouteHandlerMethod } from 'fastify'
 import t from 'tap'
 import { detailed } from './fixtures/detailed.ts'
 import { build } from './fixtures/app.ts'
+import { decode } from './fixtures/client.ts'
 import { connectionKey, endless, open } from './fixtures/open-streams.ts'
 import { until } from './fixtures/until.ts'
 
@@ -31,7 +32,10 @@ t.test('app.sse.close() ends the streams that match', async t => {
   emitters[0]!.send('last')
   t.equal(app.sse.close(({ key }) => key === 'anna'), 1)
   t.equal(app.sse.close(({ key }) => key === 'anna'), 0, 'a stream ends once')
-  t.equal((await anna.readAll()).body, ':\ndata:last\n\n')
+  const { events } = decode((await anna.readAll()).body)
+  t.strictSame(events.map(({ event, data }) => [event, data]), [
+    [undefined, 'last'], ['sse-error', '{"code":"KICKED","message":"The server has closed the event stream","retryable":true}']
+  ])
   t.equal(await emitters[0]!.closed, 'kicked')
   t.equal(emitters[1]!.state, 'open')
   t.equal(app.sse.close(), 1, 'all of them')

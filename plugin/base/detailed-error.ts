@@ -13,11 +13,13 @@ export type DetailedErrorConstructor<Texts extends string[]> = new (...args: [..
 export function createDetailedError<Texts extends string[] = []> (code: string, message: string, statusCode = 500, base: ErrorConstructor = TypeError): DetailedErrorConstructor<Texts> {
   const texts = message.split('%s').length - 1
   const Base = createError<unknown[]>(code, message, statusCode, base)
-  return class extends Base {
+  const DetailedError = class extends Base {
     constructor (...args: unknown[]) {
       const { [texts]: detail, [texts + 1]: options } = args
       super(...args.slice(0, texts), ...options === undefined ? [] : [options])
       if (detail !== undefined) Object.assign(this, { detail })
     }
   }
+  // Loggers and stack traces show the name of the class, which is that of Fastify's own errors.
+  return Object.defineProperty(DetailedError, 'name', { value: Base.name })
 }

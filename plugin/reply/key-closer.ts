@@ -35,6 +35,9 @@ export class KeyCloser implements SseBrokerListener {
   /** Whether any message was sent or received. Until then, it is assumed that no process closes keys. */
   #isUsed = false
   #isStopped = false
+  /** Keys whose messages the broker has not accepted yet. */
+  readonly #unpublished = new Set<string>()
+  #publishing = false
 
   constructor ({ broker, streams, log }: KeyCloserOptions) {
     this.#broker = broker
@@ -44,6 +47,8 @@ export class KeyCloser implements SseBrokerListener {
 
   /**
    * Closes the streams of a key: those of this process immediately, and those of other processes when they receive the message.
+   * A message that the broker does not accept is published again until it does, even though the caller receives the error: a
+   * user who has signed out cannot do so again.
    *
    * @throws SSE_ERR_OPTION, and the errors of the broker
    */
@@ -51,7 +56,31 @@ export class KeyCloser implements SseBrokerListener {
     if (typeof key !== 'string') throw new SSE_ERR_OPTION('The key of app.sse.closeKey() must be a string', `received ${describe(key)}`)
     this.#isUsed = true
     this.#closeStreams(key)
-    if (this.#broker.shared === true) await this.#broker.publish(CHANNEL, { event: CLOSED, data: JSON.stringify(key) }, { history: HISTORY })
+    if (this.#broker.shared !== true) return
+    try {
+      await this.#publish(key)
+    } catch (error) {
+      this.#publishLater(key)
+      throw error
+    }
+  }
+
+  async #publish (key: string): Promise<void> {
+    await this.#broker.publish(CHANNEL, { event: CLOSED, data: JSON.stringify(key) }, { history: HISTORY })
+  }
+
+  #publishLater (key: string): void {
+    // Beyond the limit, the history would not keep the messages either.
+    if (this.#unpublished.size < HISTORY.count) this.#unpublished.add(key)
+    if (this.#publishing) return
+    this.#publishing = true
+    this.#follow(async () => {
+      for (const unpublished of this.#unpublished) {
+        await this.#untilDone(() => this.#publish(unpublished))
+        this.#unpublished.delete(unpublished)
+      }
+      this.#publishing = false
+    })
   }
 
   /** Receives the messages of other processes from now on. */
@@ -102,13 +131,13 @@ export class KeyCloser implements SseBrokerListener {
 
   #closeStreams (key: string | undefined): void {
     if (key === undefined) return
-    for (const { stream } of [...this.#streams].filter(replyStream => replyStream.key === key)) stream.end('kicked')
+    for (const { stream } of [...this.#streams].filter(replyStream => replyStream.key === key)) stream.endWith('kicked')
   }
 
   #closeAll (): void {
     const withKey = [...this.#streams].filter(({ key }) => key !== undefined)
     writeLog(this.#log, 'warn', { streams: withKey.length }, 'messages of app.sse.closeKey() may have been missed, so all event streams with a key are closed')
-    for (const { stream } of withKey) stream.end('kicked')
+    for (const { stream } of withKey) stream.endWith('kicked')
   }
 
   /** Repeats an operation of the broker until it succeeds. */
@@ -121,7 +150,7 @@ export class KeyCloser implements SseBrokerListener {
   }
 
   #reportFailure (err: unknown): void {
-    writeLog(this.#log, 'error', { err }, 'messages of app.sse.closeKey() could not be read from the broker')
+    writeLog(this.#log, 'error', { err }, 'the broker failed to pass on messages of app.sse.closeKey()')
   }
 }
 

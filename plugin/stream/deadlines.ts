@@ -10,7 +10,7 @@ export interface DeadlinesOwner {
   /** Called when the option `timeout` has passed, and a second time at the end of an extension. */
   timeOut (): void
   /** Ends the stream after everything that is queued. Called at `expiresAt`. */
-  expire (): void
+  endWith (reason: 'expired'): void
   /** Bytes have been waiting for the client for a quarter of `stallTimeout`. Called again after each further quarter. */
   waiting (): void
   /** Ends the stream immediately. Called when the client has accepted nothing for `stallTimeout`. */
@@ -90,7 +90,7 @@ export class Deadlines extends WheelTimer {
   fire (now: number): void {
     if (this.#checkProgress(now) <= now) this.#owner.cut('slow')
     else if (this.#endedAt === Infinity) {
-      if (now >= this.#expiresAt) this.#owner.expire()
+      if (now >= this.#expiresAt) this.#owner.endWith('expired')
       else if (now >= this.#timeoutAt) this.#owner.timeOut()
       else if (now >= this.#heartbeatAt) this.#owner.sendHeartbeat()
       else if (now >= this.#outbox.fullSince + this.#settings.stallTimeout * CHECK_SHARE) this.#owner.waiting()

@@ -1,8 +1,12 @@
+import type { SseReason } from '../base/errors.ts'
 import type { SseFailure } from '../base/failure.ts'
 import { encode } from '../wire/event.ts'
 
-/** The failure that a client receives when its stream reaches `expiresAt`. */
-export const EXPIRED: SseFailure = { code: 'EXPIRED', message: 'The event stream has expired', retryable: false }
+/** What a client receives when the server ends its stream. It may reconnect, with a new token if it has one. */
+export const ENDINGS = {
+  expired: { code: 'EXPIRED', message: 'The event stream has expired', retryable: true },
+  kicked: { code: 'KICKED', message: 'The server has closed the event stream', retryable: true }
+} as const satisfies Partial<Record<SseReason, SseFailure>>
 
 /** Encodes the last event of a stream that ends because of an error. @param spaceAfterColon whether a space follows each colon */
 export function encodeError ({ code, message, retryable }: SseFailure, spaceAfterColon: boolean): string {

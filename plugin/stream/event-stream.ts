@@ -10,7 +10,7 @@ import { encode, encodeRetry } from '../wire/event.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
 import { Deadlines, type DeadlinesOwner } from './deadlines.ts'
-import { encodeError, EXPIRED } from './error-event.ts'
+import { encodeError, ENDINGS } from './error-event.ts'
 import { heartbeatOf } from './heartbeat.ts'
 import { logFailed, logUnsentEvent } from './log.ts'
 import type { StreamSettings } from './options.ts'
@@ -219,6 +219,14 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#outbox.finish()
   }
 
+  /** Ends the stream with an `sse-error`, unless its subscriber has no markers, because it follows another protocol. */
+  endWith (reason: keyof typeof ENDINGS): void {
+    this.subscriber?.flush()
+    if (this.#reason !== undefined) return
+    if (this.subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(ENDINGS[reason], this.spaceAfterColon))
+    this.end(reason)
+  }
+
   /** Ends the stream immediately and discards what is queued. */
   cut (reason: SseReason): void {
     // What the client has not received is not complete.
@@ -262,7 +270,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     reportGap(this.connection, channels, reset)
   }
 
-  // Called by Outbox
+  // Called by Outbox and Deadlines
 
   pressureChanged (): void {
     this.#deadlines.update()
@@ -273,20 +281,12 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.connection.end(this.#reason === 'shutdown')
   }
 
-  // Called by Deadlines
-
   waiting (): void {
     reportSlow(this.connection, this.queued)
   }
 
   sendHeartbeat (): void {
     this.#outbox.keepAlive(heartbeatOf(this.settings, this.subscriber))
-  }
-
-  expire (): void {
-    // A subscriber without markers follows another protocol, which has no such event.
-    if (this.subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(EXPIRED, this.spaceAfterColon))
-    this.end('expired')
   }
 
   timeOut (): void {

@@ -56,3 +56,7 @@ t.test('an application can hide a single error that clients would see', async t 
   t.equal(Reflect.get(hidden, 'expose'), false)
   t.equal(Reflect.get(other, 'expose'), true)
 })
+
+t.test('every class has the name that loggers and stack traces show', async t => {
+  for (const [code, SseError] of Object.entries(errors)) t.match(SseError.name, /^(FastifyError|SSE_ERR_CLOSED)$/, code)
+})

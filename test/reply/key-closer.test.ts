@@ -36,7 +36,7 @@ function keysOf (app: FastifyInstance): Array<string | undefined> {
 }
 
 const MISSED = 'messages of app.sse.closeKey() may have been missed, so all event streams with a key are closed'
-const UNREADABLE = 'messages of app.sse.closeKey() could not be read from the broker'
+const FAILED = 'the broker failed to pass on messages of app.sse.closeKey()'
 
 t.test('closeKey() ends the streams of a key in every process', async t => {
   const broker = new SharedBroker()
@@ -98,6 +98,21 @@ t.test('while the broker fails, closeKey() closes the streams of its own process
   t.equal(await closed, 'kicked')
 })
 
+t.test('the streams of other processes are closed when the broker no longer fails', async t => {
+  const broker = new SharedBroker()
+  const [one, other] = [await process(t, broker), await process(t, broker)]
+  const closing = [await open(other.app, 'anna'), await open(other.app, 'ben')]
+  await open(other.app, 'carl')
+  broker.error = new Error('unavailable')
+  for (const key of ['anna', 'ben', 'anna']) await t.rejects(one.app.sse.closeKey(key), { message: 'unavailable' })
+  t.strictSame(keysOf(other.app), ['anna', 'ben', 'carl'])
+  broker.error = undefined
+  await until(() => other.app.sse.size === 1, 'the streams of two keys are closed')
+  for (const { closed } of closing) t.equal(await closed, 'kicked')
+  t.strictSame(keysOf(other.app), ['carl'])
+  t.strictSame(one.warnings(), [[FAILED, undefined, 'unavailable']])
+})
+
 t.test('applications cannot use the channel of the messages', async t => {
   const { app } = await process(t)
   t.throws(() => app.sse.channel(CHANNEL), { code: 'SSE_ERR_CHANNEL' })
@@ -130,7 +145,7 @@ t.test('a process that starts while the broker fails reads the messages since th
   await one.app.sse.closeKey('anna')
   await until(() => other.app.sse.size === 0, 'the stream is closed')
   t.equal(await closed, 'kicked')
-  t.strictSame(other.warnings(), [[UNREADABLE, undefined, 'unavailable']])
+  t.strictSame(other.warnings(), [[FAILED, undefined, 'unavailable']])
 })
 
 t.test('a history is read to its end', async t => {
@@ -244,7 +259,7 @@ t.test('a subscription that the broker rejects is retried until the application 
   const before = attempts
   await new Promise(resolve => { setTimeout(resolve, 250) })
   t.equal(attempts, before)
-  t.strictSame(warnings(), [[UNREADABLE, undefined, 'refused']])
+  t.strictSame(warnings(), [[FAILED, undefined, 'refused']])
 })
 
 t.test('a broker that is closed elsewhere is reported once', async t => {
@@ -252,5 +267,5 @@ t.test('a broker that is closed elsewhere is reported once', async t => {
   broker.subscribe = async () => { throw new SSE_ERR_BROKER_CLOSED() }
   const { warnings } = await process(t, broker)
   await turns(5)
-  t.strictSame(warnings(), [[UNREADABLE, undefined, 'The broker is closed']])
+  t.strictSame(warnings(), [[FAILED, undefined, 'The broker is closed']])
 })

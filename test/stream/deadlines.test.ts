@@ -31,8 +31,8 @@ function setup (t: Test, options: StreamOptions): Setup {
       due.push('timeOut')
       deadlines.end()
     },
-    expire: () => {
-      due.push('expired')
+    endWith: reason => {
+      due.push(reason)
       deadlines.end()
     },
     waiting: () => { waits.push(performance.now()) },

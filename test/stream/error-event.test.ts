@@ -1,5 +1,5 @@
 import t from 'tap'
-import { encodeError, EXPIRED } from '../../plugin/stream/error-event.ts'
+import { encodeError, ENDINGS } from '../../plugin/stream/error-event.ts'
 import { decode } from '../fixtures/client.ts'
 
 t.test('a failure is an event with its code, its message and whether a retry may help', async t => {
@@ -9,5 +9,5 @@ t.test('a failure is an event with its code, its message and whether a retry may
     t.equal(event!.event, 'sse-error')
     t.strictSame(JSON.parse(event!.data), failure)
   }
-  t.equal(encodeError(EXPIRED, false), 'event:sse-error\ndata:{"code":"EXPIRED","message":"The event stream has expired","retryable":false}\n\n')
+  t.equal(encodeError(ENDINGS.expired, false), 'event:sse-error\ndata:{"code":"EXPIRED","message":"The event stream has expired","retryable":true}\n\n')
 })

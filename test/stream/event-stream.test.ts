@@ -2,6 +2,7 @@ import t from 'tap'
 import type { SseEmitter } from '../../plugin/stream/sse-emitter.ts'
 import { decode } from '../fixtures/client.ts'
 import { hostileErrors } from '../fixtures/hostile-errors.ts'
+import { HISTORY } from '../fixtures/subscriber.ts'
 import { closed, nextTurn, setupStream, stopClock } from '../fixtures/stream.ts'
 import { processWarnings } from '../fixtures/warnings.ts'
 
@@ -368,8 +369,19 @@ t.test('a stream ends at expiresAt', async t => {
   await advance(200)
   t.strictSame(completions, ['expired'])
   t.strictSame(decode(read()).events, [
-    { id: undefined, event: 'sse-error', data: '{"code":"EXPIRED","message":"The event stream has expired","retryable":false}' }
+    { id: undefined, event: 'sse-error', data: '{"code":"EXPIRED","message":"The event stream has expired","retryable":true}' }
   ])
+})
+
+t.test('what was published before the server ends a stream precedes the error', async t => {
+  const { emitter, stream, fanOut, completions, read } = setupStream()
+  await emitter.subscribe({ name: 'a' })
+  fanOut.broker.publish('a', { data: 'last' }, { history: HISTORY })
+  stream.endWith('kicked')
+  stream.endWith('kicked')
+  await nextTurn()
+  t.strictSame(decode(read()).events.map(({ event, data }) => event ?? data), ['sse-ready', 'last', 'sse-error'])
+  t.strictSame(completions, ['kicked'])
 })
 
 t.test('a subscriber without markers expires without an event', async t => {
