@@ -11,7 +11,7 @@ import type { ReplyStreams } from './reply/reply-streams.ts'
 import type { SseRuns } from './runs/runs.ts'
 import type { SseStreamInfo } from './stream/sse-emitter.ts'
 import type { SseSerializer } from './wire/event.ts'
-import type { EventsOf, SseSchemas } from './wire/event-schemas.ts'
+import type { SseEventsOf, SseSchemas } from './wire/event-schemas.ts'
 
 /** All streams, channels and runs of one application: `app.sse`. */
 export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
@@ -48,7 +48,7 @@ export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypePr
    * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option, and what the serializer
    *   compiler throws for an invalid schema
    */
-  channel<const Schemas extends SseSchemas> (name: string, options: SseChannelOptions & { readonly schema: Schemas }): SseChannel<EventsOf<Schemas, Provider>>
+  channel<const Schemas extends SseSchemas> (name: string, options: SseChannelOptions & { readonly schema: Schemas }): SseChannel<SseEventsOf<Schemas, Provider>>
   /** @typeParam Events maps each event type to the type of its data */
   channel<Events = any> (name: string, options?: SseChannelOptions): SseChannel<Events>
   /** Returns the channels that have subscribers in this process, each with its number of subscribers. */

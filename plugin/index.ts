@@ -20,7 +20,7 @@ import { RunRegistry } from './runs/run-registry.ts'
 import { Runs } from './runs/runs.ts'
 import { shutDown } from './shutdown.ts'
 import type { SseEmitter } from './stream/sse-emitter.ts'
-import type { EventsOf } from './wire/event-schemas.ts'
+import type { SseEventsOf } from './wire/event-schemas.ts'
 
 const plugin: FastifyPluginAsync<SsePluginOptions> = async (app, options) => {
   if (app.hasReplyDecorator(kReplyStream)) throw new SSE_ERR_REGISTERED()
@@ -72,7 +72,7 @@ export { failureOf, type SseFailure } from './base/failure.ts'
 export type { SseHub } from './hub.ts'
 export { memoryBroker } from './channels/memory-broker.ts'
 export type { SseChannelOptions, SseContext, SseFilter, SseMemoryBrokerOptions, SseReplayOptions, SseSubscribeOptions } from './channels/options.ts'
-export type { SseSchemas } from './wire/event-schemas.ts'
+export type { SseEventsOf, SseSchemas } from './wire/event-schemas.ts'
 export type { SsePluginOptions } from './hub-options.ts'
 export type { SseStreamOptions } from './reply/options.ts'
 export type { SsePublishFields } from './channels/payload.ts'
@@ -83,7 +83,7 @@ export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/
 export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStreamInfo } from './stream/sse-emitter.ts'
 
 /** The event map of a route with `schema.sse`. On any other route, any event can be sent. */
-type RouteEvents<Schema, Provider extends FastifyTypeProvider> = Schema extends { readonly sse: infer Schemas } ? EventsOf<Schemas, Provider> : any
+export type SseRouteEvents<Schema, Provider extends FastifyTypeProvider> = Schema extends { readonly sse: infer Schemas } ? SseEventsOf<Schemas, Provider> : any
 
 declare module 'fastify' {
   // Declarations are merged only if they name all type parameters.
@@ -116,7 +116,7 @@ declare module 'fastify' {
     sse<
       RouteGeneric extends RouteGenericInterface, Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>,
       Reply extends RawReplyDefaultExpression<Server>, Config, Schema extends FastifySchema, Provider extends FastifyTypeProvider, Payload
-    > (this: FastifyReply<RouteGeneric, Server, Request, Reply, Config, Schema, Provider, Payload>, options?: SseStreamOptions): SseEmitter<RouteEvents<Schema, Provider>>
+    > (this: FastifyReply<RouteGeneric, Server, Request, Reply, Config, Schema, Provider, Payload>, options?: SseStreamOptions): SseEmitter<SseRouteEvents<Schema, Provider>>
     /** @typeParam Events maps each event type to the type of its data, which `send` checks, on a route without `schema.sse` */
     sse<Events> (options?: SseStreamOptions): SseEmitter<Events>
   }

@@ -14,6 +14,11 @@ export class Backoff {
   #failures = 0
   /** The last `retry:` field from the server. */
   #reconnectionTime: number | undefined
+  /**
+   * The last one that an event or a comment followed. One at the end of a stream, such as that of a server that shuts down, is
+   * for the next reconnect only.
+   */
+  #lastingTime: number | undefined
 
   constructor (settings: RetrySettings) {
     this.#settings = settings
@@ -26,6 +31,7 @@ export class Backoff {
   /** Resets the count of consecutive failures, because the server sent an event or a comment. */
   reset (): void {
     this.#failures = 0
+    this.#lastingTime = this.#reconnectionTime
   }
 
   /**
@@ -42,6 +48,7 @@ export class Backoff {
     const backoff = Math.min(this.#failures === 0 ? first : Math.max(first, initial) * 2 ** this.#failures, max)
     this.#failures++
     const minimum = Math.min(retryAfter ?? this.#reconnectionTime ?? 0, MAX_DELAY)
+    this.#reconnectionTime = this.#lastingTime
     const delay = Math.max(minimum, backoff) * (1 + jitter * Math.random())
     return { delay: Math.min(Math.round(delay), MAX_DELAY), minimum }
   }

@@ -109,15 +109,17 @@ function withEvents (schema: FastifySchema, schemas: SseSchemas): FastifySchema 
   const ok = response['200'] ?? response['2xx'] ?? response['2XX'] ?? { content: {} }
   // A schema without media types is that of JSON.
   const ownContent = ok.content ?? Object.fromEntries(produces.map(type => [type, { schema: ok }]))
-  const events = { schema: { type: 'string' }, itemSchema: { oneOf: Object.entries(schemas).map(describeEvent) } }
+  const events = { schema: { type: 'string' }, itemSchema: { oneOf: [...Object.entries(schemas).map(describeEvent), SERVER_EVENTS] } }
   const { description = 'Event stream' } = ok
   return { ...schema, response: { ...response, 200: { ...ok.content && ok, description, content: { [MEDIA_TYPE]: events, ...ownContent } } } }
 }
 
+/** The events that this package sends about a stream, such as `sse-ready`. */
+const SERVER_EVENTS = { type: 'object', properties: { event: { type: 'string', pattern: '^sse-' }, data: { type: 'string' } }, required: ['event', 'data'] }
+
 function describeEvent ([type, contentSchema]: [string, unknown]): object {
   const data = { type: 'string', contentMediaType: 'application/json', contentSchema }
-  if (type === DEFAULT_TYPE) return { type: 'object', properties: { data }, required: ['data'] }
-  return { type: 'object', properties: { event: { const: type }, data }, required: ['event', 'data'] }
+  return { type: 'object', properties: { event: { const: type }, data }, required: type === DEFAULT_TYPE ? ['data'] : ['event', 'data'] }
 }
 
 /** Whether a schema belongs to a library that follows https://standardschema.dev. */

@@ -130,7 +130,12 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
     await this.closed
   }
 
-  /** Sends the request again, with the id of the last event that was read from the stream. */
+  /** The id of the last event that was read from the stream; undefined if there was none. */
+  get lastEventId (): string | undefined {
+    return this.#lastEventId
+  }
+
+  /** Sends the request again, with `lastEventId`. */
   async comeBack (): Promise<InjectedStream> {
     return await this.#request.repeat(this.#lastEventId)
   }

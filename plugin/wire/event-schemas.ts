@@ -11,7 +11,7 @@ export type SseSchemas = Readonly<Record<string, unknown>>
 export type EventSerializers = ReadonlyMap<string, SseSerializer>
 
 /** The event map that a type provider derives from schemas. */
-export type EventsOf<Schemas, Provider extends FastifyTypeProvider> = {
+export type SseEventsOf<Schemas, Provider extends FastifyTypeProvider> = {
   readonly [Name in keyof Schemas]: (Provider & { readonly schema: Schemas[Name] })['serializer']
 }
 

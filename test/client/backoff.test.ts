@@ -27,13 +27,25 @@ t.test('jitter lengthens the delay at random', async t => {
 t.test('the reconnection time of the server replaces the initial delay', async t => {
   const backoff = createBackoff({ initial: 100, max: 1_000 })
   backoff.setReconnectionTime(300)
+  backoff.reset()
   t.strictSame(backoff.next(undefined), { delay: 300, minimum: 300 })
   t.strictSame(delays(backoff, 2), [600, 1_000])
   backoff.setReconnectionTime(5_000)
-  t.strictSame(backoff.next(undefined), { delay: 5_000, minimum: 5_000 }, 'even above the maximum')
   backoff.reset()
+  t.strictSame(backoff.next(undefined), { delay: 5_000, minimum: 5_000 }, 'even above the maximum')
   backoff.setReconnectionTime(0)
+  backoff.reset()
   t.strictSame(delays(backoff, 3), [0, 200, 400], 'only the first reconnect is immediate')
+})
+
+t.test('a reconnection time that no event or comment follows is for one reconnect', async t => {
+  const backoff = createBackoff({ initial: 100, max: 1_000 })
+  backoff.setReconnectionTime(4_000)
+  t.strictSame(delays(backoff, 2), [4_000, 200])
+  backoff.setReconnectionTime(300)
+  backoff.reset()
+  backoff.setReconnectionTime(4_000)
+  t.strictSame(delays(backoff, 2), [4_000, 600])
 })
 
 t.test('Retry-After is the minimum of the next delay', async t => {

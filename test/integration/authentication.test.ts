@@ -77,7 +77,10 @@ t.test('a client misses nothing when its token expires', async t => {
   }
   const console = { log: (...texts: string[]) => { lines.push(texts.join(' ')) } }
   let connection: client.SseConnection | undefined
-  const connect = (path: string, options: client.SseConnectOptions): void => { connection = client.connect(`${url}${path}`, { ...options, retry: { initial: 1, jitter: 0 } }) }
+  const connect = (path: string, options: client.SseConnectOptions): client.SseConnection => {
+    connection = client.connect(`${url}${path}`, { ...options, retry: { initial: 1, jitter: 0 } })
+    return connection
+  }
   await runBlock(code!, { fetch: local, console, location }, { 'fastify-sse-emitter/client': { connect } })
   t.teardown(() => connection!.close())
   await until(() => app.sse.size === 1, 'it is connected')
@@ -99,11 +102,9 @@ t.test("a page whose token is rejected, or can't be renewed, opens the sign-in p
   const { url } = await startWithTokens(t)
   for (const response of [new Response('x.y.z'), new Response(null, { status: 401 })]) {
     const location = { href: '' }
-    const connections: client.SseConnection[] = []
-    const connect = (path: string, options: client.SseConnectOptions): void => { connections.push(client.connect(`${url}${path}`, options)) }
+    const connect = (path: string, options: client.SseConnectOptions): client.SseConnection => client.connect(`${url}${path}`, options)
     await runBlock(blocksOf(DOCUMENT, 'Tokens')[1]!, { fetch: async () => response, location }, { 'fastify-sse-emitter/client': { connect } })
     await until(() => location.href === '/sign-in', 'the page has changed')
-    connections[0]!.close()
   }
 })
 

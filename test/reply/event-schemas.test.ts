@@ -210,7 +210,8 @@ function content (tick: unknown): object {
       itemSchema: {
         oneOf: [
           { type: 'object', properties: { event: { enum: ['tick'] }, data: data(tick) }, required: ['event', 'data'] },
-          { type: 'object', properties: { data: data({ type: 'string' }) }, required: ['data'] }
+          { type: 'object', properties: { event: { enum: ['message'] }, data: data({ type: 'string' }) }, required: ['data'] },
+          { type: 'object', properties: { event: { type: 'string', pattern: '^sse-' }, data: { type: 'string' } }, required: ['event', 'data'] }
         ]
       }
     }
