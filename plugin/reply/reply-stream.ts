@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
+import { currentTime } from '../base/clock.ts'
 import { Deferred } from '../base/deferred.ts'
 import type { SseStreamDiagnostic } from '../base/diagnostics.ts'
 import { SSE_ERR_CLOSED } from '../base/errors.ts'
@@ -36,7 +37,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   /** The HTTP/2 connection. */
   readonly session: object | undefined
   readonly serializers: EventSerializers | undefined
-  readonly #createdAt = performance.now()
+  readonly #createdAt = currentTime()
   readonly #reply: FastifyReply
   readonly #settings: ReplySettings
   readonly #streams: ReplyStreams
@@ -85,7 +86,7 @@ export class ReplyStream extends ListNode implements StreamConnection {
   /** Returns what `app.sse.list()` shows. */
   describe (): SseStreamInfo {
     const { stream: { subscriber, state, queued, settings: { context } }, key } = this
-    return { id: this.#reply.request.id, key, context, channels: subscriber?.channels ?? [], state, age: performance.now() - this.#createdAt, queued }
+    return { id: this.#reply.request.id, key, context, channels: subscriber?.channels ?? [], state, age: currentTime() - this.#createdAt, queued }
   }
 
   /** Starts to watch for the end of the connection, which may already be closed. */
