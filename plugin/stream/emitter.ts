@@ -14,6 +14,9 @@ import type { SseEmitter, SseState, Subscribable } from './sse-emitter.ts'
 /** What `send` and `comment` return while there is room for more: one promise for all calls. */
 const RESOLVED = Promise.resolve()
 
+/** The initial value of a list that most emitters do not need. */
+const NONE: string[][] = []
+
 /** The maximum length of the last event id that `subscribe` accepts, in characters. */
 const MAX_LAST_EVENT_ID = 1_024
 
@@ -34,6 +37,8 @@ export let eventStreamOf: (value: unknown) => EventStream | undefined
  */
 export class Emitter implements SseEmitter {
   readonly #stream: EventStream
+  /** The channels of each call of `subscribe` that waits for the broker to look up the client's last event. */
+  #waiting: string[][] = NONE
 
   static {
     eventStreamOf = value => typeof value === 'object' && value !== null && #stream in value ? value.#stream : undefined
@@ -103,8 +108,9 @@ export class Emitter implements SseEmitter {
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
     const parameters: SubscribeParameters = { after, now: after === undefined && from === 'now', context, ...settings }
     if (settings.until !== undefined) {
-      if (await this.#stream.hasReceivedLast(names, parameters)) return this.#stream.decline()
+      if (await this.#hasReceivedLast(names, parameters)) return this.#stream.decline()
       if (this.#stream.closedError !== undefined) throw this.#stream.closedError
+      if (names.length === 0) return this.open()
     }
     const subscribed = this.#stream.subscribe(names, parameters)
     // If the broker rejects within a turn of the event loop, the client receives an error status. The headers wait no longer
@@ -114,8 +120,19 @@ export class Emitter implements SseEmitter {
     await subscribed
   }
 
+  async #hasReceivedLast (names: string[], parameters: SubscribeParameters): Promise<boolean> {
+    this.#waiting = [...this.#waiting, names]
+    try {
+      return await this.#stream.hasReceivedLast(names, parameters)
+    } finally {
+      this.#waiting = this.#waiting.filter(waiting => waiting !== names)
+    }
+  }
+
   unsubscribe (channels: Subscribable | readonly Subscribable[]): void {
-    this.#stream.subscriber?.unsubscribe(namesOf(channels))
+    const ended = namesOf(channels)
+    for (const names of this.#waiting) names.splice(0, Infinity, ...names.filter(name => !ended.includes(name)))
+    this.#stream.subscriber?.unsubscribe(ended)
   }
 
   open (): void {

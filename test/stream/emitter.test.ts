@@ -237,6 +237,18 @@ t.test('complete() with a last event', async t => {
   })
 })
 
+t.test('unsubscribe() ends a subscription that waits for the client\'s last event to be looked up', async t => {
+  const { emitter, connection, fanOut, read } = setupStream()
+  connection.lastEventId = 'epoch.1-0'
+  const all = emitter.subscribe({ name: 'a' }, { until: () => false })
+  const some = emitter.subscribe([{ name: 'a' }, { name: 'b' }], { until: () => false })
+  emitter.unsubscribe({ name: 'a' })
+  await Promise.all([all, some])
+  t.strictSame(Array.from(fanOut, ({ name }) => name), ['b'])
+  await nextTurn()
+  t.strictSame(decode(read()).events.map(({ event }) => event), ['sse-reset'])
+})
+
 t.test('unsubscribe() requires valid channels, and does nothing without a subscription', async t => {
   const { emitter, fanOut } = setupStream()
   emitter.unsubscribe({ name: 'a' })
