@@ -108,7 +108,7 @@ export class Emitter implements SseEmitter {
     const after = lastEventId ?? (from === 'now' || from === 'start' ? undefined : from)
     const parameters: SubscribeParameters = { after, now: after === undefined && from === 'now', context, ...settings }
     if (settings.until !== undefined) {
-      if (await this.#hasReceivedLast(names, parameters)) return this.#stream.decline()
+      if (await this.#hasReceivedLast(names, parameters)) return this.#stream.decline(settings.markers)
       if (this.#stream.closedError !== undefined) throw this.#stream.closedError
       if (names.length === 0) return this.open()
     }

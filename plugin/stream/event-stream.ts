@@ -6,6 +6,7 @@ import { isLastEvent } from '../channels/last-event.ts'
 import type { SubscribeParameters } from '../channels/subscribe-request.ts'
 import type { SubscribedStream } from '../channels/subscribed-stream.ts'
 import { Subscriber } from '../channels/subscriber.ts'
+import { END_ID } from '../wire/end-id.ts'
 import { encode, encodeRetry } from '../wire/event.ts'
 import type { SharedText } from '../wire/shared-text.ts'
 import type { StreamConnection, StreamContext } from './connection.ts'
@@ -64,8 +65,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
   }
 
   get state (): SseState {
-    if (this.#reason !== undefined) return 'closed'
-    return this.#open ? 'open' : 'pending'
+    return this.#reason !== undefined ? 'closed' : this.#open ? 'open' : 'pending'
   }
 
   /** The error that further sends reject with; undefined while the stream accepts events. */
@@ -126,8 +126,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Subscribes to channels. @returns a promise that resolves once the client was sent its position in them */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
-    this.subscriber ??= new Subscriber(this, this.#context.fanOut)
-    await this.subscriber.subscribe(names, parameters)
+    await (this.subscriber ??= new Subscriber(this, this.#context.fanOut)).subscribe(names, parameters)
   }
 
   get spaceAfterColon (): boolean {
@@ -178,9 +177,11 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.end(this.callbacks.failed ? 'error' : this.callbacks.timedOut ? 'timeout' : 'complete')
   }
 
-  /** Answers 204 to a client that already has every event, so that an EventSource does not reconnect. */
-  decline (): void {
+  /** Answers 204 to a client that already has every event, so that an EventSource does not reconnect. @param markers whether events may say so */
+  decline (markers = false): void {
     if (!this.#opening) this.connection.decline()
+    // Once the stream is open, only the client's next request can be answered with 204.
+    else if (markers) this.put(encode('{}', { event: 'sse-ready', id: END_ID }, this.spaceAfterColon), 0)
     this.complete()
   }
 
@@ -256,8 +257,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
     this.#stop(reason)
     // The client may have received a different response, or have disconnected before the end of a completed stream.
     const written = delivered && this.#openedAt !== undefined
-    if (this.#reason === 'complete' && !written) this.#reason = reason
-    const ended = this.#reason!
+    const ended = this.#reason = this.#reason === 'complete' && !written ? reason : this.#reason!
     this.#deadlines.clear()
     this.#outbox.close(written ? undefined : () => this.closedError!)
     const duration = this.#openedAt === undefined ? undefined : Math.round(performance.now() - this.#openedAt)

@@ -102,6 +102,26 @@ t.test('an EventSource stops after the event for which `until` returned true', a
   t.equal(calls, 2)
 })
 
+t.test('an EventSource stops after its last event, even if the stream opens while the event is looked up', async t => {
+  const { app, listen } = await build(t)
+  const news = app.sse.channel('news')
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse({ retry: 1 })
+    emitter.subscribe(news, { from: 'start', until: ({ event }) => event === 'end' }).catch(() => {})
+    emitter.send('welcome')
+    return reply
+  })
+  const statuses: number[] = []
+  app.addHook('onResponse', async (_request, reply) => { statuses.push(reply.statusCode) })
+  await news.publish('bye', { event: 'end' })
+  const source = new EventSource(await listen())
+  t.teardown(() => source.close())
+  await new Promise<void>(resolve => {
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED) resolve() }
+  })
+  t.strictSame(statuses, [200, 200, 204])
+})
+
 t.test('events that were published before complete() precede its last event', async t => {
   const { app, listen } = await build(t)
   const news = app.sse.channel('news')

@@ -2,6 +2,7 @@ import t from 'tap'
 import { event } from '../../plugin/wire/event.ts'
 import { decode } from '../fixtures/client.ts'
 import { closed, nextTurn, setupStream } from '../fixtures/stream.ts'
+import { HISTORY } from '../fixtures/subscriber.ts'
 
 t.test('sending', async t => {
   t.test('strings are sent as they are, other data through the serializer', async t => {
@@ -235,6 +236,22 @@ t.test('complete() with a last event', async t => {
     await nextTurn()
     t.strictSame(decode(read()).events, [])
   })
+})
+
+t.test('a client that has received its last event receives no more events of an open stream', async t => {
+  for (const markers of [true, false]) {
+    const { emitter, connection, fanOut, read, completions } = setupStream()
+    const { id } = await fanOut.broker.publish('a', { data: 'last' }, { history: HISTORY })
+    connection.lastEventId = id
+    const subscribed = emitter.subscribe({ name: 'a' }, { markers, until: () => true })
+    emitter.send('welcome')
+    await subscribed
+    await nextTurn()
+    t.strictSame(completions, ['complete'])
+    const end = { event: 'sse-ready', data: '{}', id: 'sse-end' }
+    t.strictSame(decode(read()).events, [{ event: undefined, data: 'welcome', id: undefined }, ...markers ? [end] : []])
+    t.strictSame(connection.calls, ['open', 'end'])
+  }
 })
 
 t.test('unsubscribe() ends a subscription that waits for the client\'s last event to be looked up', async t => {
