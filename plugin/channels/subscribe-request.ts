@@ -1,4 +1,7 @@
 import { Deferred } from '../base/deferred.ts'
+import { SSE_ERR_PARTITION } from '../base/errors.ts'
+import { describe } from '../base/option-checks.ts'
+import type { SseBroker } from './broker.ts'
 import type { Subscription, SubscriptionParameters } from './subscription.ts'
 
 /** The options of `emitter.subscribe()`, combined with the client's last event id. */
@@ -8,6 +11,19 @@ export interface SubscribeParameters extends SubscriptionParameters {
   /** Whether the client starts with the next event. Then `after` is ignored. */
   readonly now: boolean
   readonly markers: boolean
+}
+
+/**
+ * Asserts that channels are in the same partition: the client has one last id for all of them, and ids of different partitions
+ * cannot be compared.
+ *
+ * @throws SSE_ERR_PARTITION
+ */
+export function assertSamePartition (broker: SseBroker, first: string, others: readonly string[]): void {
+  const partition = broker.partition?.(first)
+  for (const name of others) {
+    if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(`received ${describe(first)} and ${describe(name)}`)
+  }
 }
 
 /** A call of `emitter.subscribe()` that is not finished. */

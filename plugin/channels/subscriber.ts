@@ -1,18 +1,20 @@
 import type { Deferred } from '../base/deferred.ts'
-import { SSE_ERR_CLOSED, SSE_ERR_PARTITION } from '../base/errors.ts'
+import { SSE_ERR_CLOSED } from '../base/errors.ts'
 import { isInstance } from '../base/failure.ts'
-import { describe } from '../base/option-checks.ts'
 import { compareIds, earlierId, laterId } from '../wire/event-id.ts'
-import type { Batch, Delivery } from './batch.ts'
+import type { SseEntry } from '../wire/entry.ts'
+import { Batch, type Delivery } from './batch.ts'
 import type { ChannelSubscribers } from './channel-subscribers.ts'
 import type { FanOut } from './fan-out.ts'
 import { filterBatches } from './filtered-batch.ts'
 import { readHistory, readLatest, readPages, type HistorySlice } from './history-reader.ts'
 import { encodeMarker, lossesAfter, markerId, NO_LOSSES, type Losses } from './markers.ts'
 import { replayWithoutIds } from './replay-without-ids.ts'
-import { SubscribeRequest, type SubscribeParameters } from './subscribe-request.ts'
+import { assertSamePartition, SubscribeRequest, type SubscribeParameters } from './subscribe-request.ts'
 import type { SubscribedStream } from './subscribed-stream.ts'
 import { Subscription, type BatchListener } from './subscription.ts'
+
+const NONE: SseEntry[] = []
 
 /**
  * The subscriptions of one stream. The client first receives the events it has missed, from the history, and then new events
@@ -46,6 +48,8 @@ export class Subscriber implements BatchListener {
   #closed = false
   /** The last delivery that `#sendFiltered` handled. It covers all channels, so it runs once per delivery. */
   #lastDelivery: Delivery | undefined
+  /** The entries of a delivery for which a filter has returned true, while others are filtered. */
+  #filtering: SseEntry[] = NONE
 
   constructor (stream: SubscribedStream, fanOut: FanOut) {
     this.#stream = stream
@@ -65,7 +69,7 @@ export class Subscriber implements BatchListener {
    *   not subscribe to any of them
    */
   async subscribe (names: string[], parameters: SubscribeParameters): Promise<void> {
-    this.#assertSamePartition(names)
+    assertSamePartition(this.#fanOut.broker, this.#firstChannel ??= names[0]!, names)
     const known = new Set(this.#all().map(({ channel }) => channel.name))
     const subscriptions = Array.from(new Set(names)).filter(name => !known.has(name))
       .map(name => new Subscription(this.#fanOut.channel(name), this, parameters))
@@ -87,20 +91,11 @@ export class Subscriber implements BatchListener {
     return [...this.#subscriptions, ...this.#requests.flatMap(({ subscriptions }) => subscriptions)].filter(({ ended }) => !ended)
   }
 
-  /** The client has one last id for all channels, and ids of different partitions cannot be compared. */
-  #assertSamePartition (names: string[]): void {
-    const { broker } = this.#fanOut
-    const first = this.#firstChannel ?? names[0]!
-    const partition = broker.partition?.(first)
-    for (const name of names) {
-      if (broker.partition?.(name) !== partition) throw new SSE_ERR_PARTITION(`received ${describe(first)} and ${describe(name)}`)
-    }
-    this.#firstChannel = first
-  }
-
   /** Delivers pending entries now instead of at the end of the turn. */
   flush (): void {
     if (this.#subscriptions.some(({ channel }) => channel.hasPending)) this.#fanOut.flush()
+    const wanted = this.#filtering.splice(0)
+    if (wanted.length > 0 && this.#live) this.#send(new Batch(wanted), this.#lastDelivery!)
   }
 
   /** Ends all subscriptions. @param reason returns the error with which pending calls of `subscribe` reject */
@@ -132,6 +127,7 @@ export class Subscriber implements BatchListener {
       this.#deliver(channel, delivery)
     } catch (error) {
       // Others must still receive the batch.
+      this.#filtering = NONE
       this.#stream.completeWithError(error)
     }
   }
@@ -162,7 +158,11 @@ export class Subscriber implements BatchListener {
   /** Sends the wanted entries of all batches in this delivery. */
   #sendFiltered (delivery: Delivery): void {
     const subscriptions = this.#subscriptions.filter(({ channel }) => channel.batch !== undefined)
-    const filtered = filterBatches(subscriptions)
+    this.#filtering = []
+    const filtered = filterBatches(subscriptions, this.#filtering)
+    this.#filtering = NONE
+    // A callback may have ended the stream.
+    if (!this.#live) return
     if (filtered.batch !== undefined) this.#send(filtered.batch, delivery)
     // If there was no room, the stream ends once the client has caught up.
     if (filtered.isLast && this.#live) this.#stream.complete()

@@ -191,8 +191,7 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
       logFailed(this.connection.log, error)
       this.callbacks.fail(error)
       // A callback may have sent an event of its own and completed the stream. Then `sse-error` is not sent.
-      if (this.#reason === undefined) this.#outbox.put(encodeError(failureOf(error, 'INTERNAL_ERROR'), this.spaceAfterColon))
-      this.end('error')
+      this.end('error', encodeError(failureOf(error, 'INTERNAL_ERROR'), this.spaceAfterColon))
     } else {
       // Stopped first, so that no callback opens the stream: the response will be an error.
       this.#stop('error')
@@ -203,29 +202,25 @@ export class EventStream implements SubscribedStream, OutboxOwner, DeadlinesOwne
 
   /** Ends the stream because the server is shutting down. @param retry milliseconds that the client waits before it reconnects */
   shutDown (retry: number): void {
-    if (this.#reason !== undefined) return
-    this.#outbox.put(encode(undefined, { retry }, this.settings.spaceAfterColon))
-    this.end('shutdown')
+    this.end('shutdown', encode(undefined, { retry }, this.spaceAfterColon))
   }
 
-  /** Ends the stream once everything queued is written. */
-  end (reason: SseReason): void {
+  /** Ends the stream once everything queued is written. @param last what is written last */
+  end (reason: SseReason, last?: string): void {
     if (this.#reason !== undefined) return
     // The client needs a response, and the handler may wait for it or have returned.
     this.open()
     // First, deliver the events that were already published to its channels. One of them may end the stream itself.
     this.subscriber?.flush()
     if (this.state === 'closed') return
+    if (last !== undefined) this.#outbox.put(last)
     this.#stop(reason)
     this.#outbox.finish()
   }
 
   /** Ends the stream with an `sse-error`, unless its subscriber has no markers, because it follows another protocol. */
   endWith (reason: keyof typeof ENDINGS): void {
-    this.subscriber?.flush()
-    if (this.#reason !== undefined) return
-    if (this.subscriber?.sendsMarkers !== false) this.#outbox.put(encodeError(ENDINGS[reason], this.spaceAfterColon))
-    this.end(reason)
+    this.end(reason, this.subscriber?.sendsMarkers === false ? undefined : encodeError(ENDINGS[reason], this.spaceAfterColon))
   }
 
   /** Ends the stream immediately and discards what is queued. */

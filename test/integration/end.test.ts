@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { EventSource } from 'eventsource'
 import t from 'tap'
-import { memoryBroker, type SsePage, type SseReason } from 'fastify-sse-emitter'
+import { memoryBroker, type SseEmitter, type SseEntry, type SsePage, type SseReason } from 'fastify-sse-emitter'
 import { Deferred } from '../../plugin/base/deferred.ts'
 import { build, buildUnloaded } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
@@ -135,6 +135,45 @@ t.test('events that were published before complete() precede its last event', as
   const { events } = decode((await call(await listen()).readAll()).body)
   t.strictSame(events.map(({ event, data }) => [event, data]), [[undefined, 'first'], [undefined, 'second'], ['end', '']])
   t.equal(events.at(-1)!.id, 'sse-end')
+})
+
+t.test('a callback that ends the stream ends it after the events that it has let through, and nothing follows', async t => {
+  const { app, listen } = await build(t)
+  const news = app.sse.channel('news')
+  const ways: Record<string, (emitter: SseEmitter) => void> = {
+    complete: emitter => { emitter.complete({ event: 'end' }) },
+    fail: emitter => { emitter.completeWithError(new Error('failed')) },
+    close: () => { app.sse.close() }
+  }
+  app.get<{ Params: { way: string } }>('/:way', async ({ params }, reply) => {
+    const emitter = reply.sse()
+    const filter = ({ data }: SseEntry): boolean => {
+      if (data === 'second') ways[params.way]!(emitter)
+      return true
+    }
+    await emitter.subscribe(news, { markers: false, filter })
+    for (const data of ['first', 'second', 'third']) news.publish(data)
+    return reply
+  })
+  const url = await listen()
+  for (const [way, last] of [['complete', ['end']], ['fail', ['sse-error']], ['close', []]] as const) {
+    const { body } = await call(new URL(`/${way}`, url)).readAll()
+    t.strictSame(decode(body).events.map(({ event, data }) => event ?? data), ['first', ...last])
+  }
+})
+
+t.test('the error that ends a stream follows what was published before', async t => {
+  const { app, listen } = await build(t)
+  const news = app.sse.channel('news')
+  app.get('/', async (_request, reply) => {
+    const emitter = reply.sse()
+    await emitter.subscribe(news)
+    news.publish('before')
+    emitter.completeWithError(new Error('failed'))
+    return reply
+  })
+  const { body } = await call(await listen()).readAll()
+  t.strictSame(decode(body).events.map(({ event, data }) => event ?? data), ['sse-ready', 'before', 'sse-error'])
 })
 
 t.test('no subscription remains if the client disconnects while its last event is looked up', async t => {
