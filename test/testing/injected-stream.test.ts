@@ -168,6 +168,18 @@ t.test('a client that has read nothing reconnects with the id that it had', asyn
   t.match(await (await resumed.comeBack()).next(), { data: '7' })
 })
 
+t.test('the id of the last event that was read can be sent with another request', async t => {
+  const { stream, app } = await setup(t, async emitter => {
+    await emitter.send(emitter.lastEventId ?? 'none', { id: '1' })
+    await emitter.send('unread', { id: '2' })
+  })
+  t.equal(stream.lastEventId, undefined)
+  await stream.next()
+  t.equal(stream.lastEventId, '1')
+  const other = await injectSse(app, { url: '/', headers: { authorization: 'Bearer new' }, lastEventId: stream.lastEventId })
+  t.match(await other.next(), { data: '1' })
+})
+
 t.test('a client whose id was reset reconnects without one', async t => {
   const { stream } = await setup(t, async emitter => {
     await emitter.send(emitter.lastEventId ?? 'none', { id: '' })
