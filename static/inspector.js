@@ -83,6 +83,10 @@ class StreamPanel extends WirePanel {
     try {
       const response = await fetch(this.#url, { headers: { accept: 'text/event-stream', ...headers }, cache: 'no-store', signal })
       this.setFigure('response', statusLine(response))
+      if (response.status === 204) {
+        this.setState('closed', 'The stream has ended for good: the server answered the reconnect with 204.')
+        return
+      }
       if (!isEventStream(response)) {
         this.setState('closed', await this.readError(response), true)
         return

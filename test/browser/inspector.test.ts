@@ -269,6 +269,19 @@ browserSuite(t, 'the inspector', async (t, browser) => {
     }, { expected: FAILED_REQUEST })
   })
 
+  test('stops at the end of a stream that ends for good', async t => {
+    const { url } = await demo(t, { LLM_PACE_MS: '0' })
+    await open(t, new URL('inspector.html', url), async page => {
+      const { path, status, events, figure } = parts(page)
+      await path.fill('/learn/llmChat?q=hello')
+      await path.press('Enter')
+      await shows(status, 'The stream has ended for good: the server answered the reconnect with 204.')
+      t.equal(await figure('Response').innerText(), '204 No Content')
+      t.equal(await figure('Last event ID').innerText(), 'sse-end')
+      t.equal(await events.filter({ hasText: 'finishReason' }).count(), 1)
+    })
+  })
+
   test('shows error responses and other content types, and does not reconnect', async t => {
     const { url } = await demo(t)
     await open(t, new URL('inspector.html', url), async page => {
