@@ -120,6 +120,7 @@ t.test('one route answers with JSON or with a stream', async t => {
     t.match(headers, { 'content-type': /^application\/json/, vary: 'accept' })
     t.strictSame(JSON.parse(body), [{ id: '1' }])
   }
+  t.equal((await call(new URL('/orders', url), { headers: { accept: 'image/png' } }).readAll()).status, 406)
   for (const accept of ['text/event-stream', 'application/json;q=0.5, text/event-stream']) {
     const { request, response } = call(new URL('/orders', url), { headers: { accept } })
     const message = await response
