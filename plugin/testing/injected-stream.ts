@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import type { SseReason } from '../base/errors.ts'
+import { isEventStream } from '../reply/headers.ts'
 import { UnreadEvents, type InjectedEvent } from './unread-events.ts'
 
 /** What an injected stream knows of its request. */
@@ -44,7 +45,7 @@ export class InjectedStream implements AsyncIterable<InjectedEvent> {
 
   get #isEventStream (): boolean {
     const { 'content-type': type, 'content-encoding': encoding } = this.headers
-    return this.statusCode === 200 && encoding === undefined && /^text\/event-stream *(;|$)/i.test(String(type))
+    return this.statusCode === 200 && encoding === undefined && isEventStream(type)
   }
 
   /** The texts of the comments that were received so far, heartbeats among them. Reading events is not necessary. */
