@@ -36,8 +36,8 @@ export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypePr
    *
    * @param key what the option `connectionKey` returned for the streams
    * @returns a promise that resolves once the broker has accepted the message to the other processes
-   * @throws SSE_ERR_OPTION if the key is not a string; the errors of the broker, after which other processes may not have
-   *   received the message: call it again
+   * @throws SSE_ERR_OPTION if the key is not a string; the errors of the broker. The message is then sent when the broker is
+   *   available again, unless this process ends before
    */
   closeKey (key: string): Promise<void>
   /**
@@ -45,8 +45,7 @@ export interface SseHub<out Provider extends FastifyTypeProvider = FastifyTypePr
    * through the type provider of the application.
    *
    * @param name 1 to 255 characters without control characters. Names that start with `sse-` are reserved
-   * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option, and what the serializer
-   *   compiler throws for an invalid schema
+   * @throws SSE_ERR_CHANNEL if the name is invalid, SSE_ERR_OPTION for an unknown or invalid option or schema
    */
   channel<const Schemas extends SseSchemas> (name: string, options: SseChannelOptions & { readonly schema: Schemas }): SseChannel<SseEventsOf<Schemas, Provider>>
   /** @typeParam Events maps each event type to the type of its data */

@@ -11,7 +11,7 @@ export class ChannelSchemas {
     this.#app = app
   }
 
-  /** @throws what the compiler throws for an invalid schema */
+  /** @throws SSE_ERR_OPTION for an invalid schema */
   compile (channel: string, schemas: SseSchemas, serializerCompiler?: FastifySerializerCompiler<any>): EventSerializers {
     return this.#cache.get(serializerCompiler ?? this.#app, schemas, schema => {
       const compiler = serializerCompiler ?? this.#app.serializerCompiler ?? defaultCompiler(this.#app)
