@@ -24,6 +24,12 @@ function setup (broker: SseBroker = memoryBroker()): Setup {
 /** The texts from one number to another. */
 const texts = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
 
+/** A filter that ends the subscription of a stream to the channel `a`, and selects the event. */
+const unsubscribing = (stream: FakeStream): SseFilter => () => {
+  stream.subscriber.unsubscribe(['a'])
+  return true
+}
+
 function assertIdsIncrease (t: Test, stream: FakeStream): void {
   const ids = stream.decoded().events.flatMap(({ id }) => id ?? [])
   t.ok(ids.every((id, index) => index === 0 || compareIds(ids[index - 1]!, id) <= 0), 'ids increase')
@@ -952,10 +958,7 @@ t.test('unsubscribe()', async t => {
     const { broker, stream } = setup()
     await stream.subscribe('a', {
       now: true,
-      filter: () => {
-        stream.subscriber.unsubscribe(['a'])
-        return true
-      }
+      filter: unsubscribing(stream)
     })
     await stream.subscribe('b', { now: true })
     await publish(broker, 'b', ['b0'])
@@ -971,10 +974,7 @@ t.test('unsubscribe()', async t => {
     const other = newStream()
     await other.subscribe('a', {
       now: true,
-      filter: () => {
-        stream.subscriber.unsubscribe(['a'])
-        return true
-      }
+      filter: unsubscribing(stream)
     })
     await stream.subscribe(['a', 'b'], { now: true })
     await publish(broker, 'a', ['a1'])
@@ -1050,10 +1050,7 @@ t.test('unsubscribe()', async t => {
     const { broker, stream } = setup()
     await stream.subscribe('a', {
       now: true,
-      filter: () => {
-        stream.subscriber.unsubscribe(['a'])
-        return true
-      }
+      filter: unsubscribing(stream)
     })
     await publish(broker, 'a', ['a1', 'a2'])
     await turns()
