@@ -1,24 +1,48 @@
+import { readErrorReport, reportsError, type ErrorReport } from './error-report.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
 import { headerValue, retryAfter, type ResponseHeaders } from './response-headers.ts'
 
-/** The HTTP status equivalent to an error type or code. Errors inside a stream carry no status of their own. */
-const STATUS_BY_CODE = new Map<string | number, number>([
-  ['authentication_error', 401],
-  ['invalid_api_key', 401],
-  ['billing_error', 402],
-  ['permission_error', 403],
-  ['not_found_error', 404],
-  ['model_not_found', 404],
-  ['request_too_large', 413],
-  ['rate_limit_error', 429],
-  ['rate_limit_exceeded', 429],
-  ['overloaded_error', 529]
-])
+/** Wordings that mean the budget is spent, so that retrying does not help. */
+const QUOTA_EXHAUSTED = new RegExp([
+  'insufficient[_ ]?(?:account[_ ]?)?(?:quota|balance|credit|fund)', 'exceeded_current_quota', 'credits?[_ ]balance',
+  '(?:used all|out of|exhausted|not enough)[a-z ]{0,30}credits', 'billing_', 'spend(?:ing)?[_ -]?(?:limit|cap)', 'over budget',
+  'budget[_ ](?:has been )?exceeded', 'exceeded[_ ]?budget', 'reached your specified api usage limits', 'api calls ?/ ?month',
+  'arrearage', 'overdue', 'unpaid invoice', 'free ?tier ?only', '余额不足', '欠费'
+].join('|'))
 
-/** Error codes and types that blame the request. */
-const INVALID_REQUEST = /^(?:invalid|unsupported|empty)_|^image_(?!generation)/
-const QUOTA_EXHAUSTED = /insufficient_quota|credit_balance|credit balance|billing_|spend_limit/
-const PROMPT_TOO_LONG = /context_length_exceeded|exceed_context_size|request_too_large|prompt is too long|context (?:length|limit|window|size)/
+/** OpenAI's wording for a spent budget. Gemini also uses it for limits per minute. */
+const CURRENT_QUOTA = /exceeded your current quota/
+const TEMPORARY_QUOTA = /resource_exhausted|ai\.google|retry in|per ?(?:minute|day)|rate.?limit/
+
+const PROMPT_TOO_LONG = new RegExp([
+  'context_length_exceeded', 'exceed_context_size', 'context (?:length|limit|window|size)', 'request_too_large', 'max_prompt_tokens_exceeded',
+  'prompt (?:\\(.{0,40}\\) )?is too long', 'prompt too long', 'prompt 超长', 'prompt exceeds', 'maximum prompt length', 'prompt token count.{0,40}exceeds',
+  'input is too (?:long|large)', 'input length.{0,60}exceeds', 'input token count', 'too many input tokens', 'longer than the maximum model length',
+  'tokens in the prompt cannot exceed', 'too many tokens: ', 'exceeded model token limit', 'reduce the length of the (?:messages|prompt|input)',
+  'range of input length should be', '`inputs` (?:tokens|must have less than)', 'expected maxlength', "invalid '(?:input|instructions|messages).{0,40}string too long"
+].join('|'))
+
+/** HTTP statuses equivalent to codes and types, for an error without an exact status of its own. */
+const STATUS_OF_CODE: ReadonlyArray<[pattern: RegExp, status: number]> = [
+  [/api.?key|unauthori|unauthenticated|authentication/, 401],
+  [/forbidden|permission|access.?denied/, 403],
+  [/rate.?limit|too.?many|throttl|exhausted|quota/, 429],
+  [/overloaded|unavailable|capacity|not.?ready|slow.?down|busy/, 503],
+  [/not.?found|decommissioned/, 404],
+  [/(?:request|payload|entity).?too.?large/, 413]
+]
+
+/** The same for messages, where words are less certain. */
+const STATUS_OF_MESSAGE: ReadonlyArray<[pattern: RegExp, status: number]> = [
+  [/(?:incorrect|invalid|missing|expired).{0,20}(?:api.?key|credentials)|api.?key (?:not valid|is invalid|expired)|unauthori[sz]ed|not authenticated|authentication (?:failed|error)/, 401],
+  [/^forbidden|access denied|permission denied/m, 403],
+  [/rate.?limit|too many requests|throttl|resource.?(?:has been )?exhausted|quota exceeded|please wait before trying again|(?:tokens|requests) per (?:min|day)/, 429],
+  [/overloaded|(?:at|over|out of) capacity|capacity exceeded|server is busy|currently (?:loading|unavailable)|(?:service|temporarily).?unavailable|no healthy upstream/, 503],
+  [/model\b.{0,100}(?:not found|(?:does not|doesn't|not) exist)/, 404]
+]
+
+/** Codes that blame the request. */
+const INVALID_REQUEST = /^(?:invalid|unsupported|empty|missing)|^image_(?!generation)|bad.?request|validation|unprocessable|content.?(?:filter|policy)|inspection.?failed|context_length_exceeded/m
 
 /**
  * Maps a response with a status of 400 or above.
@@ -28,7 +52,8 @@ const PROMPT_TOO_LONG = /context_length_exceeded|exceed_context_size|request_too
  */
 export function errorFromResponse (status: number, headers: ResponseHeaders, body: string, limitsSpending: boolean): ModelError {
   const delay = retryAfter(headers)
-  let code = errorCode(status, errorText(parseError(body)))
+  // The text of an HTML page is not about this request.
+  let code = errorCode(readErrorReport(/^\s*</.test(body) ? '' : jsonOrText(body)), status)
   if (status === 429 && limitsSpending && delay === undefined) code = 'upstream_quota'
   const shouldRetry = headerValue(headers, 'x-should-retry')
   return new ModelError(code, {
@@ -38,11 +63,20 @@ export function errorFromResponse (status: number, headers: ResponseHeaders, bod
   })
 }
 
-/** Maps an error that the model reports within its answer. @param error a string or an object, as the model sent it */
+/**
+ * Maps JSON that is not a part of an answer, if it reports a failure: an event, a line, or the body of a response with the
+ * status 200.
+ *
+ * @param value of any shape
+ */
+export function reportedError (value: unknown): ModelError | undefined {
+  return reportsError(value) ? errorFromAnswer(value) : undefined
+}
+
+/** Maps an error that the model reports within its answer. @param error text or JSON of any shape, as the model sent it */
 export function errorFromAnswer (error: unknown): ModelError {
-  const { code, type } = Object(error) as { code?: unknown, type?: unknown }
-  const mapped = errorCode(equivalentStatus(code) ?? equivalentStatus(type) ?? 500, errorText(error))
-  return new ModelError(mapped === 'upstream_error' ? 'upstream_failed' : mapped)
+  const code = errorCode(readErrorReport(error))
+  return new ModelError(code === 'upstream_error' ? 'upstream_failed' : code)
 }
 
 /** Maps an error of undici from before the request could be sent. */
@@ -56,19 +90,20 @@ export function errorFromDisconnect (error: Error): ModelError {
   return new ModelError('upstream_cut', { reason: systemErrorCode(error), cause: error })
 }
 
-/** Extracts the error from an event or a response body: the property `error` if there is one, otherwise all of the data. */
-export function parseError (data: string): unknown {
+/** Parses data that should be JSON, but may be anything. */
+export function jsonOrText (data: string): unknown {
   try {
-    const value = JSON.parse(data)
-    return value?.error ?? value
+    return JSON.parse(data)
   } catch {
     return data
   }
 }
 
-function errorCode (status: number, text: string): ModelErrorCode {
+function errorCode (report: ErrorReport, responseStatus?: number): ModelErrorCode {
+  const { text } = report
+  const status = exactStatus(report, responseStatus)
+  if (status === 402 || QUOTA_EXHAUSTED.test(text) || (CURRENT_QUOTA.test(text) && !TEMPORARY_QUOTA.test(text))) return 'upstream_quota'
   if (status === 401 || status === 403) return 'upstream_auth'
-  if (status === 402 || QUOTA_EXHAUSTED.test(text)) return 'upstream_quota'
   if (status === 413 || (status !== 429 && PROMPT_TOO_LONG.test(text))) return 'prompt_too_long'
   if (status === 429) return 'upstream_rate_limit'
   if (status === 503 || status === 529) return 'upstream_overloaded'
@@ -77,18 +112,17 @@ function errorCode (status: number, text: string): ModelErrorCode {
   return 'upstream_rejected'
 }
 
-function equivalentStatus (code: unknown): number | undefined {
-  if (typeof code !== 'string' && typeof code !== 'number') return undefined
-  // Some servers send the status as a string; others use numeric codes that are not HTTP statuses.
-  if (/^[45]\d\d$/.test(`${code}`)) return Number(code)
-  return STATUS_BY_CODE.get(code) ?? (INVALID_REQUEST.test(`${code}`) ? 400 : undefined)
+/** Proxies and streams often state 400 or 500 for an error that the report describes better. */
+function exactStatus ({ statuses, codes, text }: ErrorReport, responseStatus?: number): number {
+  const stated = [responseStatus ?? 0, ...statuses].filter(status => status >= 400 && status <= 599)
+  return stated.find(isExact) ??
+    STATUS_OF_CODE.find(([pattern]) => pattern.test(codes))?.[1] ??
+    STATUS_OF_MESSAGE.find(([pattern]) => pattern.test(text))?.[1] ??
+    stated[0] ?? (INVALID_REQUEST.test(codes) ? 400 : 500)
 }
 
-/** The code, type and message of an error in lower case, to match patterns against. */
-function errorText (error: unknown): string {
-  if (typeof error === 'string') return error.toLowerCase()
-  const { code, type, message } = Object(error) as Record<string, unknown>
-  return [code, type, message].filter(field => typeof field === 'string').join('\n').toLowerCase()
+function isExact (status: number): boolean {
+  return status === 503 || status === 529 || (status > 400 && status < 500)
 }
 
 /** The code of a system error. Unlike the message, it contains no address. */

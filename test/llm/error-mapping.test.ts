@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromResponse, parseError } from '../../plugin/llm/error-mapping.ts'
+import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromResponse, jsonOrText, reportedError } from '../../plugin/llm/error-mapping.ts'
 
 const fromResponse = (status: number, body: unknown = '', headers: Record<string, string> = {}, limitsSpending = false): ReturnType<typeof errorFromResponse> =>
   errorFromResponse(status, headers, typeof body === 'string' ? body : JSON.stringify(body), limitsSpending)
@@ -133,10 +133,157 @@ t.test('a lost connection is reported with its system error code', t => {
   t.end()
 })
 
-t.test('an error is parsed from its property, from the whole data, or taken as text', t => {
-  t.strictSame(parseError('{"error":{"message":"x"}}'), { message: 'x' })
-  t.strictSame(parseError('{"message":"x"}'), { message: 'x' })
-  t.equal(parseError('null'), null)
-  t.equal(parseError('not JSON'), 'not JSON')
+t.test('data that is not JSON is taken as text', t => {
+  t.strictSame(jsonOrText('{"message":"x"}'), { message: 'x' })
+  t.equal(jsonOrText('not JSON'), 'not JSON')
+  t.end()
+})
+
+t.test('a prompt that is too long is recognized by the wording of every provider', t => {
+  const wordings = [
+    'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
+    'Unable to submit request because the input token count is 1200000 but model only supports up to 1048576.',
+    'Input is too long for requested model.',
+    'This model\'s maximum prompt length is 131072 but the request contains 537812 tokens.',
+    'The decoder prompt (length 5000) is longer than the maximum model length of 4096. Make sure that `max_model_len` is no smaller',
+    'The prompt (total length 5000) is too long to fit into the model (context length 4096).',
+    'Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length',
+    'too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 5000.',
+    'Please reduce the length of the messages or completion.',
+    'Invalid request: Your request exceeded model token limit: 8192',
+    'Range of input length should be [1, 30720]',
+    'invalid params, context window exceeds limit',
+    'Prompt 超长',
+    'Prompt exceeds max length',
+    'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000 `inputs` tokens and 0 `max_new_tokens`',
+    'Input validation error: `inputs` must have less than 1024 tokens. Given: 2000',
+    'input is too large to process. increase the physical batch size',
+    'Input length (5000 tokens) exceeds the maximum allowed length (4096 tokens).',
+    'Too many input tokens. Max input tokens: 8192, request input token count: 10000',
+    'prompt token count of 130000 exceeds the limit of 128000',
+    'prompt too long; exceeded max context length by 12 tokens',
+    'input length and `max_tokens` exceed context limit: 180000 + 32000 > 200000',
+    'Invalid \'messages[1].content\': string too long. Expected a string with maximum length 1048576'
+  ]
+  for (const message of wordings) {
+    t.match(fromResponse(400, { error: { message } }), { code: 'prompt_too_long', retryable: false }, message)
+    t.match(errorFromAnswer({ message }), { code: 'prompt_too_long', retryable: false }, message)
+  }
+  for (const message of ['Too many tokens, please wait before trying again.', 'Rate limit reached on tokens per min (TPM): Limit 30000, Requested 40000']) {
+    t.match(errorFromAnswer({ message }), { code: 'upstream_rate_limit' }, message)
+  }
+  t.end()
+})
+
+t.test('a spent budget is recognized by the wording of every provider, whatever the status', t => {
+  const bodies: Array<[status: number, body: unknown]> = [
+    [429, { error: { message: 'You exceeded your current token quota: org-x 0, please check your account balance', type: 'exceeded_current_quota_error' } }],
+    [429, { error: { message: 'You exceeded your current quota, please check your plan and billing details. For more information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.' } }],
+    [402, { error: { message: 'Insufficient Balance', type: 'unknown_error', code: 'invalid_request_error' } }],
+    [429, { error: { message: 'Insufficient balance' } }],
+    [403, { code: 'The caller does not have permission to execute the specified operation', error: 'Your team has either used all available credits or reached its monthly spending limit.' }],
+    [429, { code: 'Some resource has been exhausted', error: 'Your team x has either used all available credits or reached its monthly spending limit.' }],
+    [400, { code: 'Arrearage', message: 'Access denied, please make sure your account is in good standing.' }],
+    [403, { code: 'AllocationQuota.FreeTierOnly', message: 'The free tier of the model has been exhausted.' }],
+    [429, { error: { code: '1113', message: '您的账户已欠费,请充值后重试' } }],
+    [403, { error: { code: 'AccountOverdueError', message: 'The request failed because your account has an overdue balance.' } }],
+    [400, { error: { message: 'Budget has been exceeded! Current cost: 1, Max budget: 1', type: 'budget_exceeded', code: '400' } }],
+    [400, { type: 'error', error: { type: 'invalid_request_error', message: 'You have reached your specified API usage limits. You will regain access on 2026-12-01.' } }],
+    [429, { message: 'You are using a Trial key, which is limited to 1000 API calls / month.' }],
+    [500, { base_resp: { status_code: 1008 } }]
+  ]
+  for (const [status, body] of bodies) t.match(fromResponse(status, body, { 'x-should-retry': 'true' }), { code: 'upstream_quota', retryable: false }, JSON.stringify(body))
+  t.end()
+})
+
+t.test('a limit per minute or per day is a rate limit, also where it is called a quota', t => {
+  const bodies = [
+    [{ error: { code: 429, status: 'RESOURCE_EXHAUSTED', message: 'You exceeded your current quota, please check your plan and billing details. For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.\n* Quota exceeded for metric: generate_content_free_tier_requests, limit: 15\nPlease retry in 20s.' } }],
+    { error: { code: 429, status: 'RESOURCE_EXHAUSTED', message: 'You exceeded your current quota, please check your plan and billing details.' } },
+    { error: { message: 'Rate limit reached for model x on tokens per day (TPD): Limit 100000. Need more tokens? Upgrade at https://console.groq.com/settings/billing', type: 'tokens', code: 'rate_limit_exceeded' } },
+    { code: 'Throttling.AllocationQuota', message: 'Allocated quota exceeded, please increase your quota limit.' },
+    { error: { message: 'Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day', code: 429 } },
+    { error: { message: 'Your account org-x request reached organization max RPM: 3, please try again after 1 seconds', type: 'rate_limit_reached_error' } }
+  ]
+  for (const body of bodies) {
+    t.match(fromResponse(429, body), { code: 'upstream_rate_limit', retryable: true }, JSON.stringify(body))
+    t.match(errorFromAnswer(body), { code: 'upstream_rate_limit', retryable: true }, JSON.stringify(body))
+  }
+  t.end()
+})
+
+t.test('a body that is more exact than the status decides', t => {
+  const expected: Array<[status: number, body: unknown, code: string]> = [
+    [500, { error: { code: 429, message: 'slow' } }, 'upstream_rate_limit'],
+    [500, { error: { message: 'litellm.RateLimitError: AnthropicException - slow', type: 'throttling_error', code: '500' } }, 'upstream_rate_limit'],
+    [400, { error: { code: 400, message: 'API key not valid. Please pass a valid API key.', status: 'INVALID_ARGUMENT' } }, 'upstream_auth'],
+    [400, { error: { code: 'model_not_found', type: 'invalid_request_error' } }, 'upstream_not_found'],
+    [502, { error: 'The model is currently overloaded' }, 'upstream_overloaded'],
+    [500, { error: { code: 'UNAVAILABLE' } }, 'upstream_overloaded'],
+    [500, { error: { code: 400, message: 'no' } }, 'upstream_error'],
+    [422, { detail: [{ type: 'missing', loc: ['body', 'api_key'], msg: 'missing api key' }] }, 'upstream_rejected'],
+    [502, '<html><title>503 Service Unavailable</title>', 'upstream_error'],
+    [500, ' <!doctype html>invalid api key', 'upstream_error']
+  ]
+  for (const [status, body, code] of expected) t.match(fromResponse(status, body), { code, upstreamStatus: status }, JSON.stringify(body))
+  t.end()
+})
+
+t.test('a failure is recognized in every shape', t => {
+  const expected: Array<[value: unknown, code: string]> = [
+    [{ error: { message: 'boom' } }, 'upstream_failed'],
+    [{ error: 'boom' }, 'upstream_failed'],
+    [{ error: {} }, 'upstream_failed'],
+    [{ error: 'Model is overloaded', error_type: 'overloaded' }, 'upstream_overloaded'],
+    [{ statusCode: 429, error: 'Too Many Requests', message: 'slow' }, 'upstream_rate_limit'],
+    [{ error: { error: { type: 'overloaded_error' } } }, 'upstream_overloaded'],
+    [{ type: 'error', error: { type: 'authentication_error' } }, 'upstream_auth'],
+    [{ type: 'error' }, 'upstream_failed'],
+    [{ object: 'error', message: 'This model\'s maximum context length is 4096 tokens.', type: 'BadRequestError', code: 40303 }, 'prompt_too_long'],
+    [{ object: 'error', message: 'no', type: 'BadRequestError', code: 400 }, 'upstream_rejected'],
+    [[{ error: { code: 429, status: 'RESOURCE_EXHAUSTED' } }], 'upstream_rate_limit'],
+    [{ detail: 'Unauthorized' }, 'upstream_auth'],
+    [{ detail: 'Not Found' }, 'upstream_failed'],
+    [{ detail: [{ type: 'missing', loc: ['body', 'model'], msg: 'Field required' }] }, 'upstream_rejected'],
+    [{ message: 'boom' }, 'upstream_failed'],
+    [{ message: 'Internal server error', type: 'vendor' }, 'upstream_failed'],
+    [{ msg: 'boom' }, 'upstream_failed'],
+    [{ code: 'Throttling', message: 'Requests throttling triggered.', request_id: 'r' }, 'upstream_rate_limit'],
+    [{ code: 'Throttling' }, 'upstream_rate_limit'],
+    [{ code: 'InvalidApiKey', message: 'Invalid API-key provided.' }, 'upstream_auth'],
+    [{ code: 'DataInspectionFailed', message: 'Input data may contain inappropriate content.' }, 'upstream_rejected'],
+    [{ choices: null, base_resp: { status_code: 1008 } }, 'upstream_quota'],
+    [{ choices: null, base_resp: { status_code: 1002, status_msg: 'slow' } }, 'upstream_rate_limit'],
+    [{ base_resp: { status_code: 1013, status_msg: 'unknown' } }, 'upstream_failed'],
+    [{ errors: [{ message: 'Capacity temporarily exceeded, please try again.', code: 3040 }], success: false }, 'upstream_failed'],
+    [{ errors: ['server is busy'] }, 'upstream_overloaded'],
+    [{ success: false }, 'upstream_failed'],
+    [{ error_code: 336003, error_msg: 'boom' }, 'upstream_failed'],
+    [{ status_code: 500 }, 'upstream_failed'],
+    [{ code: '503' }, 'upstream_overloaded'],
+    [{ __type: 'ThrottlingException', Message: 'slow' }, 'upstream_rate_limit'],
+    [{ error: { code: 502, message: 'Provider returned error', metadata: { raw: '{"error":{"message":"prompt is too long: 3 tokens > 2 maximum"}}' } } }, 'prompt_too_long'],
+    [{ error: { code: 500, metadata: { raw: { error: { type: 'overloaded_error' } } } } }, 'upstream_overloaded'],
+    [{ error: { message: 'boom', code: 500 }, choices: [{ delta: {}, finish_reason: 'error' }] }, 'upstream_failed']
+  ]
+  for (const [value, code] of expected) t.match(reportedError(value), { code }, JSON.stringify(value))
+  t.end()
+})
+
+t.test('JSON without a failure is no error', t => {
+  const harmless = [
+    null, 5, 'text', [], [5], [[{ error: 'nested' }]], {}, { choices: [], error: {} }, { choices: [], error: { code: null, message: '' } }, { error: null }, { error: '' },
+    { errors: [], detail: null, message: '' }, { type: 'ping', message: 'hello' }, { type: 'keepalive' }, { status: 'processing', message: 'Please wait' },
+    { code: 0, message: 'success' }, { code: 200, msg: 'OK' }, { code: '200', message: 'OK' }, { code: 'Success', message: 'OK' }, { success: true, errors: [] },
+    { base_resp: { status_code: 0, status_msg: '' } }, { base_resp: null }, { usage: {} }, { raw: 'text' }, { message: { content: 'Hi' } }, { id: 'x', model: 'm' }
+  ]
+  for (const value of harmless) t.equal(reportedError(value), undefined, JSON.stringify(value))
+  t.end()
+})
+
+t.test('a report is read to a limited depth', t => {
+  let report: unknown = { code: 429 }
+  for (let depth = 0; depth < 10_000; depth++) report = { error: report }
+  t.match(reportedError(report), { code: 'upstream_failed' })
   t.end()
 })

@@ -1,4 +1,4 @@
-import { errorFromAnswer, parseError } from '../error-mapping.ts'
+import { errorFromAnswer, jsonOrText } from '../error-mapping.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { headerValue, type ResponseHeaders } from '../response-headers.ts'
@@ -20,7 +20,7 @@ export function selectReader (headers: ResponseHeaders, protocol: Protocol, maxE
   if (type !== protocol.contentType) return undefined
   const onEvent = (data: string, eventType?: string): void => {
     if (writer.ended) return
-    if (eventType === 'error') throw errorFromAnswer(parseError(data))
+    if (eventType === 'error') throw errorFromAnswer(jsonOrText(data))
     protocol.readEvent(data, writer)
   }
   return type === 'text/event-stream' ? eventStreamReader(maxEventBytes, onEvent) : ndjsonReader(maxEventBytes, onEvent)
