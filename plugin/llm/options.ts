@@ -41,22 +41,23 @@ export interface ModelOptions {
   readonly connectTimeout?: number | undefined
 
   /**
-   * Milliseconds from the connection to the response headers. 0 sets no limit.
+   * Milliseconds from the connection to the response headers. Some models reason before they respond. 0 sets no limit.
    *
-   * @default 60000
+   * @default 900000 (15 minutes)
    */
   readonly firstByteTimeout?: number | undefined
 
   /**
-   * Milliseconds from the response headers to the first delta. Comments and pings do not count as deltas. 0 sets no limit.
+   * Milliseconds from the response headers to the first delta, and the limit of every later time without a delta: comments
+   * and pings do not count as deltas. 0 sets no limit.
    *
-   * @default 60000
+   * @default 900000 (15 minutes)
    */
   readonly firstTokenTimeout?: number | undefined
 
   /**
-   * Milliseconds from one delta to the next, counted only while a delta is requested. Comments and pings do not count as
-   * deltas. 0 sets no limit.
+   * Milliseconds without any data after the first delta, counted only while a delta is requested. If the model announces that
+   * it reasons or runs a tool, it may be silent for `firstTokenTimeout` instead. 0 sets no limit.
    *
    * @default 60000
    */
@@ -102,8 +103,8 @@ const DEFAULTS: Omit<ModelSettings, 'baseURL'> & { readonly baseURL: URL | undef
   headers: {},
   signal: undefined,
   connectTimeout: 10_000,
-  firstByteTimeout: 60_000,
-  firstTokenTimeout: 60_000,
+  firstByteTimeout: 900_000,
+  firstTokenTimeout: 900_000,
   idleTimeout: 60_000,
   maxEventBytes: 1024 * 1024,
   retries: 2,

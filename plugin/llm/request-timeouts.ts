@@ -1,5 +1,6 @@
 import type { ModelErrorCode } from './model-error.ts'
 import type { ModelSettings } from './options.ts'
+import type { Progress } from './protocols/delta-writer.ts'
 
 /** Milliseconds to read the body of an error response. */
 const ERROR_BODY_TIMEOUT = 5_000
@@ -13,6 +14,10 @@ export class RequestTimeouts {
   readonly #settings: TimeoutSettings
   readonly #onTimeout: (code: ModelErrorCode) => void
   #timer: NodeJS.Timeout | undefined
+  /** What the model did last, from the first delta on. */
+  #activity: Exclude<Progress, 'none'> = 'delta'
+  /** When data without a delta was received for the first time since the last delta. */
+  #silentSince: number | undefined
 
   constructor (settings: TimeoutSettings, onTimeout: (code: ModelErrorCode) => void) {
     this.#settings = settings
@@ -32,7 +37,23 @@ export class RequestTimeouts {
   }
 
   awaitNextDelta (): void {
+    this.#activity = 'delta'
+    this.#silentSince = undefined
     this.#awaitOr('idle_timeout', this.#settings.idleTimeout)
+  }
+
+  /**
+   * Data was read after the first delta. It shows that the connection is alive, but a proxy may send pings for a model that
+   * is not, and nothing of interest follows a finish reason.
+   *
+   * @param progress what the data contained last
+   * @param isDemanded whether a delta is requested; the timeout restarts with the next request otherwise
+   */
+  dataReceived (progress: Progress, isDemanded: boolean): void {
+    if (progress === 'work') return this.#awaitWork()
+    if (progress !== 'none' && this.#activity === 'work') this.awaitNextDelta()
+    if (progress !== 'none') this.#activity = progress
+    if (isDemanded && this.#activity === 'delta') this.#restartAfterData(progress)
   }
 
   awaitErrorBody (): void {
@@ -46,11 +67,32 @@ export class RequestTimeouts {
 
   /** Starts the current timeout again, also if it has expired. */
   restart (): void {
+    this.#silentSince = undefined
     this.#timer!.refresh()
   }
 
   clear (): void {
     clearTimeout(this.#timer)
+  }
+
+  /** The model works without sending anything, until it sends a delta. */
+  #awaitWork (): void {
+    if (this.#activity === 'work') return
+    this.#activity = 'work'
+    this.#awaitOr('idle_timeout', this.#silenceTimeout)
+  }
+
+  #restartAfterData (progress: Progress): void {
+    if (progress === 'delta') return this.restart()
+    const now = performance.now()
+    this.#silentSince ??= now
+    if (now - this.#silentSince < this.#silenceTimeout) this.#timer!.refresh()
+    else this.#onTimeout('idle_timeout')
+  }
+
+  /** Milliseconds without a delta after which a model is considered dead, even if data is received. */
+  get #silenceTimeout (): number {
+    return Math.max(this.#settings.firstTokenTimeout, this.#settings.idleTimeout)
   }
 
   #awaitOr (code: ModelErrorCode, ms: number): void {

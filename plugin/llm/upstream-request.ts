@@ -22,9 +22,12 @@ const MAX_TRAILING_BYTES = 64 * 1024
 
 let defaultAgent: Agent | undefined
 
-/** Used unless the option `dispatcher` is set. A connection attempt that is no longer awaited still has to end. */
+/**
+ * Used unless the option `dispatcher` is set. A connection attempt that is no longer awaited still has to end. A peer that
+ * has vanished while the model reasons is detected by TCP: a probe after 30 s of silence, then one per second, ten times.
+ */
 function getDefaultAgent (): Agent {
-  defaultAgent ??= new Agent({ connect: { timeout: 60_000 } })
+  defaultAgent ??= new Agent({ connect: { timeout: 60_000, keepAliveInitialDelay: 30_000 } })
   return defaultAgent
 }
 
@@ -115,6 +118,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
   }
 
   #read (step: (reader: BodyReader) => void): void {
+    this.#writer.progress = 'none'
     try {
       step(this.#reader!)
     } catch (error) {
@@ -123,7 +127,10 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     }
     if (this.#writer.ended) this.#succeedIfFinished()
     // The same chunk may contain the first delta and a failure.
-    else if (this.#phase === 'responding' && this.#stream.hasPushed && !this.#firstDeltaReceived) this.#onFirstDelta()
+    else if (this.#phase === 'responding' && this.#stream.hasPushed) {
+      if (!this.#firstDeltaReceived) this.#onFirstDelta()
+      this.#timeouts.dataReceived(this.#writer.progress, this.#stream.hasDemand)
+    }
   }
 
   #onFirstDelta (): void {

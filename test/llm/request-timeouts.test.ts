@@ -1,5 +1,7 @@
-import t from 'tap'
-import { streamChatCompletions, type ModelOptions } from '../../plugin/llm/index.ts'
+import { Socket } from 'node:net'
+import { install } from '@sinonjs/fake-timers'
+import t, { type Test } from 'tap'
+import { streamChatCompletions, streamMessages, type ModelOptions } from '../../plugin/llm/index.ts'
 import { chatChunk, collect, DONE, ManualUpstream, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 const BODY = { model: 'm', messages: [] }
@@ -18,7 +20,7 @@ t.test('each phase of a request has its timeout, which closes the connection and
     ['no delta', { firstTokenTimeout: 30 }, request => { request.writeHead() }, { error: { code: 'first_token_timeout', statusCode: 504 } }],
     ['pings instead of a delta', { firstTokenTimeout: 50 }, request => { keepPinging(request.writeHead()) }, { error: { code: 'first_token_timeout' } }],
     ['no further delta', { idleTimeout: 30 }, request => { request.stream(chatChunk({ content: 'Hi' })) }, { text: 'Hi', error: { code: 'idle_timeout', statusCode: 504 } }],
-    ['pings instead of a further delta', { idleTimeout: 50 }, request => { keepPinging(request.stream(chatChunk({ content: 'Hi' }))) }, { text: 'Hi', error: { code: 'idle_timeout' } }],
+    ['pings instead of a further delta', { idleTimeout: 50, firstTokenTimeout: 50 }, request => { keepPinging(request.stream(chatChunk({ content: 'Hi' }))) }, { text: 'Hi', error: { code: 'idle_timeout' } }],
     ['no end after the finish reason', { idleTimeout: 30 }, request => { request.stream(chatChunk({ content: 'Hi' }, 'stop')) }, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined }]
   ]
   for (const [name, options, respond, expected] of cases) {
@@ -105,4 +107,145 @@ t.test('an answer does not wait for the end of the response, and the connection 
   t.notOk(requests[0]!.socket.destroyed)
   await requests[0]!.closed
   t.ok(requests[0]!.socket.destroyed)
+})
+
+const MINUTE = 60_000
+
+interface Conversation {
+  /** Sends data at once, then lets time pass. */
+  say: (text: string, ms: number) => Promise<void>
+  result: ReturnType<typeof collect>
+  isSettled: () => boolean
+}
+
+/** Starts a request whose upstream is the test, on a clock that stands still. */
+function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof streamChatCompletions | typeof streamMessages = streamChatCompletions): Conversation & { upstream: ManualUpstream, wait: (ms: number) => Promise<void> } {
+  const clock = install({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  const upstream = new ManualUpstream()
+  let settled = false
+  const result = collect(stream({ ...BODY, max_tokens: 10 }, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, ...options }))
+  t.teardown(() => { clock.uninstall() })
+  result.then(() => {
+    settled = true
+    clock.uninstall()
+  })
+  const wait = async (ms: number): Promise<void> => {
+    // The consumer requests the next delta first.
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+    clock.tick(ms)
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+  }
+  return {
+    upstream,
+    wait,
+    say: async (text, ms) => {
+      upstream.write(text)
+      await wait(ms)
+    },
+    result,
+    isSettled: () => settled
+  }
+}
+
+const SSE_TYPE = { 'content-type': 'text/event-stream' }
+const PING = ': ping\n\n'
+
+t.test('a model may be silent for more than ten minutes before its answer', async t => {
+  for (const start of ['', chatChunk({ role: 'assistant', content: '' }), PING]) {
+    const { upstream, say, wait, result } = converse(t)
+    await wait(14 * MINUTE)
+    upstream.writeHead(200, SSE_TYPE)
+    await say(start, 14 * MINUTE)
+    await say(chatChunk({ content: 'Hi' }, 'stop') + DONE, 0)
+    upstream.end()
+    t.match(await result, { text: 'Hi', error: undefined }, start)
+  }
+  const { wait, result } = converse(t)
+  await wait(16 * MINUTE)
+  t.match(await result, { error: { code: 'first_byte_timeout' } })
+})
+
+t.test('any data restarts the idle timeout, but a model without a delta for firstTokenTimeout is dead', async t => {
+  for (const sign of [PING, chatChunk({ content: '' }), ': a part of']) {
+    const { upstream, say, result } = converse(t)
+    upstream.writeHead(200, SSE_TYPE)
+    await say(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
+    await say(sign, 0.9 * MINUTE)
+    await say(PING, 1.1 * MINUTE)
+    t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, sign)
+  }
+  const { upstream, say, result, isSettled } = converse(t)
+  upstream.writeHead(200, SSE_TYPE)
+  for (let answer = 0; answer < 2; answer++) {
+    await say(chatChunk({ content: 'Hi' }), 0.5 * MINUTE)
+    for (let minute = 0; minute < 14; minute++) await say(PING, 0.9 * MINUTE)
+    t.notOk(isSettled())
+  }
+  for (let minute = 0; minute < 5; minute++) await say(PING, 0.9 * MINUTE)
+  t.match(await result, { text: 'HiHi', error: { code: 'idle_timeout' } })
+})
+
+t.test('pings after the finish reason delay the end by no more than idleTimeout', async t => {
+  const { upstream, say, result } = converse(t)
+  upstream.writeHead(200, SSE_TYPE)
+  await say(chatChunk({ content: 'Hi' }), 0)
+  await say(chatChunk({}, 'stop'), 0.6 * MINUTE)
+  await say(PING, 0.6 * MINUTE)
+  t.match(await result, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined })
+})
+
+t.test('a model that announces work may be silent for more than ten minutes in the middle of its answer', async t => {
+  const start = (index: number, block: object): string => sseEvent({ type: 'content_block_start', index, content_block: block })
+  const text = (text: string): string => sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } })
+  const stop = sseEvent({ type: 'content_block_stop', index: 0 })
+  const announcements = [
+    start(1, { type: 'redacted_thinking', data: 'x' }), start(1, { type: 'thinking', thinking: '' }), start(1, { type: 'server_tool_use', id: 's', name: 'web_search' }),
+    start(1, { type: 'tool_use', id: 'a', name: 'add', input: {} }), stop, stop + start(1, { type: 'thinking', thinking: '' }) + PING
+  ]
+  for (const announcement of announcements) {
+    const { upstream, say, result } = converse(t, {}, streamMessages)
+    upstream.writeHead(200, SSE_TYPE)
+    await say(start(0, { type: 'text', text: '' }) + text('Hi'), 0)
+    await say(announcement, 8 * MINUTE)
+    await say(PING, 6 * MINUTE)
+    await say(text('!'), 0.9 * MINUTE)
+    await say(text('?'), 1.1 * MINUTE)
+    t.match(await result, { text: 'Hi!?', error: { code: 'idle_timeout' } }, 'after the next delta, idleTimeout applies again')
+  }
+  const { upstream, say, result } = converse(t, {}, streamMessages)
+  upstream.writeHead(200, SSE_TYPE)
+  await say(text('Hi') + stop, 8 * MINUTE)
+  await say(stop, 8 * MINUTE)
+  t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, 'further announcements extend nothing')
+})
+
+t.test('a model that finishes after its work is awaited no longer than idleTimeout', async t => {
+  const { upstream, say, result } = converse(t, {}, streamMessages)
+  upstream.writeHead(200, SSE_TYPE)
+  await say(sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }) + sseEvent({ type: 'content_block_stop', index: 0 }), 2 * MINUTE)
+  await say(sseEvent({ type: 'message_delta', delta: { stop_reason: 'end_turn' } }), 1.1 * MINUTE)
+  t.match(await result, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined })
+})
+
+t.test('the limit of a silent model is never below idleTimeout', async t => {
+  const { upstream, say, result } = converse(t, { firstTokenTimeout: 1_000 })
+  upstream.writeHead(200, SSE_TYPE)
+  await say(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
+  await say(PING, 0.5 * MINUTE)
+  await say(chatChunk({ content: '!' }, 'stop') + DONE, 0)
+  t.match(await result, { text: 'Hi!', error: undefined })
+})
+
+t.test('TCP detects a peer that vanishes while the model reasons', async t => {
+  const delays: unknown[] = []
+  const { setKeepAlive } = Socket.prototype
+  t.intercept(Socket.prototype, 'setKeepAlive', {
+    value (this: Socket, enable: boolean, delay: number) {
+      delays.push(enable && delay)
+      return setKeepAlive.call(this, enable, delay)
+    }
+  })
+  const { baseURL } = await startUpstream(t, request => { request.stream(DONE).end() })
+  await collect(streamChatCompletions(BODY, { baseURL }))
+  t.strictSame(new Set(delays), new Set([30_000]))
 })

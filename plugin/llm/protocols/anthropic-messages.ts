@@ -64,6 +64,7 @@ export const anthropicMessages: Protocol = {
     switch (event.type) {
       case 'message_start': return writeUsage(asObject(event.message).usage, writer)
       case 'content_block_start': return writeBlockStart(event.index, asObject(event.content_block), writer)
+      case 'content_block_stop': return writer.working()
       case 'content_block_delta': return writeBlockDelta(event.index, asObject(event.delta), writer)
       case 'message_delta':
         writeUsage(event.usage, writer)
@@ -87,6 +88,8 @@ function writeBlockStart (index: unknown, { type, text, thinking, id, name, part
   writer.reasoning(thinking)
   writer.text(text)
   if (type === 'tool_use') writer.toolCall(index, id, name, json)
+  // Reasoning may be hidden, arguments may arrive at once, and the server may run a tool.
+  if (type !== 'text') writer.working()
 }
 
 function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: json }: ContentBlock, writer: DeltaWriter): void {

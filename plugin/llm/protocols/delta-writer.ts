@@ -10,6 +10,9 @@ interface ToolCall extends ToolIdentity {
   readonly index: number
 }
 
+/** What data from the model contained: a delta, the start of work during which the model sends nothing, or a finish reason. */
+export type Progress = 'none' | 'delta' | 'work' | 'finish'
+
 /** Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty strings. */
 export class DeltaWriter {
   readonly #push: (delta: ModelDelta) => void
@@ -24,10 +27,13 @@ export class DeltaWriter {
   empty = true
   /** Whether the finish delta was written. */
   ended = false
+  /** What the data read last contained. The reader of the data resets it. */
+  progress: Progress = 'none'
 
   constructor (push: (delta: ModelDelta) => void) {
     this.#push = delta => {
       this.empty = false
+      this.progress = 'delta'
       push(delta)
     }
   }
@@ -66,7 +72,13 @@ export class DeltaWriter {
     if (isNonEmpty(args) && this.#toolCalls.has(key)) this.toolCall(key, undefined, undefined, args)
   }
 
+  /** The model reasons, or runs a tool, and may send nothing for minutes. */
+  working (): void {
+    this.progress = 'work'
+  }
+
   finishReason (reason: FinishReason): void {
+    this.progress = 'finish'
     // Some protocols report `stop` even if the model calls tools.
     this.#finishReason = reason === 'stop' && this.#toolCallCount > 0 ? 'tool-calls' : reason
   }

@@ -51,7 +51,7 @@ t.test('every stop reason is mapped', t => {
 t.test('an error throws', t => {
   t.throws(() => readEvents(anthropicMessages, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }), { code: 'upstream_overloaded', retryable: true })
   t.throws(() => readEvents(anthropicMessages, ...stop('end_turn').slice(0, 1), { error: { type: 'rate_limit_error' } }), { code: 'upstream_rate_limit' }, 'without a type')
-  t.throws(() => readEvents(anthropicMessages, { type: 'error', message: 'Overloaded' }), { code: 'upstream_failed' }, 'without an error object')
+  t.throws(() => readEvents(anthropicMessages, { type: 'error', message: 'Overloaded' }), { code: 'upstream_overloaded' }, 'without an error object')
   t.throws(() => readWholeAnswer(anthropicMessages, { type: 'error', error: { type: 'api_error' } }), { code: 'upstream_failed' })
   t.throws(() => readEvents(anthropicMessages, { type: 'error' }), { code: 'upstream_failed' }, 'without any details')
   t.end()
