@@ -7,7 +7,7 @@ export interface SseRunOptions {
    * The maximum duration of the run in milliseconds. After that, it ends as `failed` with the code `timeout`. 0 sets no
    * limit.
    *
-   * @default 900000 (15 minutes)
+   * @default 3600000 (1 hour)
    */
   readonly timeout?: number | undefined
 
@@ -15,7 +15,7 @@ export interface SseRunOptions {
    * Milliseconds that the producer may take for its next item, without the time that the broker takes for an event. After
    * that, the run ends as `failed` with the code `idle_timeout`. 0 sets no limit.
    *
-   * @default 120000
+   * @default 1200000 (20 minutes)
    */
   readonly idleTimeout?: number | undefined
 
@@ -54,8 +54,9 @@ export interface SseRunOptions {
 export type RunSettings = Resolved<SseRunOptions>
 
 const RUN: RunSettings = {
-  timeout: 15 * 60 * 1_000,
-  idleTimeout: 120_000,
+  timeout: 60 * 60 * 1_000,
+  // Longer than a language model may be silent with the default options of `fastify-sse-emitter/llm`, which fails with its own code.
+  idleTimeout: 20 * 60 * 1_000,
   orphanTimeout: 0,
   retention: 10 * 60 * 1_000,
   maxEvents: 50_000,

@@ -11,7 +11,7 @@ const querystring = {
 
 export interface LlmChatOptions {
   readonly answer: AnswerMessages
-  /** Maximum duration of a stream in milliseconds. @default 360000 */
+  /** Maximum duration of a stream in milliseconds. A model may reason for minutes before it answers. @default 3600000 */
   readonly timeout?: number
 }
 
@@ -21,7 +21,7 @@ const TIMED_OUT: SseFailure = { code: 'timeout', message: 'The answer took too l
  * Relays a model's answer to the page: the stream opens immediately, and the pieces of the answer are sent as they arrive.
  * The stream and the model request share one lifetime.
  */
-export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer, timeout = 360_000 }) => {
+export const llmChat: FastifyPluginAsync<LlmChatOptions> = async (app, { answer, timeout = 3_600_000 }) => {
   app.get<{ Querystring: { q: string } }>('/llmChat', { schema: { querystring }, config: answerLimit() }, async ({ query }, reply) => {
     const emitter = reply.sse({ timeout })
     // After a last event the page does not reconnect, which would send the question to the model again.

@@ -3,7 +3,7 @@ import { resolveReadOptions, resolveRunOptions, resolveWatchOptions, type SseRea
 import { detailed } from '../fixtures/detailed.ts'
 
 t.test('every limit of a run has a default', async t => {
-  const defaults = { timeout: 900_000, idleTimeout: 120_000, orphanTimeout: 0, retention: 600_000, maxEvents: 50_000, maxBytes: 16_777_216 }
+  const defaults = { timeout: 3_600_000, idleTimeout: 1_200_000, orphanTimeout: 0, retention: 600_000, maxEvents: 50_000, maxBytes: 16_777_216 }
   t.strictSame(resolveRunOptions(undefined), defaults)
   t.strictSame(resolveRunOptions({ timeout: undefined }), defaults)
 })

@@ -145,6 +145,18 @@ t.test('limits', async t => {
     t.strictSame((await eventsOf('a'))[1], ['failed', { code: 'idle_timeout', message: 'The operation stopped responding', retryable: true }])
   })
 
+  t.test('with the default limits, a run may be silent for 19 minutes, and take 59', async t => {
+    const { runs, producer, advance } = await startWithFakeTime(t, {})
+    for (const minutes of [19, 19, 19, 2]) {
+      await advance(minutes * 60_000)
+      producer.yield('x')
+      await settle()
+    }
+    t.equal(runs.list()[0]!.state, 'running')
+    await advance(60_001)
+    t.equal(runs.list()[0]!.state, 'failed')
+  })
+
   t.test('a run without timeouts continues', async t => {
     const { runs, wheel, advance } = await startWithFakeTime(t, { timeout: 0, idleTimeout: 0 })
     await advance(60_000)
