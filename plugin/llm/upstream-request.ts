@@ -82,7 +82,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     this.#phase = 'responding'
     if (status >= 400) return this.#readErrorResponse(status, headers)
     if (status >= 300) return this.#fail(new ModelError('redirected', { upstreamStatus: status }))
-    this.#reader = selectReader(headers, this.#protocol, this.#settings.maxEventBytes, this.#writer)
+    this.#reader = selectReader(status, headers, this.#protocol, this.#settings.maxEventBytes, this.#writer)
     if (this.#reader === undefined) return this.#fail(new ModelError('bad_content_type', { upstreamStatus: status }))
     this.#timeouts.awaitFirstDelta()
   }

@@ -9,9 +9,10 @@ const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
  *
  * @param maxBytes maximum size of the data of one event, and of one line
  * @param onEvent called from `feed` and `end`, which rethrow what it throws
+ * @param onJsonLine called likewise, with a line that is not a field but looks like JSON
  * @throws ModelError too_large
  */
-export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void): BodyReader {
+export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void, onJsonLine: (line: string) => void): BodyReader {
   const parser = new EventStreamParser({ maxLength: maxBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
 
   const feed = (chunk: Uint8Array): void => {
@@ -20,6 +21,7 @@ export function eventStreamReader (maxBytes: number, onEvent: (data: string, typ
       if (item.kind === 'event' && (item.data !== '' || item.type === 'error')) onEvent(item.data, item.type)
       // llama.cpp before November 2025 reports errors in a field of its own, `error: {…}`.
       else if (item.kind === 'unknown' && item.field === 'error') onEvent(item.value, 'error')
+      else if (item.kind === 'unknown' && /^[{[]/.test(item.field)) onJsonLine(`${item.field}:${item.value}`)
     }
   }
 

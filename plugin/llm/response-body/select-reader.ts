@@ -1,27 +1,46 @@
-import { errorFromAnswer, jsonOrText } from '../error-mapping.ts'
+import { errorFromAnswer, jsonOrText, reportedError } from '../error-mapping.ts'
+import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { headerValue, type ResponseHeaders } from '../response-headers.ts'
 import type { BodyReader } from './body-reader.ts'
+import { detectingReader } from './detecting-reader.ts'
 import { eventStreamReader } from './event-stream-reader.ts'
 import { ndjsonReader } from './ndjson-reader.ts'
 import { textReader } from './text-reader.ts'
 
+/** Values of Content-Encoding that servers send for a body that is not compressed. */
+const NOT_COMPRESSED = /^\s*(?:(?:identity|none|utf-?8|chunked)?\s*(?:,|$)\s*)+$/i
+
+/** Data that shows only that the server is alive. */
+const KEEP_ALIVE = /^\s*\[?(?:ping|keep[_-]?alive|heartbeat|null)?\]?\s*$/i
+const KEEP_ALIVE_TYPES = new Set<string | undefined>(['ping', 'keepalive', 'keep-alive', 'keep_alive', 'heartbeat'])
+const OPENING_BRACE = 0x7B
+
 /**
- * Selects the reader for a response by its Content-Type.
+ * Selects the reader for a response with a status of 2xx. The first bytes of the body decide whether it is an event stream,
+ * NDJSON, or an answer that is not streamed, because some servers ignore `stream: true`, and many send a wrong Content-Type.
  *
- * @returns undefined if the response is not an answer in this protocol
+ * @returns undefined if the body is compressed
  */
-export function selectReader (headers: ResponseHeaders, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
-  if ((headerValue(headers, 'content-encoding') ?? 'identity') !== 'identity') return undefined
+export function selectReader (status: number, headers: ResponseHeaders, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
+  if (!NOT_COMPRESSED.test(headerValue(headers, 'content-encoding') ?? '')) return undefined
   const type = headerValue(headers, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase()
-  // Some servers ignore `stream: true`.
-  if (type === 'application/json') return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
-  if (type !== protocol.contentType) return undefined
   const onEvent = (data: string, eventType?: string): void => {
-    if (writer.ended) return
+    if (writer.ended || KEEP_ALIVE_TYPES.has(eventType)) return
     if (eventType === 'error') throw errorFromAnswer(jsonOrText(data))
-    protocol.readEvent(data, writer)
+    if (data.charCodeAt(0) === OPENING_BRACE || !KEEP_ALIVE.test(data)) protocol.readEvent(data, writer)
   }
-  return type === 'text/event-stream' ? eventStreamReader(maxEventBytes, onEvent) : ndjsonReader(maxEventBytes, onEvent)
+  return detectingReader(format => {
+    if (format === 'json' || (format === 'json-line' && protocol.contentType === 'text/event-stream')) return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
+    if (format === 'event-stream' || (format === 'other' && type === 'text/event-stream')) return eventStreamReader(maxEventBytes, onEvent, line => { throwIfError(line, writer) })
+    if (format === 'json-line' || (format === 'other' && type === protocol.contentType)) return ndjsonReader(maxEventBytes, onEvent)
+    throw new ModelError('bad_content_type', { upstreamStatus: status })
+  })
+}
+
+/** Some servers append an error as plain JSON to an event stream. */
+function throwIfError (line: string, writer: DeltaWriter): void {
+  const error = writer.ended ? undefined : reportedError(jsonOrText(line))
+  if (error !== undefined) throw error
 }

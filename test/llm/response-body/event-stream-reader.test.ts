@@ -1,11 +1,13 @@
 import t from 'tap'
 import { eventStreamReader } from '../../../plugin/llm/response-body/event-stream-reader.ts'
 
+const ignore = (): void => {}
+
 type Received = Array<[data: string, type: string]>
 
 function read (text: string, chunkSize = Infinity, maxBytes = 1_000): Received {
   const events: Received = []
-  const reader = eventStreamReader(maxBytes, (data, type) => { events.push([data, type]) })
+  const reader = eventStreamReader(maxBytes, (data, type) => { events.push([data, type]) }, line => { events.push([line, 'JSON']) })
   const bytes = Buffer.from(text)
   for (let start = 0; start < bytes.length; start += chunkSize) reader.feed(bytes.subarray(start, start + chunkSize))
   reader.end()
@@ -24,7 +26,7 @@ t.test('events are read from chunks of any size, with any line ends', async t =>
 t.test('an event is read as soon as its blank line arrives', async t => {
   for (const text of ['data: x\n\n', 'data: x\r\n\r\n', 'data: x\r\r']) {
     const events: string[] = []
-    const reader = eventStreamReader(100, data => { events.push(data) })
+    const reader = eventStreamReader(100, data => { events.push(data) }, ignore)
     reader.feed(Buffer.from(text))
     t.strictSame(events, ['x'], JSON.stringify(text))
     reader.feed(Buffer.from('\ndata: y'))
@@ -37,7 +39,7 @@ t.test('the last event needs neither a blank line nor a line end', async t => {
   for (const end of ['', '\n', '\r', '\r\n', '\n\n', '\r\r', '\r\n\r\n']) t.strictSame(read(`data: x${end}`), [['x', 'message']], JSON.stringify(end))
   t.strictSame(read(''), [], 'an empty body has no event')
   const events: string[] = []
-  const reader = eventStreamReader(100, data => { events.push(data) })
+  const reader = eventStreamReader(100, data => { events.push(data) }, ignore)
   reader.feed(Buffer.from('data: x\xE2', 'latin1'))
   reader.end()
   t.strictSame(events, ['x\uFFFD'], 'an incomplete character is replaced')
@@ -72,9 +74,16 @@ t.test('the size limit counts bytes, wherever the body is split', async t => {
 })
 
 t.test('feed and end rethrow what onEvent throws', async t => {
-  const reader = eventStreamReader(100, data => { throw new Error(data) })
+  const reader = eventStreamReader(100, data => { throw new Error(data) }, ignore)
   t.throws(() => { reader.feed(Buffer.from('data: x\n\n')) }, { message: 'x' })
-  const other = eventStreamReader(100, data => { throw new Error(data) })
+  const other = eventStreamReader(100, data => { throw new Error(data) }, ignore)
   other.feed(Buffer.from('data: y'))
   t.throws(() => { other.end() }, { message: 'y' })
+})
+
+t.test('a line of JSON between events is passed on, wherever it is split', async t => {
+  for (const chunkSize of [1, 5, Infinity]) {
+    t.strictSame(read('data: a\n\n{"error": "a:b"}\ndata: b\n\n[{"x":1}]', chunkSize), [['a', 'message'], ['{"error":"a:b"}', 'JSON'], ['b', 'message'], ['[{"x":1}]', 'JSON']])
+  }
+  t.strictSame(read('unknown: {}\n\n'), [])
 })

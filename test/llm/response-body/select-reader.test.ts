@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { streamChatCompletions, streamMessages, streamOllamaChat, streamResponses, type ModelDeltas, type ModelOptions } from '../../../plugin/llm/index.ts'
-import { chatChunk, collect, DONE, httpChunk, sseEvent, startUpstream, type ReceivedRequest } from '../../fixtures/upstream.ts'
+import { chatChunk, collect, DONE, httpChunk, ManualUpstream, sseEvent, startUpstream, type ReceivedRequest } from '../../fixtures/upstream.ts'
 
 type Collected = ReturnType<typeof collect>
 type Stream = (body: { model: string, max_tokens: number, messages: [] }, options: ModelOptions) => ModelDeltas
@@ -23,6 +23,94 @@ t.test('a response with another Content-Type or a Content-Encoding is refused', 
   }
   const { error } = await request(t, streamChatCompletions, request => { request.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nHi') })
   t.match(error, { code: 'bad_content_type' }, 'no Content-Type')
+})
+
+t.test('a body that is not compressed is read, whatever its Content-Encoding', async t => {
+  for (const encoding of ['', 'identity', 'Identity', 'none', 'None', 'UTF-8', 'utf8', 'identity, identity', 'identity,none', 'chunked']) {
+    t.match(await request(t, streamChatCompletions, request => { request.respond(200, { 'content-encoding': encoding }, chatChunk({ content: 'Hi' }, 'stop')) }), { text: 'Hi', error: undefined }, encoding)
+  }
+  for (const encoding of ['gzip', 'br', 'identity, gzip', 'deflate', 'zstd', 'nonesuch']) {
+    t.match(await request(t, streamChatCompletions, request => { request.respond(200, { 'content-encoding': encoding }, chatChunk({ content: 'Hi' }, 'stop')) }), { error: { code: 'bad_content_type' } }, encoding)
+  }
+})
+
+/** Reads a body with any Content-Type, or without one, in chunks of some size. */
+async function respondAs (stream: Stream, type: string | undefined, body: string, chunkSize = Infinity): Collected {
+  const upstream = new ManualUpstream()
+  const result = collect(stream({ model: 'm', max_tokens: 10, messages: [] }, { baseURL: 'http://models.example', retries: 0, dispatcher: upstream.dispatcher }))
+  upstream.writeHead(200, type === undefined ? {} : { 'content-type': type })
+  const bytes = Buffer.from(body)
+  for (let start = 0; start < bytes.length; start += chunkSize) upstream.write(bytes.subarray(start, start + chunkSize))
+  upstream.end()
+  return await result
+}
+
+const TYPES = [undefined, 'text/event-stream', 'text/plain', 'text/html', 'application/octet-stream', 'application/json', 'application/ndjson', 'application/jsonl', 'application/x-ndjson', 'TEXT/EVENT-STREAM; charset=utf-8']
+
+t.test('the first bytes of the body decide how it is read, whatever its Content-Type', async t => {
+  const events = chatChunk({ content: 'H' }) + chatChunk({ content: 'i' }, 'stop') + DONE
+  const answer = { choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }] }
+  const line = (content: string, done = false): string => `${JSON.stringify({ message: { content }, done, done_reason: done ? 'stop' : undefined })}\n`
+  const cases: Array<[stream: Stream, body: string]> = [
+    [streamChatCompletions, events],
+    [streamChatCompletions, `\uFEFF${events}`],
+    [streamChatCompletions, `\n\r\n: hello\n\n${events}`],
+    [streamChatCompletions, `retry: 5\n${events}`],
+    [streamChatCompletions, `id: 1\nevent: message\n${events}`],
+    [streamChatCompletions, events.replaceAll('data: ', 'data:').trimEnd()],
+    [streamChatCompletions, JSON.stringify(answer)],
+    [streamChatCompletions, `\uFEFF\n\n ${JSON.stringify(answer, undefined, 2)}\n`],
+    [streamOllamaChat, line('H') + line('i', true)],
+    [streamOllamaChat, `\n\n${line('Hi')}${line('', true)}`],
+    [streamOllamaChat, line('Hi', true).trimEnd().replace('{', '{ ')],
+    [streamOllamaChat, JSON.stringify(JSON.parse(line('Hi', true)), undefined, 2)],
+    [streamOllamaChat, sseEvent(line('H')) + sseEvent(line('i', true))]
+  ]
+  for (const [stream, body] of cases) {
+    for (const [type, chunkSize] of [...TYPES.map(type => [type, Infinity] as const), [undefined, 1] as const]) {
+      const { text, deltas, error } = await respondAs(stream, type, body, chunkSize)
+      t.match([text, deltas.at(-1), error], ['Hi', { type: 'finish', reason: 'stop' }, undefined], `${type} by ${chunkSize}: ${body}`)
+    }
+  }
+})
+
+t.test('a body that is neither an event stream nor JSON is refused', async t => {
+  for (const body of ['<html><body>Welcome', 'Internal Server Error', 'dataset', 'e', '5', '"text"']) {
+    for (const type of [undefined, 'text/plain', 'application/json']) {
+      for (const chunkSize of [1, Infinity]) t.match(await respondAs(streamChatCompletions, type, body, chunkSize), { deltas: [], error: { code: 'bad_content_type' } }, `${type}: ${body}`)
+    }
+  }
+  t.match(await respondAs(streamChatCompletions, 'text/event-stream', ' <!doctype html>'), { error: { code: 'bad_content_type' } }, 'a page that calls itself an event stream')
+  t.match(await respondAs(streamChatCompletions, 'text/event-stream', 'Internal Server Error'), { error: { code: 'truncated' } })
+  t.match(await respondAs(streamOllamaChat, 'application/x-ndjson', 'Internal Server Error'), { error: { code: 'bad_chunk' } })
+  for (const type of TYPES) t.match(await respondAs(streamChatCompletions, type, '\n'), { error: { code: 'truncated' } }, `an empty body, ${type}`)
+  for (const body of ['{', '{  ', `{${' '.repeat(20)}`]) t.match(await respondAs(streamChatCompletions, undefined, body), { error: { code: 'bad_chunk' } }, body)
+})
+
+t.test('an error as plain JSON has its class, whatever the Content-Type', async t => {
+  for (const type of TYPES) {
+    for (const stream of [streamChatCompletions, streamResponses, streamMessages, streamOllamaChat] as Stream[]) {
+      t.match(await respondAs(stream, type, '{"error":{"code":429,"message":"slow"}}'), { deltas: [], error: { code: 'upstream_rate_limit' } }, String(type))
+    }
+  }
+})
+
+t.test('an error as plain JSON after events ends the answer', async t => {
+  const events = chatChunk({ content: 'Hi' })
+  for (const error of ['{"error":{"code":429}}', '\n{"detail": "Too many requests"}\n', '[{"error":{"status":"RESOURCE_EXHAUSTED"}}]']) {
+    t.match(await respondAs(streamChatCompletions, 'text/event-stream', events + error), { text: 'Hi', error: { code: 'upstream_rate_limit' } }, error)
+  }
+  t.match(await respondAs(streamChatCompletions, 'text/event-stream', `${events}{"x":1}\n{"x"\n${chatChunk({}, 'stop')}${DONE}{"error":"late"}\n`), { text: 'Hi', error: undefined })
+})
+
+t.test('an event that only shows that the server is alive is passed over, in every protocol', async t => {
+  const signs = ['data: null\n\n', 'data:  \n\n', 'data: [PING]\n\n', 'data: ping\n\n', 'data: [KEEPALIVE]\n\n', 'event: ping\ndata: {"time\n\n', 'event: heartbeat\ndata: 12:00\n\n', 'event: keepalive\ndata:\n\n'].join('')
+  const hi = chatChunk({ content: 'Hi' }, 'stop')
+  t.match(await respondAs(streamChatCompletions, 'text/event-stream', signs + hi + signs + DONE), { text: 'Hi', error: undefined })
+  t.match(await respondAs(streamResponses, 'text/event-stream', signs + sseEvent({ type: 'response.output_text.delta', delta: 'Hi' }) + sseEvent({ type: 'response.completed', response: {} })), { text: 'Hi', error: undefined })
+  t.match(await respondAs(streamMessages, 'text/event-stream', signs + sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }) + sseEvent({ type: 'message_stop' })), { text: 'Hi', error: undefined })
+  t.match(await respondAs(streamOllamaChat, 'application/x-ndjson', 'null\n \n{"message":{"content":"Hi"},"done":false}\nnull\n{"done":true,"done_reason":"stop"}\n'), { text: 'Hi', error: undefined })
+  for (const broken of ['data: {"choices\n\n', 'data: pin\n\n', 'event: other\ndata: x\n\n']) t.match(await respondAs(streamChatCompletions, 'text/event-stream', broken + hi), { error: { code: 'bad_chunk' } }, broken)
 })
 
 t.test('an event stream is read wherever it is split', async t => {
