@@ -78,7 +78,7 @@ export type { SseStreamOptions } from './reply/options.ts'
 export type { SsePublishFields } from './channels/payload.ts'
 export type { SseRun } from './runs/run.ts'
 export type { SseRunEnd } from './runs/run-log.ts'
-export type { SseReadOptions, SseRunOptions, SseWatchOptions } from './runs/options.ts'
+export type { SseReadOptions, SseRunLookup, SseRunOptions, SseWatchOptions } from './runs/options.ts'
 export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/runs.ts'
 export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStreamInfo } from './stream/sse-emitter.ts'
 

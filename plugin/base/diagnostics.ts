@@ -64,7 +64,11 @@ export interface SseDiagnostics {
   }
 
   /** The producer of a run is called in this process. */
-  'fastify-sse-emitter:run:start': { readonly id: string }
+  'fastify-sse-emitter:run:start': {
+    readonly id: string
+    /** The option `owner` of the run. */
+    readonly owner: string | undefined
+  }
 
   /**
    * A run has ended: its terminal event is in its log. Published by the process that has called the producer, once for each
@@ -73,6 +77,8 @@ export interface SseDiagnostics {
    */
   'fastify-sse-emitter:run:end': {
     readonly id: string
+    /** The option `owner` of the run. */
+    readonly owner: string | undefined
     readonly state: 'done' | 'failed' | 'aborted'
     /** The data of its terminal event. */
     readonly data: string

@@ -1,8 +1,27 @@
-import { abortSignal, boolean, integer, string, type Checks, type Resolved } from '../base/option-checks.ts'
+import { abortSignal, boolean, integer, nonEmptyString, string, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
+
+/** The options of `app.sse.runs.get()` and `app.sse.runs.cancel()`. */
+export interface SseRunLookup {
+  /**
+   * The owner of the run, for example the id of an authenticated user. A run of another owner, or of none, is not found.
+   * Without it, only runs that have no owner are found.
+   *
+   * @default undefined
+   */
+  readonly owner?: string | undefined
+}
 
 /** The options of `app.sse.runs.start()`. */
 export interface SseRunOptions {
+  /**
+   * Who the run belongs to, for example the id of an authenticated user: a non-empty string. The run can be found with the
+   * same owner only. Each owner has ids of their own: two owners can use the same id, and neither notices.
+   *
+   * @default undefined
+   */
+  readonly owner?: string | undefined
+
   /**
    * The maximum duration of the run in milliseconds. After that, it ends as `failed` with the code `timeout`. 0 sets no
    * limit.
@@ -51,9 +70,10 @@ export interface SseRunOptions {
   readonly maxBytes?: number | undefined
 }
 
-export type RunSettings = Resolved<SseRunOptions>
+export type RunSettings = Resolved<SseRunOptions, 'owner'>
 
 const RUN: RunSettings = {
+  owner: undefined,
   timeout: 60 * 60 * 1_000,
   // Longer than a language model may be silent with the default options of `fastify-sse-emitter/llm`, which fails with its own code.
   idleTimeout: 20 * 60 * 1_000,
@@ -64,6 +84,7 @@ const RUN: RunSettings = {
 }
 
 const RUN_CHECKS: Checks<RunSettings> = {
+  owner: nonEmptyString,
   timeout: integer(0, 'milliseconds', 'sets no limit'),
   idleTimeout: integer(0, 'milliseconds', 'sets no limit'),
   orphanTimeout: integer(0, 'milliseconds', 'sets no limit'),
@@ -75,6 +96,13 @@ const RUN_CHECKS: Checks<RunSettings> = {
 /** @throws SSE_ERR_OPTION */
 export function resolveRunOptions (options: SseRunOptions | undefined): RunSettings {
   return resolveOptions('runs.start()', options, RUN, RUN_CHECKS)
+}
+
+type LookupSettings = Resolved<SseRunLookup, 'owner'>
+
+/** @param method the method that the options are passed to, for messages. @throws SSE_ERR_OPTION */
+export function resolveRunLookup (method: string, options: SseRunLookup | undefined): LookupSettings {
+  return resolveOptions<LookupSettings>(method, options, { owner: undefined }, { owner: nonEmptyString })
 }
 
 /** The options of `run.watch()`. */

@@ -29,7 +29,7 @@ export interface RemoteRunsOwner extends LivenessOwner {
 /** Finds runs that other processes produce, or that this process has forgotten. */
 export class RemoteRuns {
   readonly #owner: RemoteRunsOwner
-  /** The runs that have viewers in this process, by id. */
+  /** The runs that have viewers in this process, by channel. */
   readonly #viewed = new Map<string, ViewedRun>()
 
   constructor (owner: RemoteRunsOwner) {
@@ -37,16 +37,17 @@ export class RemoteRuns {
   }
 
   /** Returns undefined if there is no log. As long as a run has viewers, it is the same object. */
-  async find (id: string): Promise<Run | undefined> {
+  async find (id: string, owner: string | undefined): Promise<Run | undefined> {
     const { broker } = this.#owner
-    const log = await summarizeLog(broker, runChannel(id))
+    const channel = runChannel(id, owner)
+    const log = await summarizeLog(broker, channel)
     if (log === undefined) return undefined
-    const viewed = this.#viewed.get(id)
+    const viewed = this.#viewed.get(channel)
     if (viewed?.generation === log.generation) {
       viewed.state.end ??= log.end
       return viewed.run
     }
-    const state = new RunState(id, log.end)
+    const state = new RunState(id, owner, log.end)
     const run = new Run(state, broker, () => cancel(broker, state, log.generation))
     this.#watch({ generation: log.generation, state, run }, log)
     return run
@@ -59,11 +60,11 @@ export class RemoteRuns {
       ? undefined
       : new ProducerWatch(this.#owner, processId, () => this.#endLost(state, generation))
     state.onViewed = () => {
-      this.#viewed.set(state.id, viewed)
+      this.#viewed.set(state.channel, viewed)
       watch?.start()
     }
     state.onOrphaned = () => {
-      if (this.#viewed.get(state.id) === viewed) this.#viewed.delete(state.id)
+      if (this.#viewed.get(state.channel) === viewed) this.#viewed.delete(state.channel)
       watch?.stop()
     }
   }
@@ -73,7 +74,7 @@ export class RemoteRuns {
     const ended = await endLog(broker, state.channel, generation, PRODUCER_LOST)
     state.end ??= ended?.end
     // Another process with viewers of the run may have ended it first.
-    if (ended?.repeated === false) reportLost(log, state.id, ended.end)
+    if (ended?.repeated === false) reportLost(log, state, ended.end)
   }
 }
 

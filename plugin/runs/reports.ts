@@ -7,19 +7,21 @@ import type { SseEntry } from '../wire/entry.ts'
 
 type RunEnded = SseDiagnostics['fastify-sse-emitter:run:end']
 
-/** The message about the end of a run, apart from its terminal event. */
-type RunTotals = Pick<RunEnded, 'id' | 'events' | 'duration'>
+/** What the message about the end of a run contains besides its terminal event. */
+type RunTotals = Pick<RunEnded, 'events' | 'duration'>
 
-export function reportStart (id: string): void {
-  if (runStarted.hasSubscribers) runStarted.publish({ id })
+type RunIdentity = Pick<RunEnded, 'id' | 'owner'>
+
+export function reportStart ({ id, owner }: RunIdentity): void {
+  if (runStarted.hasSubscribers) runStarted.publish({ id, owner })
 }
 
-export function reportEnd (totals: RunTotals, { event, data }: SseEntry): void {
-  if (runEnded.hasSubscribers) runEnded.publish({ ...totals, state: event as RunEnded['state'], data: data! })
+export function reportEnd ({ id, owner }: RunIdentity, totals: RunTotals, { event, data }: SseEntry): void {
+  if (runEnded.hasSubscribers) runEnded.publish({ id, owner, ...totals, state: event as RunEnded['state'], data: data! })
 }
 
 /** Reports a run that this process has ended because the process that produced it was lost. */
-export function reportLost (log: FastifyBaseLogger, id: string, end: SseEntry): void {
-  writeLog(log, 'error', { run: id }, 'run failed because the process that produced it was lost')
-  reportEnd({ id, events: undefined, duration: undefined }, end)
+export function reportLost (log: FastifyBaseLogger, run: RunIdentity, end: SseEntry): void {
+  writeLog(log, 'error', { run: run.id, owner: run.owner }, 'run failed because the process that produced it was lost')
+  reportEnd(run, { events: undefined, duration: undefined }, end)
 }

@@ -143,7 +143,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     const { signal } = this.#controller
     const producerEnded = new Deferred<void>()
     this.#isStarted = !signal.aborted
-    if (this.#isStarted) reportStart(this.run.id)
+    if (this.#isStarted) reportStart(this.run)
     this.#idleSince = currentTime()
     this.#schedule()
     try {
@@ -231,7 +231,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
-    if (isFirst && this.#isStarted) reportEnd({ id: this.run.id, events: this.#events, duration: this.age }, end)
+    if (isFirst && this.#isStarted) reportEnd(this.run, { events: this.#events, duration: this.age }, end)
     this.#ending ??= Promise.resolve()
     this.#abortProducer(end.event!)
     if (isFirst) this.#startRetention()
@@ -272,7 +272,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #log (level: 'error' | 'warn', fields: LogFields, message: string): void {
-    writeLog(this.#owner.log, level, { ...fields, run: this.run.id }, message)
+    writeLog(this.#owner.log, level, { ...fields, run: this.run.id, owner: this.run.owner }, message)
   }
 
   #schedule (): void {

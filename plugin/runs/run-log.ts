@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { SseBroker, SseHistory, SsePage } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -27,11 +28,16 @@ export const KEEP_ALL: SseHistory = { count: Number.MAX_SAFE_INTEGER, age: 0, by
 /** Entries per request to the broker. */
 export const PAGE_SIZE = 256
 
-/** Returns the channel of a run. @throws SSE_ERR_RUN_ID */
-export function runChannel (id: unknown): string {
+/**
+ * Returns the channel of a run. Each owner has ids of their own, so that neither their runs nor their ids can be found without
+ * the owner. The owner is hashed, because `sse-gap` names the channel to clients.
+ *
+ * @throws SSE_ERR_RUN_ID
+ */
+export function runChannel (id: unknown, owner: string | undefined): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
-  if (typeof id === 'string' && /^[^\0-\x1f\x7f]{1,200}$/.test(id)) return `run:${id}`
-  throw new SSE_ERR_RUN_ID(`received ${describe(id)}`)
+  if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,200}$/.test(id)) throw new SSE_ERR_RUN_ID(`received ${describe(id)}`)
+  return owner === undefined ? `run:${id}` : `run@${createHash('sha256').update(owner, 'utf16le').digest('base64url')}:${id}`
 }
 
 /** Whether this is the type of a terminal event. */

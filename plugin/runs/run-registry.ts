@@ -11,7 +11,7 @@ import { withResponseTimeout } from './response-timeout.ts'
 import { Run } from './run.ts'
 import { runChannel } from './run-log.ts'
 import { RunState } from './run-state.ts'
-import { resolveRunOptions, type SseRunOptions } from './options.ts'
+import { resolveRunLookup, resolveRunOptions, type SseRunLookup, type SseRunOptions } from './options.ts'
 import type { SseRunInfo, SseRunProducer, SseRuns } from './runs.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 
@@ -54,6 +54,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   #bytes = 0
   readonly #heartbeat: ProducerHeartbeat
   readonly #remote: RemoteRuns
+  /** By channel, as are the runs that are being started. */
   readonly #local = new Map<string, LocalRun>()
   readonly #starting = new Map<string, Promise<Started>>()
   #isClosed = false
@@ -78,21 +79,20 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   }
 
   list (): SseRunInfo[] {
-    return Array.from(this.#local.values(), ({ run: { id, state, viewers }, execution: { events, age } }) => ({ id, state, viewers, events, age }))
+    return Array.from(this.#local.values(), ({ run: { id, owner, state, viewers }, execution: { events, age } }) => ({ id, owner, state, viewers, events, age }))
   }
 
   async start (id: string, producer: SseRunProducer, options?: SseRunOptions): Promise<Started> {
-    // Throws if the id is invalid.
-    runChannel(id)
     const settings = resolveRunOptions(options)
+    const channel = runChannel(id, settings.owner)
     if (typeof producer !== 'function') throw new SSE_ERR_OPTION('The producer of a run must be a function that returns an iterable', `received ${describe(producer)}`)
-    const existing = this.#findLocal(id)
+    const existing = this.#findLocal(channel)
     if (existing !== undefined) return { run: await withResponseTimeout(existing), repeated: true }
     if (this.#isClosed) throw new SSE_ERR_RUNS_CLOSED()
     if (this.#isFull) throw Object.assign(new SSE_ERR_RUNS_FULL(), { headers: { 'retry-after': '60' } })
-    const execution = new RunExecution(new RunState(id), this, settings)
-    const starting = this.#start(execution, producer).finally(() => this.#starting.delete(id))
-    this.#starting.set(id, starting)
+    const execution = new RunExecution(new RunState(id, settings.owner), this, settings)
+    const starting = this.#start(execution, producer).finally(() => this.#starting.delete(channel))
+    this.#starting.set(channel, starting)
     try {
       return await withResponseTimeout(starting)
     } catch (error) {
@@ -106,11 +106,11 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   }
 
   async #start (execution: RunExecution, producer: SseRunProducer): Promise<Started> {
-    const { run: { id, channel } } = execution
+    const { run: { id, owner, channel } } = execution
     // The idempotency key of the beginning is not enough, because a run can outlive it.
     const { entries } = await this.broker.replay(channel, undefined, 1)
     if (entries.length === 0 && await execution.begin()) return { run: this.#execute(execution, producer), repeated: false }
-    const run = await this.#remote.find(id)
+    const run = await this.#remote.find(id, owner)
     if (run === undefined) throw new SSE_ERR_RUN_FORGOTTEN()
     return { run, repeated: true }
   }
@@ -120,7 +120,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     const { run: state } = execution
     const run = new Run(state, this.broker, () => execution.end('aborted', CANCELLED))
     const local: LocalRun = { run, execution, executed: Promise.resolve() }
-    this.#local.set(state.id, local)
+    this.#local.set(state.channel, local)
     if (this.#isClosed) {
       execution.end('failed', SHUTDOWN)
       throw new SSE_ERR_RUNS_CLOSED()
@@ -130,25 +130,29 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     return run
   }
 
-  async get (id: string): Promise<Run | undefined> {
-    return await withResponseTimeout(this.#find(id))
+  async get (id: string, options?: SseRunLookup): Promise<Run | undefined> {
+    return await this.#get(id, resolveRunLookup('runs.get()', options))
   }
 
-  async cancel (id: string): Promise<boolean> {
-    const run = await this.get(id)
+  async cancel (id: string, options?: SseRunLookup): Promise<boolean> {
+    const run = await this.#get(id, resolveRunLookup('runs.cancel()', options))
     await run?.cancel()
     return run !== undefined
   }
 
-  async #find (id: string): Promise<Run | undefined> {
+  async #get (id: string, { owner }: SseRunLookup): Promise<Run | undefined> {
+    return await withResponseTimeout(this.#find(id, owner))
+  }
+
+  async #find (id: string, owner: string | undefined): Promise<Run | undefined> {
     // If the run can't be started, another process may have one with this id nevertheless.
-    return await this.#findLocal(id)?.catch(() => undefined) ?? await this.#remote.find(id)
+    return await this.#findLocal(runChannel(id, owner))?.catch(() => undefined) ?? await this.#remote.find(id, owner)
   }
 
   /** Finds a run that is executed by this process, or is being started. */
-  #findLocal (id: string): Promise<Run> | undefined {
-    const local = this.#local.get(id)
-    return local === undefined ? this.#starting.get(id)?.then(({ run }) => run) : Promise.resolve(local.run)
+  #findLocal (channel: string): Promise<Run> | undefined {
+    const local = this.#local.get(channel)
+    return local === undefined ? this.#starting.get(channel)?.then(({ run }) => run) : Promise.resolve(local.run)
   }
 
   reserve (bytes: number): boolean {
@@ -160,7 +164,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   forget (state: RunState, bytes: number): void {
     this.#bytes -= bytes
     // A run that could not be started does not count, and another one may have its id.
-    if (this.#local.get(state.id)?.execution.run === state) this.#local.delete(state.id)
+    if (this.#local.get(state.channel)?.execution.run === state) this.#local.delete(state.channel)
   }
 
   /**

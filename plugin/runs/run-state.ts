@@ -6,6 +6,7 @@ import { runChannel, type SseRunEnd } from './run-log.ts'
 /** What this process knows about a run: how it ended, and its viewers in this process. */
 export class RunState {
   readonly id: string
+  readonly owner: string | undefined
   readonly channel: string
   /** The terminal event; undefined while the run is in progress. */
   end: SseEntry | undefined
@@ -20,9 +21,10 @@ export class RunState {
   #viewers = 0
 
   /** @throws SSE_ERR_RUN_ID */
-  constructor (id: string, end?: SseEntry) {
+  constructor (id: string, owner?: string | undefined, end?: SseEntry) {
     this.id = id
-    this.channel = runChannel(id)
+    this.owner = owner
+    this.channel = runChannel(id, owner)
     this.end = end
   }
 

@@ -17,6 +17,9 @@ import type { SseEmitter } from '../stream/sse-emitter.ts'
 export interface SseRun {
   readonly id: string
 
+  /** The option `owner` with which the run was started; `undefined` without it. */
+  readonly owner: string | undefined
+
   /**
    * `running`, or how the run ended. For a run of another process, this is its state at the last call of `runs.get()`, or the
    * end that a viewer in this process has received.
@@ -76,6 +79,10 @@ export class Run implements SseRun {
 
   get id (): string {
     return this.#state.id
+  }
+
+  get owner (): string | undefined {
+    return this.#state.owner
   }
 
   get state (): 'running' | SseRunEnd {

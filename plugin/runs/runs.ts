@@ -1,5 +1,5 @@
 import type { SseSequence } from '../stream/sse-emitter.ts'
-import type { SseRunOptions } from './options.ts'
+import type { SseRunLookup, SseRunOptions } from './options.ts'
 import type { SseRun } from './run.ts'
 import type { RunRegistry } from './run-registry.ts'
 
@@ -23,6 +23,8 @@ export interface SseRunStarted {
 /** An element of `app.sse.runs.list()`. */
 export interface SseRunInfo {
   readonly id: string
+  /** The option `owner` with which the run was started; `undefined` without it. */
+  readonly owner: string | undefined
   readonly state: SseRun['state']
   readonly viewers: number
   /** The number of events yielded by the producer. */
@@ -40,12 +42,11 @@ export interface SseRuns {
   list (): SseRunInfo[]
 
   /**
-   * Starts a run. If the id is in use, in this process or in another one with the same broker, it returns the existing
-   * run, whatever its state, and does not call the producer.
+   * Starts a run. If the owner, or no owner, already uses the id, in this process or in another one with the same broker, it
+   * returns the existing run, whatever its state, and does not call the producer.
    *
    * @typeParam Events the data of each type of event
-   * @param id 1 to 200 characters, no control characters. It should be hard to guess, unless your route checks who may
-   *   watch the run
+   * @param id 1 to 200 characters, no control characters. It should be hard to guess, unless the run has an owner
    * @throws
    *   - SSE_ERR_RUN_ID or SSE_ERR_OPTION for an invalid argument
    *   - SSE_ERR_RUNS_FULL (503) if the plugin's option `maxRuns` or `maxRunBytes` is reached in this process
@@ -57,19 +58,19 @@ export interface SseRuns {
   start<Events = any> (id: string, producer: SseRunProducer<Events>, options?: SseRunOptions): Promise<SseRunStarted>
 
   /**
-   * Returns a run, or `undefined` if there is none with this id or its log has been deleted.
+   * Returns a run, or `undefined` if there is none with this id, it has another owner, or its log has been deleted.
    *
-   * @throws SSE_ERR_RUN_ID; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
+   * @throws SSE_ERR_RUN_ID or SSE_ERR_OPTION for an invalid argument; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
    */
-  get (id: string): Promise<SseRun | undefined>
+  get (id: string, options?: SseRunLookup): Promise<SseRun | undefined>
 
   /**
    * Ends a run as `aborted`, unless it has ended.
    *
-   * @returns whether the run exists
-   * @throws SSE_ERR_RUN_ID; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
+   * @returns whether the run exists; false also if it has another owner
+   * @throws SSE_ERR_RUN_ID or SSE_ERR_OPTION for an invalid argument; SSE_ERR_BROKER_UNAVAILABLE (503) if the broker does not respond within five seconds
    */
-  cancel (id: string): Promise<boolean>
+  cancel (id: string, options?: SseRunLookup): Promise<boolean>
 }
 
 /** The object that applications receive as `app.sse.runs`. */
@@ -92,11 +93,11 @@ export class Runs implements SseRuns {
     return this.#registry.start(id, producer, options)
   }
 
-  get (id: string): Promise<SseRun | undefined> {
-    return this.#registry.get(id)
+  get (id: string, options?: SseRunLookup): Promise<SseRun | undefined> {
+    return this.#registry.get(id, options)
   }
 
-  cancel (id: string): Promise<boolean> {
-    return this.#registry.cancel(id)
+  cancel (id: string, options?: SseRunLookup): Promise<boolean> {
+    return this.#registry.cancel(id, options)
   }
 }

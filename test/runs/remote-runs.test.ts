@@ -33,6 +33,17 @@ t.test('as long as a run has viewers here, every call of get() returns the same 
   t.not(await second.runs.get('a'), run)
 })
 
+t.test('runs with one id and several owners have viewers of their own', async t => {
+  const broker = memoryBroker()
+  const [first, second] = [createRuns(broker), createRuns(broker)]
+  for (const owner of ['ann', 'bob']) await first.runs.start('a', () => [owner], { owner })
+  for (const owner of ['ann', 'bob']) {
+    const reading = (await second.runs.get('a', { owner }))!.read()[Symbol.asyncIterator]()
+    t.match(await reading.next(), { value: { data: owner } })
+    t.equal((await second.runs.get('a', { owner }))!.viewers, 1)
+  }
+})
+
 t.test('the state of a run that others watch is that of the latest get()', async t => {
   const broker = new UnreliableBroker()
   const { first, second } = await setup(broker)

@@ -12,13 +12,13 @@ t.test('each run whose producer is called is reported when it starts and when it
   producer.yield('x')
   producer.return({ tokens: 1 })
   await settle()
-  await runs.start('b', () => { throw new Error('Refused') })
+  await runs.start('b', () => { throw new Error('Refused') }, { owner: 'ann' })
   await settle()
-  await runs.cancel('b')
-  t.strictSame(started, [{ id: 'a' }, { id: 'b' }])
+  await runs.cancel('b', { owner: 'ann' })
+  t.strictSame(started, [{ id: 'a', owner: undefined }, { id: 'b', owner: 'ann' }])
   t.match(ended, [
     { id: 'a', state: 'done', data: '{"tokens":1}', events: 1, duration: Number },
-    { id: 'b', state: 'failed', events: 0, duration: Number }
+    { id: 'b', owner: 'ann', state: 'failed', events: 0, duration: Number }
   ])
   t.match(JSON.parse(ended[1]!.data), { code: 'producer_failed' })
   t.equal(ended.length, 2)

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { SseEntry } from '../../plugin/wire/entry.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import { channelName } from '../../plugin/channels/channel-name.ts'
 import { KEEP_ALL, readLog, runChannel, stringifyBeginning, summarizeLog } from '../../plugin/runs/run-log.ts'
 
 const publish = async (broker: SseBroker, ...texts: string[]): Promise<void> => {
@@ -10,9 +11,19 @@ const publish = async (broker: SseBroker, ...texts: string[]): Promise<void> => 
 }
 
 t.test('the id of a run determines its channel', async t => {
-  t.equal(runChannel('a'), 'run:a')
-  t.equal(runChannel('x'.repeat(200)).length, 204)
-  for (const id of ['', 'a\nb', 'x'.repeat(201), 7, undefined]) t.throws(() => runChannel(id), { code: 'SSE_ERR_RUN_ID', statusCode: 400 })
+  t.equal(runChannel('a', undefined), 'run:a')
+  for (const id of ['', 'a\nb', 'x'.repeat(201), 7, undefined]) t.throws(() => runChannel(id, undefined), { code: 'SSE_ERR_RUN_ID', statusCode: 400 })
+})
+
+t.test('each owner has channels of their own, whose names do not contain the owner', async t => {
+  const owners = [undefined, 'ann', 'bob', '\ud800', '\ud801', 'x'.repeat(1_000), '{a}']
+  const channels = owners.map(owner => runChannel('x'.repeat(200), owner))
+  t.equal(new Set(channels).size, owners.length)
+  for (const channel of channels) t.equal(channelName(channel), channel, 'a valid name of a channel')
+  t.notMatch(channels[1], /ann/)
+  t.throws(() => runChannel('', 'ann'), { code: 'SSE_ERR_RUN_ID' })
+  const [, hash] = /^run@(.*):/.exec(channels[1]!)!
+  t.not(runChannel('x', 'ann'), runChannel(`${hash}:x`, undefined), 'an id can not imitate an owner')
 })
 
 const begin = async (broker: SseBroker, processId?: string): Promise<void> => {

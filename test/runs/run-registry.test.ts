@@ -7,6 +7,7 @@ import { mockClock } from '../fixtures/clock.ts'
 import { Deferred } from '../../plugin/base/deferred.ts'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
+import type { SseRunLookup } from '../../plugin/runs/options.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { SlowBroker } from '../fixtures/slow-broker.ts'
 import { createRuns, manualProducer, settle } from '../fixtures/runs.ts'
@@ -76,8 +77,48 @@ t.test('get() and cancel() report an unknown id, and reject an invalid one', asy
   const { runs } = createRuns()
   t.equal(await runs.get('a'), undefined)
   t.equal(await runs.cancel('a'), false)
+  await t.rejects(runs.get('a', { owner: '' }), { code: 'SSE_ERR_OPTION', message: /owner/ })
+  await t.rejects(runs.cancel('a', { owner: null } as unknown as SseRunLookup), { code: 'SSE_ERR_OPTION', message: /owner/ })
+  await t.rejects(runs.cancel('a', 'ann' as unknown as SseRunLookup), { code: 'SSE_ERR_OPTION', message: /runs\.cancel\(\)/ })
   await t.rejects(runs.get('a\n'), { code: 'SSE_ERR_RUN_ID' })
   await t.rejects(runs.cancel(''), { code: 'SSE_ERR_RUN_ID' })
+})
+
+t.test('a run of another owner is as if it did not exist, in every process and at any step', async t => {
+  for (const broker of [memoryBroker(), new SlowBroker()]) {
+    const [first, second] = [createRuns(broker), createRuns(broker)]
+    const producers = { ann: manualProducer(), bob: manualProducer(), none: manualProducer() }
+    const starting = first.runs.start('a', producers.ann.produce, { owner: 'ann' })
+    t.equal(await first.runs.get('a', { owner: 'bob' }), undefined, 'while it is being started')
+    const { run } = await starting
+    t.strictSame([run.id, run.owner], ['a', 'ann'])
+    for (const { runs } of [first, second]) {
+      for (const options of [{ owner: 'bob' }, {}, undefined, { owner: undefined }]) {
+        t.equal(await runs.get('a', options), undefined)
+        t.equal(await runs.cancel('a', options), false)
+      }
+      t.match(await runs.get('a', { owner: 'ann' }), { id: 'a', owner: 'ann', state: 'running' })
+    }
+    t.equal((await second.runs.start('a', failsIfCalled(t), { owner: 'ann' })).repeated, true)
+    t.equal((await second.runs.start('a', producers.bob.produce, { owner: 'bob' })).repeated, false, 'the id is free for others')
+    t.equal((await first.runs.start('a', producers.none.produce)).repeated, false)
+    t.match(first.runs.list(), [{ id: 'a', owner: 'ann', state: 'running' }, { id: 'a', owner: undefined, state: 'running' }])
+    t.equal(await second.runs.cancel('a', { owner: 'ann' }), true)
+    await settle()
+    t.strictSame(Object.values(producers).map(producer => producer.hasEnded()), [true, false, false])
+    t.strictSame([first, second].map(({ runs }) => runs.list().map(({ owner, state }) => [owner, state])), [[['ann', 'aborted'], [undefined, 'running']], [['bob', 'running']]])
+  }
+})
+
+t.test('runs with one id and several owners are forgotten one by one', async t => {
+  const { advance } = mockClock(t)
+  const { runs } = createRuns()
+  await runs.start('a', () => [], { owner: 'ann', retention: 1_000 })
+  await runs.start('a', () => [], { owner: 'bob', retention: 3_000 })
+  await settle()
+  advance(1_200)
+  t.match(runs.list(), [{ id: 'a', owner: 'bob' }])
+  t.equal(runs.size, 1)
 })
 
 t.test('start() rejects invalid arguments', async t => {

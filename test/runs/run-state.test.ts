@@ -30,7 +30,7 @@ t.test('the type of the last event is the status of the run', async t => {
 t.test('a run is complete for a client whose last event id is that of the end, or a later one', async t => {
   const end = new SseEntry('epoch.5-1', { event: 'done', data: '{}' })
   t.equal(new RunState('a').isCompleteFor('epoch.5-1'), false, 'while the run is in progress')
-  const run = new RunState('a', end)
+  const run = new RunState('a', undefined, end)
   for (const id of ['epoch.5-1', 'epoch.5-2', 'epoch.6-0']) t.equal(run.isCompleteFor(id), true, id)
   for (const id of [undefined, 'epoch.5-0', 'epoch.4-9', 'other.5-1', 'invalid']) t.equal(run.isCompleteFor(id), false, String(id))
 })

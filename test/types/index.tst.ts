@@ -9,7 +9,7 @@ import { createClient } from 'redis'
 import sse, {
   event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseContext, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
-  type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
+  type SseRunLookup, type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from 'fastify-sse-emitter/testing'
@@ -414,6 +414,17 @@ describe('a run', () => {
     expect(runs.start<Events>).type.not.toBeCallableWith('id', async function * () { yield event({ text: 5 }, { event: 'delta' }) })
     expect(runs.start).type.toBeCallableWith('id', async ({ id, signal }: { id: string, signal: AbortSignal }) => [id, signal.aborted], { timeout: 5 })
     expect(runs.start).type.not.toBeCallableWith('id', () => 5)
+  })
+
+  test('may have an owner', async () => {
+    expect(runs.start).type.toBeCallableWith('id', () => [], { owner: 'ann' })
+    expect(runs.start).type.not.toBeCallableWith('id', () => [], { owner: 5 })
+    expect(runs.get).type.toBeCallableWith('id', { owner: 'ann' })
+    expect(runs.get).type.not.toBeCallableWith('id', 'ann')
+    expect(runs.cancel).type.toBeCallableWith('id', { owner: 'ann' })
+    expect((await runs.get('id'))!.owner).type.toBe<string | undefined>()
+    expect(runs.list()[0]!.owner).type.toBe<string | undefined>()
+    expect<SseRunLookup>().type.toBeAssignableFrom({ owner: 'ann' })
   })
 
   test('can be watched by any emitter, and read', async () => {
