@@ -98,14 +98,8 @@ function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: 
   else if (type === 'input_json_delta') writer.toolArguments(index, json)
 }
 
-function writeUsage (usage: Usage | undefined, writer: DeltaWriter): void {
-  const { input_tokens: input, cache_creation_input_tokens: cacheWrites, cache_read_input_tokens: cacheReads, output_tokens: output } = usage ?? {}
-  // `input_tokens` does not include tokens written to the cache or read from it.
-  writer.usage(typeof input === 'number' ? input + countOf(cacheWrites) + countOf(cacheReads) : undefined, output)
-}
-
-function countOf (tokens: unknown): number {
-  return typeof tokens === 'number' ? tokens : 0
+function writeUsage (usage: Usage | null | undefined, writer: DeltaWriter): void {
+  writer.usage(usage?.input_tokens, usage?.output_tokens, usage?.cache_read_input_tokens, usage?.cache_creation_input_tokens)
 }
 
 function writeStopReason (reason: string | null | undefined, writer: DeltaWriter): void {

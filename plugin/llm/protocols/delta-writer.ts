@@ -1,4 +1,4 @@
-import type { FinishReason, ModelDelta } from '../model-delta.ts'
+import type { FinishReason, ModelDelta, ModelUsage } from '../model-delta.ts'
 import { isNonEmpty } from './json-shape.ts'
 
 interface ToolIdentity {
@@ -23,6 +23,8 @@ export class DeltaWriter {
   #finishReason: FinishReason | undefined
   #inputTokens: number | undefined
   #outputTokens: number | undefined
+  #cacheReads: number | undefined
+  #cacheWrites: number | undefined
   /** Whether no delta was written yet. */
   empty = true
   /** Whether the finish delta was written. */
@@ -83,20 +85,25 @@ export class DeltaWriter {
     this.#finishReason = reason === 'stop' && this.#toolCallCount > 0 ? 'tool-calls' : reason
   }
 
-  /** Token counts so far; a value that is not a number is ignored. */
-  usage (inputTokens: unknown, outputTokens: unknown): void {
-    if (typeof inputTokens === 'number') this.#inputTokens = inputTokens
-    if (typeof outputTokens === 'number') this.#outputTokens = outputTokens
+  /**
+   * Token counts so far, each of which may be missing.
+   *
+   * @param cacheReads tokens read from a cache, if `inputTokens` does not include them
+   * @param cacheWrites tokens written to a cache, if `inputTokens` does not include them
+   */
+  usage (inputTokens: unknown, outputTokens: unknown, cacheReads?: unknown, cacheWrites?: unknown): void {
+    this.#inputTokens = latestCount(inputTokens, this.#inputTokens)
+    this.#outputTokens = latestCount(outputTokens, this.#outputTokens)
+    this.#cacheReads = latestCount(cacheReads, this.#cacheReads)
+    this.#cacheWrites = latestCount(cacheWrites, this.#cacheWrites)
   }
 
   /** Writes the finish delta. */
   end (): void {
     this.ended = true
-    const [inputTokens, outputTokens] = [this.#inputTokens, this.#outputTokens]
-    const usage = inputTokens === undefined || outputTokens === undefined ? undefined : { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens }
     // With any other reason the answer was cut short, and the arguments may be missing.
     if (this.#finishReason === 'tool-calls') for (const index of this.#callsWithoutArguments) this.#push({ type: 'tool-call', index, id: undefined, name: undefined, arguments: '{}' })
-    this.#push({ type: 'finish', reason: this.#finishReason ?? 'other', usage })
+    this.#push({ type: 'finish', reason: this.#finishReason ?? 'other', usage: this.#totalUsage() })
   }
 
   /** Ends the answer if the model has given its finish reason. @returns whether the answer has ended */
@@ -104,6 +111,17 @@ export class DeltaWriter {
     if (!this.ended && this.#finishReason !== undefined) this.end()
     return this.ended
   }
+
+  #totalUsage (): ModelUsage | undefined {
+    if (this.#inputTokens === undefined || this.#outputTokens === undefined) return undefined
+    const inputTokens = this.#inputTokens + (this.#cacheReads ?? 0) + (this.#cacheWrites ?? 0)
+    return { inputTokens, outputTokens: this.#outputTokens, totalTokens: inputTokens + this.#outputTokens }
+  }
+}
+
+/** A server that omits a count later, or reports 0, does not take the earlier one back. */
+function latestCount (count: unknown, previous: number | undefined): number | undefined {
+  return typeof count === 'number' && (count > 0 || previous === undefined) ? count : previous
 }
 
 /** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */

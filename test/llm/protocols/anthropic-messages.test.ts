@@ -26,6 +26,18 @@ t.test('reasoning, text and usage are read; cached tokens are input tokens', t =
   t.end()
 })
 
+t.test('usage is merged part by part', t => {
+  const usageOf = (start: object, delta?: object | null): unknown => {
+    const finish = readEvents(anthropicMessages, { type: 'message_start', message: { usage: start } }, blockStart(0, { type: 'text', text: 'Hi' }), { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: delta }, { type: 'message_stop' }).deltas.at(-1)
+    return finish?.type === 'finish' ? finish.usage : finish
+  }
+  t.match(usageOf({ input_tokens: 9, cache_read_input_tokens: 5, cache_creation_input_tokens: 2, output_tokens: 1 }, { input_tokens: 9, output_tokens: 16 }), { inputTokens: 16, outputTokens: 16 })
+  t.match(usageOf({ input_tokens: 9, cache_read_input_tokens: 5, cache_creation_input_tokens: 2 }, { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: null, output_tokens: 16 }), { inputTokens: 16, outputTokens: 16 })
+  t.match(usageOf({ input_tokens: 0, output_tokens: 0 }, { input_tokens: 12, cache_read_input_tokens: 3, output_tokens: 4 }), { inputTokens: 15, outputTokens: 4 }, 'only in the end, as some proxies')
+  t.match(usageOf({ input_tokens: 9, output_tokens: 1 }, null), { inputTokens: 9, outputTokens: 1 })
+  t.end()
+})
+
 t.test('tool calls are read in fragments; tools of the server are ignored', t => {
   const { deltas } = readEvents(anthropicMessages,
     blockStart(0, { type: 'server_tool_use', id: 's', name: 'web_search', input: {} }), blockDelta(0, { type: 'input_json_delta', partial_json: '{"query":"x"}' }),

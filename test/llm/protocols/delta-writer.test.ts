@@ -109,6 +109,17 @@ t.test('the finish delta has the reason and the latest usage', t => {
   t.end()
 })
 
+t.test('a missing or zero count takes none back, and cached tokens are input tokens', t => {
+  const { writer, deltas } = setup()
+  writer.usage(9, 0, 5, 2)
+  writer.usage(0, 16)
+  writer.usage(undefined, 0, 0, null)
+  writer.usage(8, 17)
+  writer.end()
+  t.strictSame(deltas, [{ type: 'finish', reason: 'other', usage: { inputTokens: 15, outputTokens: 17, totalTokens: 32 } }])
+  t.end()
+})
+
 t.test('without a reason it is other, and without both counts there is no usage', t => {
   for (const [input, output] of [[1, undefined], [undefined, 1]]) {
     const { writer, deltas } = setup()
