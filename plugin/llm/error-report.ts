@@ -10,7 +10,7 @@ export interface ErrorReport {
 
 type Fields = Readonly<Record<string, unknown>>
 
-const STATUS_FIELDS = ['code', 'status_code', 'statusCode', 'error_code', 'errorCode', 'status', 'type', 'error_type', '__type', 'reason']
+const STATUS_FIELDS = ['code', 'status_code', 'statusCode', 'StatusCode', 'error_code', 'errorCode', 'status', 'type', 'error_type', '__type', 'reason']
 const MESSAGE_FIELDS = ['message', 'Message', 'msg', 'error_msg', 'error_message', 'errorMessage', 'status_msg']
 const TEXT_FIELDS = [...MESSAGE_FIELDS, 'detail', 'raw']
 /** Objects and lists that hold a part of the report. Errors come first: they are more specific than what contains them. */
@@ -33,7 +33,7 @@ export function reportsError (value: unknown): boolean {
   const fields = Object(value) as Fields
   const { error, errors, type } = fields
   // Some servers send an error without content with every event.
-  if (error) return !Array.isArray(fields.choices) || isFilled(error)
+  if (error && (isFilled(error) || Object.keys(fields).length === 1)) return true
   if (type === 'error' || fields.object === 'error' || fields.success === false || isFilled(errors)) return true
   if (isFailureStatus((Object(fields.base_resp) as Fields).status_code)) return true
   const words = [type, fields.status, fields.code].filter(isWord)

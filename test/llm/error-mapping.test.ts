@@ -234,6 +234,7 @@ t.test('a failure is recognized in every shape', t => {
     [{ error: { message: 'boom' } }, 'upstream_failed'],
     [{ error: 'boom' }, 'upstream_failed'],
     [{ error: {} }, 'upstream_failed'],
+    [{ StatusCode: 429, Status: '429 Too Many Requests', error: 'you have reached your hourly usage limit' }, 'upstream_rate_limit'],
     [{ error: 'Model is overloaded', error_type: 'overloaded' }, 'upstream_overloaded'],
     [{ statusCode: 429, error: 'Too Many Requests', message: 'slow' }, 'upstream_rate_limit'],
     [{ error: { error: { type: 'overloaded_error' } } }, 'upstream_overloaded'],
@@ -272,7 +273,7 @@ t.test('a failure is recognized in every shape', t => {
 
 t.test('JSON without a failure is no error', t => {
   const harmless = [
-    null, 5, 'text', [], [5], [[{ error: 'nested' }]], {}, { choices: [], error: {} }, { choices: [], error: { code: null, message: '' } }, { error: null }, { error: '' },
+    null, 5, 'text', [], [5], [[{ error: 'nested' }]], {}, { choices: [], error: {} }, { type: 'message_delta', delta: {}, error: { code: null } }, { choices: [], error: { code: null, message: '' } }, { error: null }, { error: '' },
     { errors: [], detail: null, message: '' }, { type: 'ping', message: 'hello' }, { type: 'keepalive' }, { status: 'processing', message: 'Please wait' },
     { code: 0, message: 'success' }, { code: 200, msg: 'OK' }, { code: '200', message: 'OK' }, { code: 'Success', message: 'OK' }, { success: true, errors: [] },
     { base_resp: { status_code: 0, status_msg: '' } }, { base_resp: null }, { usage: {} }, { raw: 'text' }, { message: { content: 'Hi' } }, { id: 'x', model: 'm' }

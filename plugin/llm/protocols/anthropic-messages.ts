@@ -1,7 +1,8 @@
-import { errorFromAnswer } from '../error-mapping.ts'
+import { reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
+import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { asArray, asObject, parseObject } from './json-shape.ts'
+import { asArray, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
 interface Usage {
@@ -12,39 +13,54 @@ interface Usage {
 }
 
 interface ContentBlock {
-  readonly type?: string
+  readonly type?: unknown
   readonly text?: unknown
   readonly thinking?: unknown
   readonly id?: unknown
   readonly name?: unknown
   readonly input?: unknown
+}
+
+interface BlockDelta {
+  readonly type?: unknown
+  readonly text?: unknown
+  readonly thinking?: unknown
   readonly partial_json?: unknown
 }
 
 interface Message {
-  readonly content?: readonly ContentBlock[]
-  readonly stop_reason?: string | null
-  readonly usage?: Usage
+  readonly content?: string | ReadonlyArray<ContentBlock | null> | null
+  readonly stop_reason?: unknown
+  readonly usage?: Usage | null
 }
 
 interface Event {
-  readonly type?: string
+  readonly type?: unknown
   readonly error?: unknown
   readonly index?: unknown
-  readonly message?: Message
-  readonly content_block?: ContentBlock
-  readonly delta?: ContentBlock & Pick<Message, 'stop_reason'>
-  readonly usage?: Usage
+  readonly message?: Message | null
+  readonly content_block?: ContentBlock | null
+  readonly delta?: (BlockDelta & Pick<Message, 'stop_reason'>) | null
+  readonly usage?: Usage | null
 }
 
+/** Includes reasons that proxies pass on from other protocols. */
 const FINISH_REASONS = new Map<string, FinishReason>([
   ['end_turn', 'stop'],
   ['stop_sequence', 'stop'],
+  ['stop', 'stop'],
   ['max_tokens', 'length'],
   ['model_context_window_exceeded', 'length'],
+  ['length', 'length'],
   ['tool_use', 'tool-calls'],
-  ['refusal', 'content-filter']
+  ['tool_calls', 'tool-calls'],
+  ['refusal', 'content-filter'],
+  ['content_filter', 'content-filter'],
+  ['content_filtered', 'content-filter'],
+  ['guardrail_intervened', 'content-filter']
 ])
+
+const FAILURES = new Set(['error', 'abort', 'aborted', 'cancelled', 'malformed_model_output', 'malformed_tool_use'])
 
 /**
  * Anthropic's Messages API.
@@ -59,49 +75,80 @@ export const anthropicMessages: Protocol = {
   authHeaders: apiKey => ({ 'x-api-key': apiKey }),
   streamingBody: body => ({ ...body, stream: true }),
   readEvent: (data, writer) => {
+    // Not part of the protocol, but some proxies send it as in Chat Completions.
+    if (data === '[DONE]') return
     const event = parseObject<Event>(data)
-    if (event.error) throw errorFromAnswer(event.error)
+    if (event.error) throwReportedError(event)
     switch (event.type) {
-      case 'message_start': return writeUsage(asObject(event.message).usage, writer)
-      case 'content_block_start': return writeBlockStart(event.index, asObject(event.content_block), writer)
-      case 'content_block_stop': return writer.working()
-      case 'content_block_delta': return writeBlockDelta(event.index, asObject(event.delta), writer)
+      case 'message_start': return writeMessage(event.message ?? {}, writer, false)
+      case 'content_block_start': return writeBlock(event.index, event.content_block, writer, false)
+      case 'content_block_delta': return writeBlockDelta(event.index, event.delta ?? {}, writer)
+      case 'content_block_stop':
+        writer.endToolCall(event.index)
+        return writer.working()
       case 'message_delta':
         writeUsage(event.usage, writer)
-        return writeStopReason(asObject(event.delta).stop_reason, writer)
+        return writeStopReason(event.delta?.stop_reason, writer)
       case 'message_stop': return writer.end()
-      case 'error': throw errorFromAnswer(event)
-      // `ping` and all other event types are ignored.
+      // `ping` and event types that are added later are ignored.
+      default: if (mayReportError(event.type)) throwReportedError(event)
     }
   },
   readWholeAnswer: (data, writer) => {
-    const message = parseObject<Message & { readonly error?: unknown }>(data)
-    if (message.error) throw errorFromAnswer(message.error)
-    for (const [index, block] of asArray(message.content).entries()) writeBlockStart(index, { ...block, partial_json: JSON.stringify(asObject(block).input) }, writer)
-    writeUsage(message.usage, writer)
-    writeStopReason(message.stop_reason, writer)
+    const message = parseObject<Message & Pick<Event, 'error'>>(data)
+    if (message.error || message.content === undefined) throwReportedError(message)
+    if (message.content !== null && typeof message.content !== 'string') asArray(message.content)
+    writeMessage(message, writer, true)
     writer.end()
   }
 }
 
-function writeBlockStart (index: unknown, { type, text, thinking, id, name, partial_json: json }: ContentBlock, writer: DeltaWriter): void {
-  writer.reasoning(thinking)
-  writer.text(text)
-  if (type === 'tool_use') writer.toolCall(index, id, name, json)
+/** Whether an event that is not one of the protocol may be the error of a proxy. */
+function mayReportError (type: unknown): boolean {
+  return typeof type !== 'string' || /error|exception/i.test(type)
+}
+
+function throwReportedError (event: unknown): void {
+  const error = reportedError(event)
+  if (error !== undefined) throw error
+}
+
+/** Writes a message, or the one that starts a streamed answer, which usually has no content yet. */
+function writeMessage ({ content, stop_reason: reason, usage }: Message, writer: DeltaWriter, isWhole: boolean): void {
+  if (typeof content === 'string') writer.text(content)
+  else for (const [index, block] of asArray(content ?? []).entries()) writeBlock(index, block, writer, isWhole)
+  writeUsage(usage, writer)
+  writeStopReason(reason, writer)
+}
+
+/** @param isWhole whether no deltas follow, which replace a tool's input */
+function writeBlock (index: unknown, block: ContentBlock | null | undefined, writer: DeltaWriter, isWhole: boolean): void {
+  const { type, text, thinking, id, name, input } = block ?? {}
+  if (type === 'text' || type === undefined) writer.text(text)
+  else if (type === 'thinking') writer.reasoning(thinking)
+  // Blocks of types that are added later are ignored, as are the tools that the server runs itself.
+  else if (type === 'tool_use') writer.toolCall(index, id, name, isWhole ? jsonOf(input) : undefined, jsonOf(input))
   // Reasoning may be hidden, arguments may arrive at once, and the server may run a tool.
   if (type !== 'text') writer.working()
 }
 
-function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: json }: ContentBlock, writer: DeltaWriter): void {
+function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: json }: BlockDelta, writer: DeltaWriter): void {
   if (type === 'text_delta') writer.text(text)
   else if (type === 'thinking_delta') writer.reasoning(thinking)
   else if (type === 'input_json_delta') writer.toolArguments(index, json)
+}
+
+/** The input of a tool as JSON; undefined if there is none. Some proxies send it as text. */
+function jsonOf (input: unknown): string | undefined {
+  return input === null || input === '' ? undefined : typeof input === 'string' ? input : JSON.stringify(input)
 }
 
 function writeUsage (usage: Usage | null | undefined, writer: DeltaWriter): void {
   writer.usage(usage?.input_tokens, usage?.output_tokens, usage?.cache_read_input_tokens, usage?.cache_creation_input_tokens)
 }
 
-function writeStopReason (reason: string | null | undefined, writer: DeltaWriter): void {
-  if (reason) writer.finishReason(FINISH_REASONS.get(reason) ?? 'other')
+function writeStopReason (reason: unknown, writer: DeltaWriter): void {
+  if (typeof reason !== 'string' || reason === '' || reason === 'null') return
+  if (FAILURES.has(reason)) throw new ModelError('upstream_failed')
+  writer.finishReason(FINISH_REASONS.get(reason) ?? 'other')
 }

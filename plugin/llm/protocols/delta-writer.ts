@@ -10,6 +10,8 @@ interface ToolCall extends ToolIdentity {
   readonly index: number
 }
 
+const NO_ARGUMENTS = '{}'
+
 /** What data from the model contained: a delta, the start of work during which the model sends nothing, or a finish reason. */
 export type Progress = 'none' | 'delta' | 'work' | 'finish'
 
@@ -19,7 +21,8 @@ export class DeltaWriter {
   /** By the protocol's own key for a call. */
   readonly #toolCalls = new Map<unknown, ToolCall>()
   #toolCallCount = 0
-  readonly #callsWithoutArguments = new Set<number>()
+  /** By index: what a call's arguments are if no fragment of them is written. */
+  readonly #callsWithoutArguments = new Map<number, string>()
   #finishReason: FinishReason | undefined
   #inputTokens: number | undefined
   #outputTokens: number | undefined
@@ -52,14 +55,17 @@ export class DeltaWriter {
     if (isNonEmpty(text)) this.#push({ type: 'refusal', text })
   }
 
-  /** @param key identifies the call; the same for all of its fragments */
-  toolCall (key: unknown, id: unknown, name: unknown, args: unknown): void {
+  /**
+   * @param key identifies the call; the same for all of its fragments
+   * @param initialArguments what the arguments are if no fragment of them follows
+   */
+  toolCall (key: unknown, id: unknown, name: unknown, args: unknown, initialArguments: string = NO_ARGUMENTS): void {
     const fragment = { id: isNonEmpty(id) ? id : undefined, name: isNonEmpty(name) ? name : undefined, arguments: isNonEmpty(args) ? args : '' }
     let call = this.#toolCalls.get(key)
     if (call === undefined || startsAnotherCall(fragment, call)) {
       call = { index: this.#toolCallCount++, id: undefined, name: undefined }
       this.#toolCalls.set(key, call)
-      this.#callsWithoutArguments.add(call.index)
+      this.#callsWithoutArguments.set(call.index, initialArguments)
     }
     const { index } = call
     if (fragment.arguments !== '') this.#callsWithoutArguments.delete(index)
@@ -72,6 +78,12 @@ export class DeltaWriter {
   /** Ignored if the call was not started: its arguments are for a tool that the server runs itself. */
   toolArguments (key: unknown, args: unknown): void {
     if (isNonEmpty(args) && this.#toolCalls.has(key)) this.toolCall(key, undefined, undefined, args)
+  }
+
+  /** No fragment of a call's arguments follows. A call without any is decided by the finish reason: it may be cut short. */
+  endToolCall (key: unknown): void {
+    const args = this.#callsWithoutArguments.get(this.#toolCalls.get(key)?.index ?? -1)
+    if (args !== undefined && args !== NO_ARGUMENTS) this.toolArguments(key, args)
   }
 
   /** The model reasons, or runs a tool, and may send nothing for minutes. */
@@ -102,7 +114,7 @@ export class DeltaWriter {
   end (): void {
     this.ended = true
     // With any other reason the answer was cut short, and the arguments may be missing.
-    if (this.#finishReason === 'tool-calls') for (const index of this.#callsWithoutArguments) this.#push({ type: 'tool-call', index, id: undefined, name: undefined, arguments: '{}' })
+    if (this.#finishReason === 'tool-calls') for (const [index, args] of this.#callsWithoutArguments) this.#push({ type: 'tool-call', index, id: undefined, name: undefined, arguments: args })
     this.#push({ type: 'finish', reason: this.#finishReason ?? 'other', usage: this.#totalUsage() })
   }
 

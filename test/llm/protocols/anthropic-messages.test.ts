@@ -53,7 +53,7 @@ t.test('tool calls are read in fragments; tools of the server are ignored', t =>
 })
 
 t.test('every stop reason is mapped', t => {
-  for (const [reason, expected] of [['end_turn', 'stop'], ['stop_sequence', 'stop'], ['max_tokens', 'length'], ['model_context_window_exceeded', 'length'], ['refusal', 'content-filter'], ['pause_turn', 'other'], ['constructor', 'other']] as const) {
+  for (const [reason, expected] of [['end_turn', 'stop'], ['stop_sequence', 'stop'], ['max_tokens', 'length'], ['model_context_window_exceeded', 'length'], ['refusal', 'content-filter'], ['pause_turn', 'other'], ['constructor', 'other'], ['stop', 'stop'], ['length', 'length'], ['guardrail_intervened', 'content-filter']] as const) {
     t.strictSame(readEvents(anthropicMessages, ...stop(reason)).deltas, [finish(expected)], reason)
   }
   t.strictSame(readEvents(anthropicMessages, ...stop(null)).deltas, [finish('other')], 'no reason')
@@ -69,9 +69,74 @@ t.test('an error throws', t => {
   t.end()
 })
 
+t.test('a failure is recognized in the shapes of proxies', t => {
+  const failures: Array<[event: unknown, code: string]> = [
+    [[{ error: { code: 429 } }], 'upstream_rate_limit'],
+    [{ detail: 'Too many requests' }, 'upstream_rate_limit'],
+    [{ message: 'Overloaded' }, 'upstream_overloaded'],
+    [{ type: 'invalid_request_error', message: 'prompt is too long' }, 'prompt_too_long'],
+    [{ type: 'ThrottlingException', message: 'slow' }, 'upstream_rate_limit']
+  ]
+  for (const [event, code] of failures) {
+    t.throws(() => readEvents(anthropicMessages, blockStart(0, { type: 'text', text: 'Hi' }), event), { code }, JSON.stringify(event))
+    t.throws(() => readWholeAnswer(anthropicMessages, event), { code }, JSON.stringify(event))
+  }
+  for (const reason of ['error', 'abort', 'malformed_tool_use']) {
+    t.throws(() => readEvents(anthropicMessages, ...stop(reason)), { code: 'upstream_failed' }, reason)
+    t.throws(() => readWholeAnswer(anthropicMessages, { content: [], stop_reason: reason }), { code: 'upstream_failed' }, reason)
+  }
+  t.end()
+})
+
+t.test('an oddity without content does not end the answer', t => {
+  const oddities = [
+    '[DONE]', { type: 'ping' }, { type: 'ping', message: 'hello' }, { type: 'vendor.notice', message: 'hello' }, { type: 'keepalive' }, {}, { type: null }, { error: null },
+    { type: 'message_start' }, { type: 'message_start', message: null }, { type: 'message_start', message: { content: null, usage: null } },
+    { type: 'message_delta' }, { type: 'message_delta', delta: null }, { type: 'message_delta', usage: { output_tokens: 1 } }, { type: 'message_delta', delta: { stop_reason: null } },
+    { type: 'message_delta', delta: { stop_reason: 'null' } }, { type: 'message_delta', delta: { stop_reason: '' } }, { type: 'message_delta', delta: {}, usage: null, error: {} },
+    { type: 'content_block_start' }, blockStart(3, { type: 'container_upload', text: 'x' }), { type: 'content_block_delta' }, { type: 'content_block_delta', delta: null },
+    blockDelta(0, { type: 'vendor_delta', text: 'x' }), { type: 'content_block_stop' }, { type: 'content_block_stop', index: 9 }
+  ]
+  const hi = blockDelta(0, { type: 'text_delta', text: 'Hi' })
+  for (const oddity of oddities) {
+    t.strictSame(readEvents(anthropicMessages, oddity, hi, oddity, ...stop('end_turn')).deltas, [{ type: 'text', text: 'Hi' }, finish('stop')], JSON.stringify(oddity))
+  }
+  t.end()
+})
+
+t.test('the input at the start of a tool call is used unless fragments follow', t => {
+  const start = (input: unknown): object => blockStart(0, { type: 'tool_use', id: 'a', name: 'add', input })
+  const fragment = blockDelta(0, { type: 'input_json_delta', partial_json: '{"y":2}' })
+  const end = { type: 'content_block_stop', index: 0 }
+  const argumentsOf = (...events: unknown[]): unknown => {
+    const { deltas } = readEvents(anthropicMessages, ...events)
+    return [deltas.map(delta => delta.type === 'tool-call' ? delta.arguments : '').join(''), deltas.at(-1)!.type]
+  }
+  t.strictSame(argumentsOf(start({ x: 1 }), end, ...stop('tool_use')), ['{"x":1}', 'finish'])
+  t.strictSame(argumentsOf(start('{"x":1}'), end, ...stop('tool_use')), ['{"x":1}', 'finish'], 'as text')
+  t.strictSame(argumentsOf(start({ x: 1 }), ...stop('tool_use')), ['{"x":1}', 'finish'], 'without an end of the block')
+  t.strictSame(argumentsOf(start({ x: 1 }), end, ...stop('max_tokens')), ['{"x":1}', 'finish'], 'whole although the answer was cut short')
+  t.strictSame(argumentsOf(start({ x: 1 }), fragment, end, ...stop('tool_use')), ['{"y":2}', 'finish'], 'fragments are final')
+  for (const input of [{}, '', null, undefined]) {
+    t.strictSame(argumentsOf(start(input), end, ...stop('tool_use')), ['{}', 'finish'])
+    t.strictSame(argumentsOf(start(input), end, ...stop('max_tokens')), ['', 'finish'], 'no arguments are invented')
+    t.strictSame(argumentsOf(start(input), fragment, end, ...stop('tool_use')), ['{"y":2}', 'finish'])
+  }
+  t.strictSame(argumentsOf(blockStart(0, { type: 'mcp_tool_use', id: 'a', name: 'add', input: { x: 1 } }), end, ...stop('end_turn')), ['', 'finish'], 'a tool of the server')
+  t.end()
+})
+
+t.test('the message at the start may hold content', t => {
+  const message = { content: [{ type: 'text', text: 'Hi' }, { type: 'tool_use', id: 'a', name: 'add', input: { x: 1 } }], stop_reason: null, usage: { input_tokens: 1, output_tokens: 2 } }
+  const expected = [{ type: 'text', text: 'Hi' }, { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '' }, { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: '{"x":1}' }]
+  t.strictSame(readEvents(anthropicMessages, { type: 'message_start', message }, ...stop('tool_use')).deltas, [...expected, finish('tool-calls', { inputTokens: 1, outputTokens: 2, totalTokens: 3 })])
+  t.strictSame(readEvents(anthropicMessages, { type: 'message_start', message: { ...message, stop_reason: 'tool_use' } }, { type: 'message_stop' }).deltas.slice(0, 3), expected)
+  t.end()
+})
+
 t.test('malformed data throws', t => {
-  for (const malformed of ['{', { type: 'content_block_delta' }, blockDelta(0, { type: 'text_delta', text: 5 }), { type: 'message_delta' }]) t.throws(() => readEvents(anthropicMessages, malformed), { code: 'bad_chunk' })
-  t.throws(() => readWholeAnswer(anthropicMessages, {}), { code: 'bad_chunk' })
+  for (const malformed of ['{', '5', { type: 'message_start', message: { content: 5 } }]) t.throws(() => readEvents(anthropicMessages, malformed), { code: 'bad_chunk' })
+  for (const malformed of [{}, { content: 5 }, { content: {} }]) t.throws(() => readWholeAnswer(anthropicMessages, malformed), { code: 'bad_chunk' }, JSON.stringify(malformed))
   t.end()
 })
 
@@ -89,5 +154,12 @@ t.test('an answer that was not streamed is read', t => {
     finish('tool-calls', { inputTokens: 3, outputTokens: 2, totalTokens: 5 })
   ])
   t.ok(ended)
+  t.end()
+})
+
+t.test('the content of an answer that was not streamed may be text, or missing', t => {
+  t.strictSame(readWholeAnswer(anthropicMessages, { content: 'Hi', stop_reason: 'end_turn' }).deltas, [{ type: 'text', text: 'Hi' }, finish('stop')])
+  t.strictSame(readWholeAnswer(anthropicMessages, { content: null, stop_reason: 'end_turn' }).deltas, [finish('stop')])
+  t.strictSame(readWholeAnswer(anthropicMessages, { content: [null, { type: 'tool_use', id: 'a', name: 'add', input: { x: 1 } }], stop_reason: 'max_tokens' }).deltas, [{ type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '{"x":1}' }, finish('length')])
   t.end()
 })
