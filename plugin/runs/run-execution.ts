@@ -12,8 +12,9 @@ import type { SseFields } from '../wire/event.ts'
 import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
 import { writeLog, type LogFields } from '../base/logging.ts'
 import { isEnd, isEndType, type SseRunEnd } from './run-log.ts'
-import { IDLE, LOG_LOST, NOT_STARTED, RUNS_FULL, TIMED_OUT, TOO_LARGE } from './failures.ts'
+import { LOG_LOST, NOT_STARTED, RUNS_FULL, TOO_LARGE } from './failures.ts'
 import { reportEnd, reportStart } from './reports.ts'
+import { RunDeadlines } from './run-deadlines.ts'
 import { RunLogWriter } from './run-log-writer.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
@@ -50,10 +51,8 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   readonly #settings: RunSettings
   readonly #writer: RunLogWriter
   readonly #controller = createAbortController()
-  #startedAt = currentTime()
+  readonly #deadlines: RunDeadlines
   #subscription: Promise<SseBrokerSubscription> | undefined
-  /** When the producer began to work on its next item; undefined while it waits for the broker. */
-  #idleSince: number | undefined
   #forgetAt = Infinity
   #events = 0
   #bytes = 0
@@ -75,6 +74,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.run = run
     this.#owner = owner
     this.#settings = settings
+    this.#deadlines = new RunDeadlines(run, settings)
     const beginning = { generation: randomUUID(), retention: settings.retention, processId: owner.processId }
     this.#writer = new RunLogWriter(owner.broker, run.channel, beginning, error => {
       this.#log('warn', { err: error }, 'the broker did not accept an event of a run, which will be published again')
@@ -90,7 +90,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   /** Milliseconds since the start of the run. */
   get age (): number {
-    return currentTime() - this.#startedAt
+    return currentTime() - this.#deadlines.startedAt
   }
 
   /**
@@ -116,7 +116,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   #onBegun (): void {
     this.#isBegun = true
-    this.#startedAt = this.run.orphanedSince = currentTime()
+    this.#deadlines.startedAt = this.run.orphanedSince = currentTime()
     const end = this.#earlyEnd
     if (end !== undefined && compareIds(end.id, this.#writer.beginId) > 0) this.#setEnd(end)
     if (this.#isAbandoned) this.end('failed', JSON.stringify(NOT_STARTED))
@@ -144,7 +144,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     const producerEnded = new Deferred<void>()
     this.#isStarted = !signal.aborted
     if (this.#isStarted) reportStart(this.run)
-    this.#idleSince = currentTime()
+    this.#deadlines.idleSince = currentTime()
     this.#schedule()
     try {
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
@@ -191,9 +191,9 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   async #publish (payload: SsePayload): Promise<void> {
-    this.#idleSince = undefined
+    this.#deadlines.idleSince = undefined
     const end = await this.#writer.append(payload, this.#controller.signal)
-    this.#idleSince = currentTime()
+    this.#deadlines.idleSince = currentTime()
     if (end !== undefined) this.#setEnd(end)
     if (this.#events % ITEMS_PER_TURN === 0) await nextTurn()
   }
@@ -253,10 +253,10 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   fire (now: number): void {
+    const failure = this.#deadlines.failureAt(now)
     if (now >= this.#forgetAt) this.#forget()
-    else if (now >= this.#timeoutAt) this.#failAtLimit(TIMED_OUT)
-    else if (now >= this.#idleTimeoutAt) this.#failAtLimit(IDLE)
-    else if (now >= this.#orphanTimeoutAt) this.end('aborted', JSON.stringify({ reason: 'orphaned' }))
+    else if (failure !== undefined) this.#failAtLimit(failure)
+    else if (this.#deadlines.isOrphanedAt(now)) this.end('aborted', JSON.stringify({ reason: 'orphaned' }))
     else this.#schedule()
   }
 
@@ -276,24 +276,6 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   #schedule (): void {
-    const dueAt = this.#ending === undefined ? Math.min(this.#timeoutAt, this.#idleTimeoutAt, this.#orphanTimeoutAt) : this.#forgetAt
-    this.#owner.wheel.set(this, dueAt)
+    this.#owner.wheel.set(this, this.#ending === undefined ? this.#deadlines.next : this.#forgetAt)
   }
-
-  get #timeoutAt (): number {
-    return deadline(this.#startedAt, this.#settings.timeout)
-  }
-
-  get #idleTimeoutAt (): number {
-    return deadline(this.#idleSince ?? currentTime(), this.#settings.idleTimeout)
-  }
-
-  get #orphanTimeoutAt (): number {
-    return deadline(this.run.orphanedSince, this.#settings.orphanTimeout)
-  }
-}
-
-/** Adds a timeout to a time. A timeout of 0 milliseconds is disabled. */
-function deadline (time: number, timeout: number): number {
-  return timeout > 0 ? time + timeout : Infinity
 }
