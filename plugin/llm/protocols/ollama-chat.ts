@@ -1,26 +1,39 @@
-import { errorFromAnswer } from '../error-mapping.ts'
+import { reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
+import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { asArray, asObject, parseObject } from './json-shape.ts'
+import { asArray, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
+
+interface ToolCall {
+  readonly id?: unknown
+  readonly function?: { readonly name?: unknown, readonly arguments?: unknown } | null
+}
+
+interface Message {
+  readonly content?: unknown
+  readonly thinking?: unknown
+  readonly tool_calls?: ReadonlyArray<ToolCall | null> | null
+}
 
 interface Line {
   readonly error?: unknown
-  readonly message?: {
-    readonly content?: unknown
-    readonly thinking?: unknown
-    readonly tool_calls?: ReadonlyArray<{ readonly id?: unknown, readonly function?: { readonly name?: unknown, readonly arguments?: unknown } }>
-  }
-  readonly done?: boolean
-  readonly done_reason?: string
-  readonly prompt_eval_count?: number
-  readonly eval_count?: number
+  readonly message?: Message | null
+  readonly done?: unknown
+  readonly done_reason?: unknown
+  readonly prompt_eval_count?: unknown
+  readonly eval_count?: unknown
 }
 
-const FINISH_REASONS = new Map<string | undefined, FinishReason>([
+const FINISH_REASONS = new Map<unknown, FinishReason>([
   ['stop', 'stop'],
-  ['length', 'length']
+  ['length', 'length'],
+  ['tool_calls', 'tool-calls']
 ])
+
+const FAILURES = new Set<unknown>(['error', 'abort', 'aborted', 'cancelled'])
+/** The model was loaded or unloaded instead of answering. */
+const NO_ANSWER = new Set<unknown>(['load', 'unload'])
 
 /**
  * Ollama's native chat protocol.
@@ -37,15 +50,37 @@ export const ollamaChat: Protocol = {
 }
 
 function readLine (data: string, writer: DeltaWriter): void {
-  const { error, message, done, done_reason: reason, prompt_eval_count: input = 0, eval_count: output } = parseObject<Line>(data)
-  if (error) throw errorFromAnswer(error)
-  writer.reasoning(message?.thinking)
-  writer.text(message?.content)
+  // Sent by proxies that answer with an event stream.
+  if (data === '[DONE]') return
+  const line = parseObject<Line>(data)
+  const { error, message, done } = line
+  if (error || typeof message !== 'object') throwReportedError(line)
+  if (typeof message === 'object' && message !== null) writeMessage(message, writer)
+  if (done === true) writeEnd(line, writer)
+}
+
+function throwReportedError (line: Line): void {
+  const error = reportedError(line)
+  if (error !== undefined) throw error
+}
+
+function writeMessage ({ content, thinking, tool_calls: calls }: Message, writer: DeltaWriter): void {
+  writer.reasoning(thinking)
+  writer.text(content)
   // Ollama sends every tool call whole, so the object itself can be the key.
-  for (const call of asArray(message?.tool_calls ?? [])) writer.toolCall(call, asObject(call).id, call.function?.name, JSON.stringify(call.function?.arguments))
-  if (done !== true) return
+  for (const call of asArray(calls ?? [])) if (call?.function) writer.toolCall(call, call.id, call.function.name, jsonOf(call.function.arguments))
+}
+
+/** The arguments of a tool as JSON. Some proxies send them as text. */
+function jsonOf (args: unknown): unknown {
+  return typeof args === 'object' && args !== null ? JSON.stringify(args) : args
+}
+
+function writeEnd ({ done_reason: reason, prompt_eval_count: input, eval_count: output }: Line, writer: DeltaWriter): void {
+  if (FAILURES.has(reason)) throw new ModelError('upstream_failed')
+  if (NO_ANSWER.has(reason) && writer.empty) throw new ModelError('truncated')
   // Ollama omits the input count if the whole prompt was cached.
-  writer.usage(input, output)
+  writer.usage(input ?? 0, output)
   writer.finishReason(FINISH_REASONS.get(reason) ?? 'other')
   writer.end()
 }
