@@ -64,6 +64,8 @@ export function streamOllamaChat (body: OllamaChatBody, options: ModelOptions): 
   return streamModel(ollamaChat, body, options)
 }
 
+export { eventsOf, type EventsOptions, type ResponseEvents } from './events-of.ts'
 export type { FinishDelta, FinishReason, ModelDelta, ModelUsage, ToolCallDelta } from './model-delta.ts'
 export { MODEL_ERRORS, ModelError, type ModelErrorCode, type ModelErrorDetails, type ModelErrorMeaning } from './model-error.ts'
 export type { ModelOptions } from './options.ts'
+export type { ResponseLike } from './upstream-response.ts'

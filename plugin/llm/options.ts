@@ -114,7 +114,8 @@ const DEFAULTS: Omit<ModelSettings, 'baseURL'> & { readonly baseURL: URL | undef
 
 const anyDelay = integer(0, 'milliseconds')
 const anyTimeout = integer(0, 'milliseconds', 'sets no limit')
-const timeout: Check = (value, option) => Math.min(anyTimeout(value, option) as number || MAX_DELAY, MAX_DELAY)
+/** Checks a timeout in milliseconds. 0 becomes the longest delay of `setTimeout`. */
+export const timeout: Check = (value, option) => Math.min(anyTimeout(value, option) as number || MAX_DELAY, MAX_DELAY)
 
 const CHECKS: Checks<ModelOptions> = {
   baseURL: httpUrl,

@@ -110,7 +110,8 @@ class SourceReader {
   }
 }
 
-function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown> {
+/** @throws SSE_ERR_SOURCE */
+export function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown> {
   // Strings and bytes are iterable, but sending each character as an event of its own is never meant.
   if (typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)) {
     if (isWebStream(source)) return new WebStreamIterator(source)
@@ -121,7 +122,7 @@ function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown
 }
 
 /** Also recognizes streams that are not made by `node:stream`. */
-function isNodeStream (value: unknown): value is Readable {
+export function isNodeStream (value: unknown): value is Readable {
   const { pipe, destroy } = (value ?? {}) as { pipe?: unknown, destroy?: unknown }
   return typeof pipe === 'function' && typeof destroy === 'function'
 }

@@ -213,10 +213,15 @@ function checkType (value: unknown): string {
   return /[\0\r\n]/.test(type) ? invalid('event', 'must be a single line without NUL', type) : type
 }
 
+/** Whether a string is a valid id. */
+export function isEventId (id: string): boolean {
+  // eslint-disable-next-line no-control-regex -- finding control characters is the point
+  return !/[\0-\x08\n-\x1f\x7f]/.test(id)
+}
+
 function checkId (value: unknown): string {
   const id = typeof value === 'number' && Number.isFinite(value) ? String(value) : value
-  // eslint-disable-next-line no-control-regex -- finding control characters is the point
-  if (typeof id === 'string' && !/[\0-\x08\n-\x1f\x7f]/.test(id)) return id
+  if (typeof id === 'string' && isEventId(id)) return id
   return invalid('id', 'must be a finite number, or a string without line breaks and control characters', value)
 }
 

@@ -1,0 +1,172 @@
+import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { abortSignal, boolean, describe, integer, type Checks, type Resolved } from '../base/option-checks.ts'
+import { resolveOptions } from '../base/options.ts'
+import { event, isEventId, isReserved, type SseEvent } from '../wire/event.ts'
+import { EventStreamParser } from '../wire/event-stream-parser.ts'
+import { errorFromAnswer, jsonOrText } from './error-mapping.ts'
+import { ModelError } from './model-error.ts'
+import { timeout } from './options.ts'
+import { UpstreamResponse, type ResponseLike } from './upstream-response.ts'
+
+/** The limits of reading an event stream. */
+export interface EventsOptions {
+  /**
+   * Cancels the response: its connection closes, and the iteration rejects with the signal's reason.
+   *
+   * @default undefined
+   */
+  readonly signal?: AbortSignal | undefined
+
+  /**
+   * Whether events keep their ids. Set it to false for a run, or a stream that is subscribed to channels: their events have
+   * ids of their own.
+   *
+   * @default true
+   */
+  readonly ids?: boolean | undefined
+
+  /**
+   * Milliseconds of silence, counted only while an event is requested. Comments are no silence. 0 sets no limit.
+   *
+   * @default 600000
+   */
+  readonly idleTimeout?: number | undefined
+
+  /**
+   * The maximum size of one event in bytes.
+   *
+   * @default 1048576
+   */
+  readonly maxEventBytes?: number | undefined
+}
+
+/** The events of a response. Leaving the loop, or calling `return()`, cancels the response. */
+export type ResponseEvents = AsyncGenerator<SseEvent<string>, void, undefined>
+
+type EventsSettings = Resolved<EventsOptions, 'signal'>
+
+const DEFAULTS: EventsSettings = { signal: undefined, ids: true, idleTimeout: 600_000, maxEventBytes: 1024 * 1024 }
+
+const CHECKS: Checks<EventsSettings> = {
+  signal: abortSignal,
+  ids: boolean,
+  idleTimeout: timeout,
+  maxEventBytes: integer(1, 'bytes')
+}
+
+/**
+ * Reads the event stream of any server, to relay it without interpreting it: yields its events, with their types and ids, as
+ * `sendAll` and runs accept them. While no event is requested, reading from the server pauses.
+ *
+ * Only what applies to the events is kept. Comments and the server's `retry:` are not. An id that no event follows is given
+ * to the next event. As the HTML standard says, an event that the end of the stream cuts off is discarded; the iteration
+ * then rejects with the code `truncated`. A stream that ends after a whole event counts as complete.
+ *
+ * Events of types that begin with `sse-` are of another server with this package, and cannot be sent again. `sse-error`
+ * makes the iteration reject with the error that it contains, and `sse-gap` and `sse-reset` with the code `truncated`. The
+ * others are passed over.
+ *
+ * @param response a `Response` of `fetch`, the result of undici's `request()`, or any object with `statusCode`, `headers` and
+ *   `body`
+ * @throws SSE_ERR_OPTION immediately, for a value that is not a response or whose body is being read, for an unknown option
+ *   or an invalid value
+ * @throws ModelError while iterating, also for an error status or another content type than `text/event-stream`; if
+ *   `options.signal` aborts, its reason instead
+ */
+export function eventsOf (response: ResponseLike, options?: EventsOptions): ResponseEvents {
+  const settings = resolveOptions('eventsOf()', options, DEFAULTS, CHECKS)
+  const received = UpstreamResponse.from(response)
+  if (received === undefined) {
+    throw new SSE_ERR_OPTION('The argument of eventsOf() must be a response whose body is not being read, with `status` or `statusCode`, `headers` and `body`', `received ${describe(response)}`)
+  }
+  return new EventIterator(received, settings)
+}
+
+/** Unlike that of a generator function, `return()` also ends a pending `next()`. */
+class EventIterator implements ResponseEvents {
+  readonly #response: UpstreamResponse
+  readonly #settings: EventsSettings
+  readonly #events: ResponseEvents
+
+  constructor (response: UpstreamResponse, settings: EventsSettings) {
+    this.#response = response
+    this.#settings = settings
+    this.#events = this.#read()
+    settings.signal?.addEventListener('abort', this.#end)
+    if (settings.signal?.aborted === true) this.#end()
+  }
+
+  next (): Promise<IteratorResult<SseEvent<string>, void>> {
+    return this.#events.next()
+  }
+
+  return (): Promise<IteratorResult<SseEvent<string>, void>> {
+    this.#end()
+    return this.#events.return()
+  }
+
+  throw (error: unknown): Promise<IteratorResult<SseEvent<string>, void>> {
+    this.#end()
+    return this.#events.throw(error)
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    await this.return()
+  }
+
+  readonly #end = (): void => {
+    this.#settings.signal?.removeEventListener('abort', this.#end)
+    this.#response.cancel()
+  }
+
+  async * #read (): ResponseEvents {
+    const { signal } = this.#settings
+    const response = this.#response
+    try {
+      const error = await response.error()
+      signal?.throwIfAborted()
+      if (response.cancelled) return
+      if (error !== undefined) throw error
+      yield * this.#parse()
+    } finally {
+      this.#end()
+    }
+  }
+
+  async * #parse (): ResponseEvents {
+    const { signal, ids, idleTimeout, maxEventBytes } = this.#settings
+    const response = this.#response
+    const parser = new EventStreamParser({ maxLength: maxEventBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
+    let id = ''
+    for (;;) {
+      const chunk = await response.read(idleTimeout)
+      signal?.throwIfAborted()
+      if (chunk === undefined) break
+      for (const item of parser.push(chunk)) {
+        if (item.kind !== 'event' || isMarker(item.type, item.data)) continue
+        const { type, data, lastEventId } = item
+        // An id applies until the next one, also for a client.
+        const isNewId = ids && lastEventId !== id && isEventId(lastEventId)
+        if (isNewId) id = lastEventId
+        yield event(data, { ...type === 'message' ? {} : { event: type }, ...isNewId ? { id } : {} })
+        signal?.throwIfAborted()
+      }
+    }
+    if (parser.incomplete && !response.cancelled) throw new ModelError('truncated')
+  }
+}
+
+/**
+ * Whether an event is of a server with this package, for its own client.
+ *
+ * @throws ModelError if it reports a failure, or that events are missing
+ */
+function isMarker (type: string, data: string): boolean {
+  if (type === 'sse-error') throw errorFromAnswer(jsonOrText(data))
+  if (type === 'sse-gap' || type === 'sse-reset') throw new ModelError('truncated')
+  return isReserved(type)
+}
