@@ -66,6 +66,23 @@ t.test('the idle timeout restarts with each delta, counts only while a delta is 
   t.equal(timers.length, 1)
 })
 
+t.test('a delta restarts the idle timeout if another one is requested already', async t => {
+  const clock = install({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  t.teardown(() => { clock.uninstall() })
+  const upstream = new ManualUpstream()
+  const deltas = streamChatCompletions(BODY, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher })
+  const reads = [deltas.next(), deltas.next(), deltas.next(), deltas.next()]
+  upstream.writeHead(200, { 'content-type': 'text/event-stream' })
+  for (const content of ['a', 'b', 'c']) {
+    clock.tick(50_000)
+    upstream.write(chatChunk({ content }))
+  }
+  clock.tick(59_000)
+  upstream.write(chatChunk({ content: 'd' }))
+  t.match(await Promise.all(reads), [{ value: { text: 'a' } }, { value: { text: 'b' } }, { value: { text: 'c' } }, { value: { text: 'd' } }])
+  await deltas.return()
+})
+
 t.test('a chunk with both a delta and the end or a failure leaves no timer', async t => {
   const { setTimeout, clearTimeout } = globalThis
   const running = new Set<unknown>()
