@@ -26,9 +26,9 @@ export interface EventsOptions {
   readonly ids?: boolean | undefined
 
   /**
-   * Milliseconds of silence, counted only while an event is requested. Comments are no silence. 0 sets no limit.
+   * Milliseconds without any data, counted only while an event is requested. 0 sets no limit.
    *
-   * @default 600000
+   * @default 900000 (15 minutes, since a model may reason for so long)
    */
   readonly idleTimeout?: number | undefined
 
@@ -45,7 +45,7 @@ export type ResponseEvents = AsyncGenerator<SseEvent<string>, void, undefined>
 
 type EventsSettings = Resolved<EventsOptions, 'signal'>
 
-const DEFAULTS: EventsSettings = { signal: undefined, ids: true, idleTimeout: 600_000, maxEventBytes: 1024 * 1024 }
+const DEFAULTS: EventsSettings = { signal: undefined, ids: true, idleTimeout: 900_000, maxEventBytes: 1024 * 1024 }
 
 const CHECKS: Checks<EventsSettings> = {
   signal: abortSignal,
