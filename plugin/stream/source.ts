@@ -34,6 +34,8 @@ export function sendSource (source: unknown, send: SendItem, signal: AbortSignal
   })
 }
 
+export type SourceIterator = Iterator<unknown> | AsyncIterator<unknown>
+
 class SourceReader {
   readonly #send: SendItem
   readonly #signal: AbortSignal
@@ -41,7 +43,7 @@ class SourceReader {
   /** Decodes byte chunks, which may end in the middle of a character. */
   readonly #decoder = new TextDecoder()
   #sequence: unknown
-  #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
+  #iterator: SourceIterator | undefined
   /** Resolves when the source has ended, if `endSource` was called. */
   ended: Promise<void> = Promise.resolve()
 
@@ -53,7 +55,9 @@ class SourceReader {
 
   async read (source: unknown): Promise<unknown> {
     const signal = this.#signal
-    const iterator = await this.#open(source)
+    // A source that returns its iterator at once starts now: a model should receive its request before the handler returns.
+    const opening = this.#open(source)
+    const iterator = isThenable(opening) ? await opening : opening
     for (;;) {
       const next = iterator.next()
       const { done, value } = isThenable(next) ? await next : next
@@ -74,17 +78,25 @@ class SourceReader {
   }
 
   /** @throws SSE_ERR_SOURCE, what the source throws, or the signal's reason if it aborts meanwhile */
-  async #open (source: unknown): Promise<Iterator<unknown> | AsyncIterator<unknown>> {
-    const signal = this.#signal
+  #open (source: unknown): SourceIterator | Promise<SourceIterator> {
+    if (typeof source !== 'function') return this.#begin(source)
     // After an abort, a source that was passed in is ended although it never began, and a function is not called.
-    if (typeof source === 'function' && signal.aborted) throw signal.reason
-    this.#sequence = typeof source === 'function' ? await source(signal) : source
+    if (this.#signal.aborted) throw this.#signal.reason
+    const sequence = source(this.#signal)
+    return isThenable(sequence) ? Promise.resolve(sequence).then(awaited => this.#begin(awaited)) : this.#begin(sequence)
+  }
+
+  #begin (sequence: unknown): SourceIterator | Promise<SourceIterator> {
+    this.#sequence = sequence
     // Its iterator reports errors only once it has begun. An error that nothing listens for would end the process.
-    if (isNodeStream(this.#sequence)) this.#sequence.on('error', () => {})
-    this.#iterator = iteratorOf(this.#sequence)
-    if (!signal.aborted) return this.#iterator
+    if (isNodeStream(sequence)) sequence.on('error', () => {})
+    this.#iterator = iteratorOf(sequence)
+    return this.#signal.aborted ? this.#endAborted() : this.#iterator
+  }
+
+  async #endAborted (): Promise<never> {
     await this.endSource()
-    throw signal.reason
+    throw this.#signal.reason
   }
 
   #sendItem (item: unknown): Promise<void> | undefined {
@@ -111,7 +123,7 @@ class SourceReader {
 }
 
 /** @throws SSE_ERR_SOURCE */
-export function iteratorOf (source: unknown): Iterator<unknown> | AsyncIterator<unknown> {
+export function iteratorOf (source: unknown): SourceIterator {
   // Strings and bytes are iterable, but sending each character as an event of its own is never meant.
   if (typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)) {
     if (isWebStream(source)) return new WebStreamIterator(source)

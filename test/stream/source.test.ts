@@ -61,6 +61,20 @@ t.test('every item of a source is sent, in order', async t => {
   await sends(t, [event('x', { id: '1', event: 'e' }), event('y')], [['x', { id: '1', event: 'e' }], ['y', {}]], 'events with their fields')
 })
 
+t.test('a source starts at once, unless its function returns a promise', async t => {
+  const steps: string[] = []
+  const { feed } = sink()
+  const fed = feed(async function * () { steps.push('started'); yield 1 })
+  steps.push('returned')
+  t.strictSame(steps, ['started', 'returned'])
+  await fed
+  const { sent, feed: feedLater } = sink()
+  const fedLater = feedLater(async () => [1])
+  t.strictSame(sent, [])
+  await fedLater
+  t.strictSame(sent, [1])
+})
+
 t.test('a Node.js stream that fails after the signal has aborted does not end the process', async t => {
   const missing = new URL('missing', import.meta.url)
   const { feed, controller, reports } = sink()
