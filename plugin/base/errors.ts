@@ -112,12 +112,18 @@ export const SSE_ERR_RUN_OVER = createError('SSE_ERR_RUN_OVER', 'The run has end
  */
 export type SseReason = 'complete' | 'error' | 'timeout' | 'client' | 'slow' | 'shutdown' | 'expired' | 'kicked'
 
-/** The stream has ended, or it ended before the event was written. `reason` is the reason. */
-export class SSE_ERR_CLOSED extends createError<[string]>('SSE_ERR_CLOSED', 'The event stream is closed: %s', 500) {
+/**
+ * The stream has ended, or it ended before the event was written. `reason` is the reason.
+ *
+ * It has no stack trace: that of most streams would only show how this package ends them, and would cost more than the rest.
+ */
+export class SSE_ERR_CLOSED extends createError<[string]>('SSE_ERR_CLOSED', 'The event stream is closed: %s', 500, Error, false) {
   readonly reason: SseReason
 
   constructor (reason: SseReason) {
     super(reason)
     this.reason = reason
+    // Loggers print it.
+    this.stack = String(this)
   }
 }

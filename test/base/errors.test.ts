@@ -47,6 +47,7 @@ t.test('an error of a closed stream contains the reason', async t => {
   const error = new SSE_ERR_CLOSED('timeout')
   t.match(error, { code: 'SSE_ERR_CLOSED', statusCode: 500, message: 'The event stream is closed: timeout', reason: 'timeout' })
   t.ok(error instanceof SSE_ERR_CLOSED)
+  t.equal(error.stack, 'FastifyError [SSE_ERR_CLOSED]: The event stream is closed: timeout', 'there is no trace')
   t.notOk(error instanceof SSE_ERR_FULL)
 })
 
