@@ -15,7 +15,6 @@ interface Failure {
 export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> {
   readonly #onStart: (stream: DeltaStream) => void
   readonly #signal: AbortSignal | undefined
-  readonly #cancellation = new AbortController()
   readonly #queue: ModelDelta[] = []
   readonly #pendingReads: ResolveRead[] = []
   #state: 'idle' | 'started' | 'ended' = 'idle'
@@ -24,6 +23,10 @@ export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> 
   hasPushed = false
   /** Called when the consumer waits for a delta and the queue is empty. */
   onDemand: (() => void) | undefined
+  /** Whether the consumer wants no further deltas. */
+  cancelled = false
+  /** Called when the consumer wants no further deltas. */
+  onCancel: (() => void) | undefined
 
   /**
    * @param signal when it aborts, the stream fails immediately with its reason
@@ -32,11 +35,6 @@ export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> 
   constructor (signal: AbortSignal | undefined, onStart: (stream: DeltaStream) => void) {
     this.#signal = signal
     this.#onStart = onStart
-  }
-
-  /** Aborted when the consumer wants no further deltas. */
-  get cancelled (): AbortSignal {
-    return this.#cancellation.signal
   }
 
   /** Whether the consumer is waiting for a delta. */
@@ -106,7 +104,8 @@ export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> 
   #cancel (failure: Failure | undefined): void {
     this.#queue.length = 0
     this.#end(failure)
-    this.#cancellation.abort()
+    this.cancelled = true
+    this.onCancel?.()
   }
 
   #end (failure: Failure | undefined): void {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { buildRequest, type ModelRequest } from './build-request.ts'
 import { DeltaStream } from './delta-stream.ts'
 import type { ModelDelta } from './model-delta.ts'
@@ -23,8 +22,19 @@ async function sendWithRetries (protocol: Protocol, request: ModelRequest, setti
     } catch (error) {
       const delay = stream.hasPushed || !(error instanceof ModelError) ? undefined : retryDelay(error, attempt, settings)
       if (delay === undefined) return stream.fail(error)
-      await sleep(delay, undefined, { signal: stream.cancelled }).catch(() => {})
-      if (stream.cancelled.aborted) return
+      await pause(delay, stream)
+      if (stream.cancelled) return
     }
   }
+}
+
+/** Resolves after a delay in milliseconds, or when the stream is cancelled. */
+function pause (delay: number, stream: DeltaStream): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, delay)
+    stream.onCancel = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+  })
 }

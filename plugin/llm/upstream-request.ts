@@ -54,7 +54,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     this.#stream = stream
     this.#writer = new DeltaWriter(delta => { stream.push(delta) })
     this.#timeouts = new RequestTimeouts(settings, this.#onTimeout)
-    stream.cancelled.addEventListener('abort', this.#onCancel)
+    stream.onCancel = this.#onCancel
     this.#timeouts.awaitConnection()
     try {
       // undici's own timeouts do not distinguish between the phases of a request.
@@ -177,7 +177,7 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
     this.#phase = 'settled'
     this.#timeouts.clear()
     this.#stream.onDemand = undefined
-    this.#stream.cancelled.removeEventListener('abort', this.#onCancel)
+    this.#stream.onCancel = undefined
   }
 
   #abort (): void {
