@@ -19,6 +19,8 @@ export interface EventStreamParserOptions {
   readonly lengthOf?: (text: string) => number
   /** Creates the error that is thrown when an event or a line exceeds `maxLength`. */
   readonly lengthError?: (maxLength: number) => Error
+  /** Decodes the next chunk, which may end within a character, and keeps a byte order mark; a TextDecoder unless it is set. */
+  readonly decode?: (chunk: Uint8Array) => string
 }
 
 /**
@@ -28,8 +30,7 @@ export interface EventStreamParserOptions {
  * The demo serves the text of this class to its pages, so the class must not use anything else of this module.
  */
 export class EventStreamParser {
-  // The byte order mark is removed here: Node.js 24 removes two if the first is split between chunks.
-  readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+  readonly #decode: (chunk: Uint8Array) => string
   readonly #maxLength: number
   readonly #lengthOf: (text: string) => number
   readonly #lengthError: (maxLength: number) => Error
@@ -45,11 +46,12 @@ export class EventStreamParser {
   #id: string
   #lastEventId: string
 
-  constructor ({ lastEventId = '', maxLength = Infinity, lengthOf = text => text.length, lengthError = max => new RangeError(`An event has more than ${max} characters`) }: EventStreamParserOptions = {}) {
+  constructor ({ lastEventId = '', maxLength = Infinity, lengthOf = text => text.length, lengthError = max => new RangeError(`An event has more than ${max} characters`), decode }: EventStreamParserOptions = {}) {
     this.#id = this.#lastEventId = lastEventId
     this.#maxLength = maxLength
     this.#lengthOf = lengthOf
     this.#lengthError = lengthError
+    this.#decode = decode ?? this.#textDecoder()
   }
 
   /** The id to send as `Last-Event-ID` when reconnecting: the one that applied at the last blank line. */
@@ -68,7 +70,7 @@ export class EventStreamParser {
    * @throws `lengthError`, after which the parser must not be used
    */
   * push (chunk: Uint8Array): Generator<EventStreamItem, void, undefined> {
-    const text = this.#normalize(this.#utf8.decode(chunk, { stream: true }))
+    const text = this.#normalize(this.#decode(chunk))
     let start = 0
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
       this.#extendLine(text.slice(start, end))
@@ -77,6 +79,12 @@ export class EventStreamParser {
       if (item !== undefined) yield item
     }
     this.#extendLine(text.slice(start))
+  }
+
+  #textDecoder (): (chunk: Uint8Array) => string {
+    // The byte order mark is removed by `#normalize`: Node.js 24 removes two if the first is split between chunks.
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    return chunk => decoder.decode(chunk, { stream: true })
   }
 
   /** Removes the byte order mark, and makes every line end with LF. */
@@ -92,6 +100,7 @@ export class EventStreamParser {
 
   /** Each part is measured once, however many chunks a line has. */
   #extendLine (text: string): void {
+    if (text === '') return
     this.#incompleteLine += text
     this.#lineLength += this.#lengthOf(text)
     if (this.#lineLength > this.#maxLength + 'data: '.length) throw this.#lengthError(this.#maxLength)

@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder'
 import { EventStreamParser } from '../../wire/event-stream-parser.ts'
 import { ModelError } from '../model-error.ts'
 import type { BodyReader } from './body-reader.ts'
@@ -13,7 +14,9 @@ const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
  * @throws ModelError too_large
  */
 export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void, onJsonLine: (line: string) => void): BodyReader {
-  const parser = new EventStreamParser({ maxLength: maxBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
+  // Three times as fast as a TextDecoder.
+  const utf8 = new StringDecoder('utf8')
+  const parser = new EventStreamParser({ maxLength: maxBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large'), decode: chunk => utf8.write(chunk as Buffer) })
 
   const feed = (chunk: Uint8Array): void => {
     for (const item of parser.push(chunk)) {
