@@ -18,14 +18,28 @@ export interface FilteredBatch {
  * @throws the error of a filter or of `until`
  */
 export function filterBatches (subscriptions: readonly Subscription[], wanted: SseEntry[] = []): FilteredBatch {
+  const [first] = subscriptions
+  if (subscriptions.length === 1) return filterBatch(first!, wanted)
   const entries = subscriptions.flatMap(subscription => subscription.channel.batch!.entries.map(entry => ({ entry, subscription })))
-  if (subscriptions.length > 1) entries.sort(compareEntries)
-  const isLast = entries.some(({ entry, subscription }) => {
-    if (!subscription.wants(entry)) return false
-    wanted.push(entry)
-    return subscription.endsAfter(entry)
-  })
-  // If the whole batch of one channel is wanted, its text is shared with other subscribers.
-  if (subscriptions.length === 1 && wanted.length === entries.length) return { batch: subscriptions[0]!.channel.batch, isLast }
+  const isLast = entries.sort(compareEntries).some(({ entry, subscription }) => select(entry, subscription, wanted))
   return { batch: wanted.length === 0 ? undefined : new Batch(wanted), isLast }
+}
+
+function filterBatch (subscription: Subscription, wanted: SseEntry[]): FilteredBatch {
+  const batch = subscription.channel.batch!
+  let isLast = false
+  for (const entry of batch.entries) {
+    isLast = select(entry, subscription, wanted)
+    if (isLast) break
+  }
+  // If the whole batch is wanted, its text is shared with other subscribers.
+  if (wanted.length === batch.entries.length) return { batch, isLast }
+  return { batch: wanted.length === 0 ? undefined : new Batch(wanted), isLast }
+}
+
+/** Adds an entry if it is wanted. @returns whether the stream ends after it */
+function select (entry: SseEntry, subscription: Subscription, wanted: SseEntry[]): boolean {
+  if (!subscription.wants(entry)) return false
+  wanted.push(entry)
+  return subscription.endsAfter(entry)
 }

@@ -27,6 +27,12 @@ export function isId (value: unknown): value is string {
 /** Compares two ids of the same epoch, for `Array.prototype.sort`. */
 export function compareIds (a: string, b: string): number {
   if (a === b) return 0
+  const dot = a.indexOf('.')
+  if (a.length === b.length && b.indexOf('.') === dot && a.indexOf('-') === b.indexOf('-')) {
+    // Numbers of the same length have the order of their digits, which is faster to compare.
+    const [aNumbers, bNumbers] = [a.slice(dot), b.slice(dot)]
+    return aNumbers < bNumbers ? -1 : aNumbers > bNumbers ? 1 : 0
+  }
   const [, , aMs, aSeq] = ID.exec(a)!
   const [, , bMs, bSeq] = ID.exec(b)!
   return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq)

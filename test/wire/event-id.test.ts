@@ -102,6 +102,14 @@ t.test('idBeforeAll() precedes every generated id', async t => {
   }
 })
 
+t.test('ids of different epochs are compared by their time and number', t => {
+  t.equal(compareIds('abc.1754000000000-1', 'xyz.1754000000000-1'), 0, 'epochs of the same length')
+  t.equal(compareIds('ab.1754000000000-1', 'xyz.1754000000000-1'), 0, 'epochs of different lengths')
+  t.ok(compareIds('xyz.1754000000000-1', 'abc.1754000000000-2') < 0)
+  t.ok(compareIds('xyz.1754000000000-1', 'ab.1754000000000-2') < 0)
+  t.end()
+})
+
 t.test('an id has the form `<epoch>.<ms>-<seq>`', async t => {
   for (const id of ['e.1-0', 'abc123.1764000000000-15']) t.equal(isId(id), true)
   for (const value of ['', 'e', 'e.1', 'e.1-0\n', 'E.1-0', 'e.1-0-0', 5, undefined, null]) t.equal(isId(value), false, String(value))
