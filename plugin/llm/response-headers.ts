@@ -9,6 +9,14 @@ export function headerValue (headers: ResponseHeaders, name: string): string | u
   return Array.isArray(value) ? value[0] : value
 }
 
+/** Values of Content-Encoding that servers send for a body that is not compressed. */
+const NOT_COMPRESSED = /^(?:identity|none|utf-?8|chunked)?$/i
+
+/** Whether the body is compressed. Requests ask for no compression, but some proxies compress nonetheless. */
+export function isCompressed (headers: ResponseHeaders): boolean {
+  return !(headerValue(headers, 'content-encoding') ?? '').split(',').every(coding => NOT_COMPRESSED.test(coding.trim()))
+}
+
 /** Milliseconds to wait before a retry, from `retry-after-ms` or `retry-after`. */
 export function retryAfter (headers: ResponseHeaders): number | undefined {
   const ms = headerValue(headers, 'retry-after-ms')

@@ -4,7 +4,7 @@ import { toError } from '../base/failure.ts'
 import { isNodeStream, iteratorOf } from '../stream/source.ts'
 import { errorFromDisconnect, errorFromResponse } from './error-mapping.ts'
 import { ModelError } from './model-error.ts'
-import { headerValue, type ResponseHeaders } from './response-headers.ts'
+import { headerValue, isCompressed, type ResponseHeaders } from './response-headers.ts'
 
 /** Characters read from the body of an error response. */
 const MAX_ERROR_BODY = 64 * 1024
@@ -55,8 +55,7 @@ export class UpstreamResponse {
     if (!Number.isInteger(statusCode) || !isObject(headers) || !(body === null || isUnread(body))) return undefined
     // The headers of `fetch` name the encoding that it has removed.
     if (Symbol.iterator in headers) return new UpstreamResponse(statusCode, Object.fromEntries(headers as Iterable<[string, string]>), false, body)
-    const encoding = headerValue(headers as ResponseHeaders, 'content-encoding') || 'identity'
-    return new UpstreamResponse(statusCode, headers as ResponseHeaders, encoding !== 'identity', body)
+    return new UpstreamResponse(statusCode, headers as ResponseHeaders, isCompressed(headers as ResponseHeaders), body)
   }
 
   /** Whether the response was cancelled before its body has ended. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { headerValue, retryAfter } from '../../plugin/llm/response-headers.ts'
+import { headerValue, isCompressed, retryAfter } from '../../plugin/llm/response-headers.ts'
 
 t.test('the delay before a retry is read from milliseconds, seconds or a date', t => {
   t.equal(retryAfter({ 'retry-after-ms': '1500', 'retry-after': '9' }), 1_500)
@@ -19,5 +19,11 @@ t.test('the first value of a repeated header is used', t => {
   t.equal(headerValue({ a: ['1', '2'], b: '3' }, 'a'), '1')
   t.equal(headerValue({ a: ['1', '2'], b: '3' }, 'b'), '3')
   t.equal(headerValue({}, 'a'), undefined)
+  t.end()
+})
+
+t.test('a body is compressed unless Content-Encoding is missing, or a value that servers send by mistake', t => {
+  for (const encoding of [undefined, '', ' ', 'identity', 'Identity', 'none', 'utf-8', 'UTF8', 'chunked', 'identity, none', ['none', 'gzip']]) t.notOk(isCompressed({ 'content-encoding': encoding }), String(encoding))
+  for (const encoding of ['gzip', 'identity, gzip', 'br', 'nonesuch', 'x']) t.ok(isCompressed({ 'content-encoding': encoding }), encoding)
   t.end()
 })

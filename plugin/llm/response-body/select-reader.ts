@@ -2,15 +2,12 @@ import { errorFromAnswer, jsonOrText, reportedError } from '../error-mapping.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
-import { headerValue, type ResponseHeaders } from '../response-headers.ts'
+import { headerValue, isCompressed, type ResponseHeaders } from '../response-headers.ts'
 import type { BodyReader } from './body-reader.ts'
 import { detectingReader } from './detecting-reader.ts'
 import { eventStreamReader } from './event-stream-reader.ts'
 import { ndjsonReader } from './ndjson-reader.ts'
 import { textReader } from './text-reader.ts'
-
-/** Values of Content-Encoding that servers send for a body that is not compressed. */
-const NOT_COMPRESSED = /^\s*(?:(?:identity|none|utf-?8|chunked)?\s*(?:,|$)\s*)+$/i
 
 /** Data that shows only that the server is alive. */
 const KEEP_ALIVE = /^\s*\[?(?:ping|keep[_-]?alive|heartbeat|null)?\]?\s*$/i
@@ -24,7 +21,7 @@ const OPENING_BRACE = 0x7B
  * @returns undefined if the body is compressed
  */
 export function selectReader (status: number, headers: ResponseHeaders, protocol: Protocol, maxEventBytes: number, writer: DeltaWriter): BodyReader | undefined {
-  if (!NOT_COMPRESSED.test(headerValue(headers, 'content-encoding') ?? '')) return undefined
+  if (isCompressed(headers)) return undefined
   const type = headerValue(headers, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase()
   const onEvent = (data: string, eventType?: string): void => {
     if (writer.ended || KEEP_ALIVE_TYPES.has(eventType)) return
