@@ -10,7 +10,7 @@ import { ndjsonReader } from './ndjson-reader.ts'
 import { textReader } from './text-reader.ts'
 
 /** Data that shows only that the server is alive. */
-const KEEP_ALIVE = /^\s*\[?(?:ping|keep[_-]?alive|heartbeat|null)?\]?\s*$/i
+const KEEP_ALIVE = /^\[?(?:ping|keep[_-]?alive|heartbeat|null)?\]?$/i
 const KEEP_ALIVE_TYPES = new Set<string | undefined>(['ping', 'keepalive', 'keep-alive', 'keep_alive', 'heartbeat'])
 const OPENING_BRACE = 0x7B
 
@@ -26,7 +26,7 @@ export function selectReader (status: number, headers: ResponseHeaders, protocol
   const onEvent = (data: string, eventType?: string): void => {
     if (writer.ended || KEEP_ALIVE_TYPES.has(eventType)) return
     if (eventType === 'error') throw errorFromAnswer(jsonOrText(data))
-    if (data.charCodeAt(0) === OPENING_BRACE || !KEEP_ALIVE.test(data)) protocol.readEvent(data, writer)
+    if (data.charCodeAt(0) === OPENING_BRACE || !KEEP_ALIVE.test(data.trim())) protocol.readEvent(data, writer)
   }
   return detectingReader(format => {
     if (format === 'json' || (format === 'json-line' && protocol.contentType === 'text/event-stream')) return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
