@@ -51,9 +51,10 @@ const INVALID_REQUEST = /^(?:invalid|unsupported|empty|missing)|^image_(?!genera
  * @param limitsSpending whether a 429 without Retry-After means that a spending limit was reached
  */
 export function errorFromResponse (status: number, headers: ResponseHeaders, body: string, limitsSpending: boolean): ModelError {
-  const delay = retryAfter(headers)
   // The text of an HTML page is not about this request.
-  let code = errorCode(readErrorReport(/^\s*</.test(body) ? '' : jsonOrText(body)), status)
+  const report = readErrorReport(/^\s*</.test(body) ? '' : jsonOrText(body))
+  const delay = retryAfter(headers) ?? report.retryDelay
+  let code = errorCode(report, status)
   if (status === 429 && limitsSpending && delay === undefined) code = 'upstream_quota'
   const shouldRetry = headerValue(headers, 'x-should-retry')
   return new ModelError(code, {
@@ -75,8 +76,9 @@ export function reportedError (value: unknown): ModelError | undefined {
 
 /** Maps an error that the model reports within its answer. @param error text or JSON of any shape, as the model sent it */
 export function errorFromAnswer (error: unknown): ModelError {
-  const code = errorCode(readErrorReport(error))
-  return new ModelError(code === 'upstream_error' ? 'upstream_failed' : code)
+  const report = readErrorReport(error)
+  const code = errorCode(report)
+  return new ModelError(code === 'upstream_error' ? 'upstream_failed' : code, { retryAfter: report.retryDelay })
 }
 
 /** Maps an error of undici from before the request could be sent. */

@@ -6,6 +6,8 @@ export interface ErrorReport {
   readonly codes: string
   /** Codes and messages, in lower case. */
   readonly text: string
+  /** Milliseconds to wait before a retry, as Google's servers state them. */
+  readonly retryDelay: number | undefined
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -48,6 +50,7 @@ export function readErrorReport (value: unknown): ErrorReport {
   const statuses: number[] = []
   const codes: string[] = []
   const messages: string[] = []
+  let retryDelay: number | undefined
 
   const read = (part: unknown, depth: number): void => {
     if (typeof part === 'string') messages.push(part)
@@ -62,12 +65,18 @@ export function readErrorReport (value: unknown): ErrorReport {
       else if (typeof status === 'string') codes.push(status)
     }
     for (const name of TEXT_FIELDS) if (typeof fields[name] === 'string') messages.push(fields[name])
+    retryDelay ??= secondsToMs(fields.retryDelay)
     for (const name of OUTER_REPORTS) if (typeof fields[name] === 'object') read(fields[name], depth + 1)
   }
 
   read(value, 0)
   const words = codes.join('\n').toLowerCase()
-  return { statuses, codes: words, text: `${words}\n${messages.join('\n').toLowerCase()}` }
+  return { statuses, codes: words, text: `${words}\n${messages.join('\n').toLowerCase()}`, retryDelay }
+}
+
+/** @param duration for example, '34.5s' */
+function secondsToMs (duration: unknown): number | undefined {
+  return typeof duration === 'string' && /^\d{1,6}(?:\.\d{1,9})?s$/.test(duration) ? Math.ceil(Number(duration.slice(0, -1)) * 1_000) : undefined
 }
 
 function isNumeric (status: unknown): status is number | string {

@@ -212,6 +212,15 @@ t.test('a limit per minute or per day is a rate limit, also where it is called a
   t.end()
 })
 
+t.test('a delay that the body states is used unless the headers state one', t => {
+  const body = (retryDelay: unknown): object => ({ error: { code: 429, status: 'RESOURCE_EXHAUSTED', details: [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay }] } })
+  t.match(fromResponse(429, [body('34.074824224s')]), { code: 'upstream_rate_limit', retryAfter: 34_075, headers: { 'retry-after': '35' } })
+  t.match(fromResponse(429, body('20s'), { 'retry-after': '7' }), { retryAfter: 7_000 })
+  t.match(errorFromAnswer(body('0s')), { code: 'upstream_rate_limit', retryAfter: 0 })
+  for (const malformed of ['20', 'soon', '-1s', '1e9s', 20, null]) t.match(fromResponse(429, body(malformed)), { retryAfter: undefined })
+  t.end()
+})
+
 t.test('a body that is more exact than the status decides', t => {
   const expected: Array<[status: number, body: unknown, code: string]> = [
     [500, { error: { code: 429, message: 'slow' } }, 'upstream_rate_limit'],

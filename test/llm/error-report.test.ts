@@ -5,10 +5,11 @@ t.test('a report collects statuses, codes and messages, the most specific first'
   t.strictSame(readErrorReport({ status: 'Bad', code: 500, error: { code: '429', type: 'Limit', message: 'Slow down', metadata: { raw: 'RAW' } } }), {
     statuses: [429, 500],
     codes: 'limit\nbad',
-    text: 'limit\nbad\nslow down\nraw'
+    text: 'limit\nbad\nslow down\nraw',
+    retryDelay: undefined
   })
-  t.strictSame(readErrorReport('Boom'), { statuses: [], codes: '', text: '\nboom' })
-  t.strictSame(readErrorReport([{ detail: [{ msg: 'A' }, 'B'] }, null]), { statuses: [], codes: '', text: '\na\nb' })
+  t.strictSame(readErrorReport('Boom'), { statuses: [], codes: '', text: '\nboom', retryDelay: undefined })
+  t.strictSame(readErrorReport([{ detail: [{ msg: 'A' }, 'B'] }, null]), { statuses: [], codes: '', text: '\na\nb', retryDelay: undefined })
   t.end()
 })
 
