@@ -23,6 +23,7 @@ function warn (error: unknown): void {
 export class BrokerSubscription implements SseBrokerSubscription {
   readonly unsubscribe: () => void
   readonly #listener: SseBrokerListener
+  readonly #onEntry = (entry: SseEntry): void => this.#listener.onEntry(entry)
   readonly #delivered: () => string
   /** The last entry delivered to this listener, or where it starts. */
   #last: string
@@ -40,7 +41,7 @@ export class BrokerSubscription implements SseBrokerSubscription {
 
   deliver (entry: SseEntry): void {
     this.#last = entry.id
-    notify(() => this.#listener.onEntry(entry), [], warn)
+    notify(this.#onEntry, [entry], warn)
   }
 
   /** Tells the listener that it may have missed entries. */

@@ -1,6 +1,6 @@
 import { SSE_ERR_BROKER_CLOSED, SSE_ERR_BROKER_FULL, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
-import { assertPayload, SseEntry, type SsePayload } from '../wire/entry.ts'
+import { assertPayload, createEntry, type SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, IdGenerator, idBeforeAll, laterId } from '../wire/event-id.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription, SseHistory, SsePage, SsePublished, SsePublishOptions } from './broker.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
@@ -85,7 +85,7 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
 
   #append (channel: string, payload: SsePayload, history: SseHistory): string {
     const log = this.#log(channel)
-    const entry = new SseEntry(this.#ids.next(), payload)
+    const entry = createEntry(this.#ids.next(), payload)
     log.add(entry, history)
     this.#undelivered.push({ log, entry })
     return entry.id

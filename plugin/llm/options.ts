@@ -142,14 +142,22 @@ export function resolveModelOptions (options: ModelOptions): ModelSettings {
 // These checks show only the type of an invalid value, which may contain a key or a password.
 
 function httpUrl (value: unknown, option: Option): URL {
-  const text = typeof value === 'string' || value instanceof URL ? value.toString() : ''
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = parseUrl(value)
   if (url === undefined || !/^https?:$/.test(url.protocol)) return option.invalid('must be an absolute URL with the scheme http or https', typeOf(value))
   try {
     decodeURIComponent(url.username + url.password)
     return url
   } catch {
     return option.invalid('must have a percent-encoded user and password', typeOf(value))
+  }
+}
+
+/** Parses once what `URL.canParse` and the constructor would parse twice. Its copy of a URL cannot be changed by the caller. */
+function parseUrl (value: unknown): URL | undefined {
+  try {
+    return typeof value === 'string' || value instanceof URL ? new URL(value) : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -4,7 +4,7 @@ import type { SsePage, SsePublished, SsePublishOptions } from '../channels/broke
 import { IDEMPOTENCY_KEY_RETENTION } from '../channels/idempotency-keys.ts'
 import { EMPTY_CHANNEL_RETENTION } from '../channels/memory-log.ts'
 import { parsePayload } from '../channels/payload-text.ts'
-import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { sizeOf, SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds, epochOf, idBeforeAll, laterId, newEpoch } from '../wire/event-id.ts'
 import { isOutage, reasonOf, toBrokerError } from './error-classification.ts'
 import { SSE_ERR_BROKER_UNAVAILABLE } from './errors.ts'
@@ -96,7 +96,7 @@ export class RedisLog {
     const { log } = this.#keys
     const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
     const keys = [log, this.#keys.history(channel), publicationKey]
-    const size = new SseEntry('', payload).bytes
+    const size = sizeOf(payload)
     const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, EMPTY_CHANNEL_RETENTION].map(String), digest, `${IDEMPOTENCY_KEY_RETENTION}`, expectedLastId === undefined ? '' : withoutEpoch(expectedLastId)]
     try {
       return await this.#order.run(() => this.#sendPublication(keys, args))

@@ -6,7 +6,7 @@ import { Deferred } from '../base/deferred.ts'
 import { nextTurn } from '../base/event-loop.ts'
 import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
-import { SseEntry, type SsePayload } from '../wire/entry.ts'
+import { sizeOf, type SseEntry, type SsePayload } from '../wire/entry.ts'
 import { compareIds } from '../wire/event-id.ts'
 import type { SseFields } from '../wire/event.ts'
 import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
@@ -182,7 +182,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the event that ends a run; return a value to end it as done, or throw to end it as failed`)
     const payload = this.#owner.toPayload(data, fields)
     this.#events++
-    const bytes = new SseEntry('', payload).bytes + EVENT_OVERHEAD
+    const bytes = sizeOf(payload) + EVENT_OVERHEAD
     const { maxEvents, maxBytes } = this.#settings
     if (this.#events > maxEvents || this.#bytes + bytes > maxBytes) return this.#failAtLimit(TOO_LARGE)
     if (!this.#owner.reserve(bytes)) return this.#failAtLimit(RUNS_FULL)

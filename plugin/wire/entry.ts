@@ -37,6 +37,9 @@ export function assertPayload (payload: unknown): asserts payload is SsePayload 
  */
 export let receiveEntry: (value: unknown) => SseEntry
 
+/** Creates an entry that `receiveEntry` need not check. @param payload was checked by {@link assertPayload} */
+export let createEntry: (id: string, payload: SsePayload) => SseEntry
+
 /** Whether `receiveEntry` accepts a value. */
 export function canBeSent (value: unknown): boolean {
   try {
@@ -62,6 +65,11 @@ export class SseEntry implements SsePayload {
       entry.#isChecked = true
       return entry
     }
+    createEntry = (id, payload) => {
+      const entry = new SseEntry(id, payload)
+      entry.#isChecked = true
+      return entry
+    }
   }
 
   readonly id: string
@@ -73,14 +81,15 @@ export class SseEntry implements SsePayload {
   /** The size of the event's text and id in bytes, which counts toward the limit of a history. */
   readonly bytes: number
 
-  constructor (id: string, { data, event, retry, comment, key }: SsePayload) {
+  constructor (id: string, payload: SsePayload) {
+    const { data, event, retry, comment, key } = payload
     this.id = id
     this.data = data
     this.event = event
     this.retry = retry
     this.comment = comment
     this.key = key
-    this.bytes = id.length + bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
+    this.bytes = id.length + sizeOf(payload)
   }
 
   /** Encodes the event. */
@@ -93,6 +102,11 @@ export class SseEntry implements SsePayload {
     const { data, event, retry, comment } = this
     return encode(data, { event, retry, comment }, spaceAfterColon)
   }
+}
+
+/** The size of an event's text in bytes. */
+export function sizeOf ({ data, event, comment, key }: SsePayload): number {
+  return bytesOf(data) + bytesOf(event) + bytesOf(comment) + bytesOf(key)
 }
 
 function bytesOf (text: string | undefined): number {
