@@ -89,7 +89,7 @@ export const anthropicMessages: Protocol = {
       case 'message_delta':
         writeUsage(event.usage, writer)
         return writeStopReason(event.delta?.stop_reason, writer)
-      case 'message_stop': return writer.end()
+      case 'message_stop': return writeEnd(writer)
       // `ping` and event types that are added later are ignored.
       default: if (mayReportError(event.type)) throwReportedError(event)
     }
@@ -99,7 +99,7 @@ export const anthropicMessages: Protocol = {
     if (message.error || message.content === undefined) throwReportedError(message)
     if (message.content !== null && typeof message.content !== 'string') asArray(message.content)
     writeMessage(message, writer, true)
-    writer.end()
+    writeEnd(writer)
   }
 }
 
@@ -151,4 +151,11 @@ function writeStopReason (reason: unknown, writer: DeltaWriter): void {
   if (typeof reason !== 'string' || reason === '' || reason === 'null') return
   if (FAILURES.has(reason)) throw new ModelError('upstream_failed')
   writer.finishReason(FINISH_REASONS.get(reason) ?? 'other')
+}
+
+/** An answer that is empty and gives no reason for it has failed. */
+function writeEnd (writer: DeltaWriter): void {
+  if (writer.endIfFinished()) return
+  if (writer.empty) throw new ModelError('truncated')
+  writer.end()
 }

@@ -32,8 +32,8 @@ const FINISH_REASONS = new Map<unknown, FinishReason>([
 ])
 
 const FAILURES = new Set<unknown>(['error', 'abort', 'aborted', 'cancelled'])
-/** The model was loaded or unloaded instead of answering. */
-const NO_ANSWER = new Set<unknown>(['load', 'unload'])
+/** Reasons that explain no empty answer: the model was loaded or unloaded instead, or there is none. */
+const NO_ANSWER = new Set<unknown>(['load', 'unload', undefined, null, ''])
 
 /**
  * Ollama's native chat protocol.

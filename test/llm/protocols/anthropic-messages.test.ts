@@ -56,7 +56,14 @@ t.test('every stop reason is mapped', t => {
   for (const [reason, expected] of [['end_turn', 'stop'], ['stop_sequence', 'stop'], ['max_tokens', 'length'], ['model_context_window_exceeded', 'length'], ['refusal', 'content-filter'], ['pause_turn', 'other'], ['constructor', 'other'], ['stop', 'stop'], ['length', 'length'], ['guardrail_intervened', 'content-filter']] as const) {
     t.strictSame(readEvents(anthropicMessages, ...stop(reason)).deltas, [finish(expected)], reason)
   }
-  t.strictSame(readEvents(anthropicMessages, ...stop(null)).deltas, [finish('other')], 'no reason')
+  t.end()
+})
+
+t.test('an answer without a stop reason is complete if it has content', t => {
+  t.strictSame(readEvents(anthropicMessages, blockDelta(0, { type: 'text_delta', text: 'Hi' }), ...stop(null)).deltas.at(-1), finish('other'))
+  t.throws(() => readEvents(anthropicMessages, { type: 'message_start', message: {} }, ...stop(null)), { code: 'truncated', retryable: true })
+  t.throws(() => readWholeAnswer(anthropicMessages, { content: [] }), { code: 'truncated' })
+  t.strictSame(readWholeAnswer(anthropicMessages, { content: 'Hi' }).deltas.at(-1), finish('other'))
   t.end()
 })
 

@@ -22,7 +22,7 @@ t.test('reasoning, text and usage are read', t => {
 })
 
 t.test('every finish reason is mapped', t => {
-  for (const [reason, expected] of [['length', 'length'], ['tool_calls', 'tool-calls'], ['constructor', 'other'], [undefined, 'other']] as const) {
+  for (const [reason, expected] of [['length', 'length'], ['tool_calls', 'tool-calls'], ['constructor', 'other']] as const) {
     t.strictSame(readEvents(ollamaChat, { done: true, done_reason: reason }).deltas, [finish(expected)], String(reason))
   }
   t.strictSame(readEvents(ollamaChat, { done: true, done_reason: 'stop', eval_count: 2 }).deltas, [finish('stop', { inputTokens: 0, outputTokens: 2, totalTokens: 2 })], 'the input count is missing if the prompt was cached')
@@ -73,10 +73,10 @@ t.test('a failure is recognized in every shape', t => {
   t.end()
 })
 
-t.test('loading a model is no answer', t => {
-  for (const reason of ['load', 'unload']) {
+t.test('loading a model is no answer, nor is an end without a reason', t => {
+  for (const reason of ['load', 'unload', undefined, null, '']) {
     const line = { message: { role: 'assistant', content: '' }, done: true, done_reason: reason }
-    t.throws(() => readEvents(ollamaChat, line), { code: 'truncated', retryable: true }, reason)
+    t.throws(() => readEvents(ollamaChat, line), { code: 'truncated', retryable: true }, String(reason))
     t.strictSame(readEvents(ollamaChat, { message: { content: 'Hi' } }, line).deltas.at(-1), finish('other'), 'after an answer')
   }
   t.end()
