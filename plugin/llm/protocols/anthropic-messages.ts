@@ -127,7 +127,7 @@ function writeBlock (index: unknown, block: ContentBlock | null | undefined, wri
   if (type === 'text' || type === undefined) writer.text(text)
   else if (type === 'thinking') writer.reasoning(thinking)
   // Blocks of types that are added later are ignored, as are the tools that the server runs itself.
-  else if (type === 'tool_use') writer.toolCall(index, id, name, isWhole ? jsonOf(input) : undefined, jsonOf(input))
+  else if (type === 'tool_use') writer.toolCall(index, id, name, isWhole ? jsonOf(input) : undefined, { initialArguments: jsonOf(input) })
   // Reasoning may be hidden, arguments may arrive at once, and the server may run a tool.
   if (type !== 'text') writer.working()
 }

@@ -1,29 +1,41 @@
 import type { FinishReason, ModelDelta, ModelUsage } from '../model-delta.ts'
-import { isNonEmpty } from './json-shape.ts'
-
-interface ToolIdentity {
-  id: string | undefined
-  name: string | undefined
-}
-
-interface ToolCall extends ToolIdentity {
-  readonly index: number
-}
-
-const NO_ARGUMENTS = '{}'
+import { matchFinalValues, type AnswerPart, type FinalValue, type Match } from './answer-part.ts'
+import { asJsonText, asText } from './json-shape.ts'
+import { TextParts } from './text-parts.ts'
+import { ToolCalls, type ToolCallOptions } from './tool-calls.ts'
 
 /** What data from the model contained: a delta, the start of work during which the model sends nothing, or a finish reason. */
 export type Progress = 'none' | 'delta' | 'work' | 'finish'
 
-/** Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty strings. */
+/** The kinds of text in an answer. A summary is written as reasoning, but has positions of its own. */
+export type AnswerKind = 'text' | 'reasoning' | 'summary' | 'refusal' | 'tool-call'
+
+const TEXT_KINDS = ['reasoning', 'summary', 'text', 'refusal'] as const
+const ANSWER_KINDS = [...TEXT_KINDS, 'tool-call'] as const
+
+/** A final value as the server sends it. */
+export interface Final extends Pick<ToolCallOptions, 'isText'> {
+  readonly kind: AnswerKind
+  readonly value: unknown
+  /** The keys by which deltas may have named the item: its position, its id, the key of the tool call. */
+  readonly items?: readonly unknown[]
+  /** The position of the part in its item. */
+  readonly position?: unknown
+  readonly id?: unknown
+  readonly name?: unknown
+}
+
+/**
+ * Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty texts. Characters that
+ * a server splits between two texts are written whole.
+ */
 export class DeltaWriter {
   readonly #push: (delta: ModelDelta) => void
-  /** By the protocol's own key for a call. */
-  readonly #toolCalls = new Map<unknown, ToolCall>()
-  #toolCallCount = 0
-  /** By index: what a call's arguments are if no fragment of them is written. */
-  readonly #callsWithoutArguments = new Map<number, string>()
+  readonly #parts: Readonly<Record<Exclude<AnswerKind, 'tool-call'>, TextParts> & { 'tool-call': ToolCalls }>
+  #pass = 0
   #finishReason: FinishReason | undefined
+  /** Whether nothing was written after the finish reason. */
+  #isReasonLast = false
   #inputTokens: number | undefined
   #outputTokens: number | undefined
   #cacheReads: number | undefined
@@ -39,51 +51,76 @@ export class DeltaWriter {
     this.#push = delta => {
       this.empty = false
       this.progress = 'delta'
+      this.#isReasonLast = false
       push(delta)
     }
-  }
-
-  text (text: unknown): void {
-    if (isNonEmpty(text)) this.#push({ type: 'text', text })
-  }
-
-  reasoning (text: unknown): void {
-    if (isNonEmpty(text)) this.#push({ type: 'reasoning', text })
-  }
-
-  refusal (text: unknown): void {
-    if (isNonEmpty(text)) this.#push({ type: 'refusal', text })
+    this.#parts = {
+      text: new TextParts('text', this.#push),
+      reasoning: new TextParts('reasoning', this.#push),
+      summary: new TextParts('reasoning', this.#push),
+      refusal: new TextParts('refusal', this.#push),
+      'tool-call': new ToolCalls(this.#push)
+    }
   }
 
   /**
-   * @param key identifies the call; the same for all of its fragments
-   * @param initialArguments what the arguments are if no fragment of them follows
+   * @param item identifies the item of the answer that the text belongs to, if it may have final values
+   * @param position the position of the text in its item
    */
-  toolCall (key: unknown, id: unknown, name: unknown, args: unknown, initialArguments: string = NO_ARGUMENTS): void {
-    const fragment = { id: isNonEmpty(id) ? id : undefined, name: isNonEmpty(name) ? name : undefined, arguments: isNonEmpty(args) ? args : '' }
-    let call = this.#toolCalls.get(key)
-    if (call === undefined || startsAnotherCall(fragment, call)) {
-      call = { index: this.#toolCallCount++, id: undefined, name: undefined }
-      this.#toolCalls.set(key, call)
-      this.#callsWithoutArguments.set(call.index, initialArguments)
-    }
-    const { index } = call
-    if (fragment.arguments !== '') this.#callsWithoutArguments.delete(index)
-    // Some servers repeat the id and the name with every fragment.
-    this.#push({ type: 'tool-call', index, ...fragment, id: call.id === undefined ? fragment.id : undefined, name: call.name === undefined ? fragment.name : undefined })
-    call.id ??= fragment.id
-    call.name ??= fragment.name
+  text (text: unknown, item?: unknown, position?: unknown): void {
+    const said = asText(text)
+    if (said !== '') this.#parts.text.write(said, item, position)
+  }
+
+  reasoning (text: unknown, item?: unknown, position?: unknown): void {
+    const said = asText(text)
+    if (said !== '') this.#parts.reasoning.write(said, item, position)
+  }
+
+  /** Written as reasoning, but its positions are numbered separately. */
+  summary (text: unknown, item?: unknown, position?: unknown): void {
+    const said = asText(text)
+    if (said !== '') this.#parts.summary.write(said, item, position)
+  }
+
+  refusal (text: unknown, item?: unknown, position?: unknown): void {
+    const said = asText(text)
+    if (said !== '') this.#parts.refusal.write(said, item, position)
+  }
+
+  /** @param key identifies the call; the same for all of its fragments */
+  toolCall (key: unknown, id: unknown, name: unknown, args: unknown, options?: ToolCallOptions): void {
+    this.#parts['tool-call'].write({ ...options, key, id: textOrUndefined(id), name: textOrUndefined(name), text: asJsonText(args) })
   }
 
   /** Ignored if the call was not started: its arguments are for a tool that the server runs itself. */
   toolArguments (key: unknown, args: unknown): void {
-    if (isNonEmpty(args) && this.#toolCalls.has(key)) this.toolCall(key, undefined, undefined, args)
+    const text = asJsonText(args)
+    if (text !== '' && this.#parts['tool-call'].has(key)) this.#parts['tool-call'].write({ key, id: undefined, name: undefined, text })
   }
 
-  /** No fragment of a call's arguments follows. A call without any is decided by the finish reason: it may be cut short. */
+  /** No fragment of a call's arguments follows. */
   endToolCall (key: unknown): void {
-    const args = this.#callsWithoutArguments.get(this.#toolCalls.get(key)?.index ?? -1)
-    if (args !== undefined && args !== NO_ARGUMENTS) this.toolArguments(key, args)
+    this.#parts['tool-call'].end(key)
+  }
+
+  /**
+   * Writes what whole texts hold beyond what was written before. A text that contradicts what was written is ignored.
+   *
+   * @param finals in the order of the answer
+   * @param pass rises with what the server completes: a part, an item, the answer. Higher than all before by default
+   * @param isWholeAnswer whether these are all texts of the answer
+   */
+  finals (finals: readonly Final[], pass: number = this.#pass + 1, isWholeAnswer = true): void {
+    this.#pass = Math.max(this.#pass, pass)
+    const values = finals.map(final => ({ ...final, items: final.items ?? [], id: textOrUndefined(final.id), name: textOrUndefined(final.name), text: final.kind === 'tool-call' ? asJsonText(final.value) : asText(final.value) }))
+      .filter(({ kind, text }) => kind === 'tool-call' || text !== '')
+    const matches = new Map<FinalValue, Match<AnswerPart>>()
+    for (const kind of ANSWER_KINDS) {
+      const ofKind = values.filter(value => value.kind === kind)
+      for (const [value, match] of matchFinalValues<AnswerPart>(this.#parts[kind].parts, ofKind, pass, isWholeAnswer)) matches.set(value, match)
+    }
+    for (const value of values) this.#parts[value.kind].writeFinal(value, matches.get(value), pass)
   }
 
   /** The model reasons, or runs a tool, and may send nothing for minutes. */
@@ -93,8 +130,8 @@ export class DeltaWriter {
 
   finishReason (reason: FinishReason): void {
     this.progress = 'finish'
-    // Some protocols report `stop` even if the model calls tools.
-    this.#finishReason = reason === 'stop' && this.#toolCallCount > 0 ? 'tool-calls' : reason
+    this.#finishReason = reason
+    this.#isReasonLast = true
   }
 
   /**
@@ -113,14 +150,23 @@ export class DeltaWriter {
   /** Writes the finish delta. */
   end (): void {
     this.ended = true
+    for (const kind of TEXT_KINDS) this.#parts[kind].end()
+    const calls = this.#parts['tool-call']
+    // Some protocols report `stop` even if the model calls tools.
+    const reason = this.#finishReason === 'stop' && calls.parts.length > 0 ? 'tool-calls' : this.#finishReason ?? 'other'
     // With any other reason the answer was cut short, and the arguments may be missing.
-    if (this.#finishReason === 'tool-calls') for (const [index, args] of this.#callsWithoutArguments) this.#push({ type: 'tool-call', index, id: undefined, name: undefined, arguments: args })
-    this.#push({ type: 'finish', reason: this.#finishReason ?? 'other', usage: this.#totalUsage() })
+    calls.endAll(reason === 'tool-calls')
+    this.#push({ type: 'finish', reason, usage: this.#totalUsage() })
   }
 
-  /** Ends the answer if the model has given its finish reason. @returns whether the answer has ended */
+  /**
+   * Ends the answer if the model has given its finish reason, and nothing after it: a server that gives one too early may
+   * have been cut off.
+   *
+   * @returns whether the answer has ended
+   */
   endIfFinished (): boolean {
-    if (!this.ended && this.#finishReason !== undefined) this.end()
+    if (!this.ended && this.#isReasonLast) this.end()
     return this.ended
   }
 
@@ -131,12 +177,11 @@ export class DeltaWriter {
   }
 }
 
+function textOrUndefined (value: unknown): string | undefined {
+  return asText(value) || undefined
+}
+
 /** A server that omits a count later, or reports 0, does not take the earlier one back. */
 function latestCount (count: unknown, previous: number | undefined): number | undefined {
   return typeof count === 'number' && (count > 0 || previous === undefined) ? count : previous
-}
-
-/** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */
-function startsAnotherCall ({ id, name }: ToolIdentity, call: ToolIdentity): boolean {
-  return name !== undefined && id !== undefined && call.id !== undefined && id !== call.id
 }

@@ -27,13 +27,22 @@ export function asArray<Item> (value: readonly Item[] | null | undefined): reado
 }
 
 /**
- * @returns false if the text is absent or empty
- * @throws ModelError bad_chunk if the value is neither a string nor absent
+ * The text of a value. Some servers send numbers where text is expected.
+ *
+ * @returns an empty string if the value is absent or empty
+ * @throws ModelError bad_chunk if the value is an object or an array with content, which would be lost
  */
-export function isNonEmpty (text: unknown): text is string {
-  if (text === null || text === undefined || text === '') return false
-  if (typeof text !== 'string') throw malformed('a string', text)
-  return true
+export function asText (value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value === null || value === undefined) return ''
+  if (typeof value !== 'object') return String(value)
+  if (Object.keys(value).length > 0) throw malformed('a string', value)
+  return ''
+}
+
+/** The JSON that a text or a value of any type contains; an empty string if the value is absent. */
+export function asJsonText (value: unknown): string {
+  return typeof value === 'string' ? value : value === null || value === undefined ? '' : JSON.stringify(value)
 }
 
 function malformed (expected: string, value: unknown): ModelError {

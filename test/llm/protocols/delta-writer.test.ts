@@ -23,13 +23,50 @@ t.test('text is written as deltas, and empty text is ignored', t => {
   t.end()
 })
 
-t.test('a value that is not a string is a malformed chunk', t => {
+t.test('values of other types are written as text', t => {
   const { writer, deltas } = setup()
-  for (const invalid of [5, {}, true]) {
-    t.throws(() => { writer.text(invalid) }, { code: 'bad_chunk' })
-    t.throws(() => { writer.toolCall(0, 'a', 'b', invalid) }, { code: 'bad_chunk' })
-  }
-  t.strictSame(deltas, [])
+  writer.text(6)
+  writer.reasoning(true)
+  writer.toolCall(0, 7, 'f', { x: 1 })
+  t.strictSame(deltas, [{ type: 'text', text: '6' }, { type: 'reasoning', text: 'true' }, { type: 'tool-call', index: 0, id: '7', name: 'f', arguments: '{"x":1}' }])
+  t.throws(() => { writer.text({ x: 1 }) }, { code: 'bad_chunk' })
+  t.end()
+})
+
+t.test('half a character is held until the next text of its kind, or the end', t => {
+  const { writer, deltas } = setup()
+  writer.text('\ud83d')
+  t.ok(writer.empty)
+  writer.reasoning('hm\ud83d')
+  writer.text('\ude00')
+  writer.summary('\ud83d')
+  writer.refusal('\ud83d')
+  writer.end()
+  t.strictSame(deltas.slice(0, -1), [{ type: 'reasoning', text: 'hm' }, { type: 'text', text: '😀' }, ...['reasoning', 'reasoning', 'refusal'].map(type => ({ type, text: '\uFFFD' }))])
+  t.end()
+})
+
+t.test('final values are written as far as they were not streamed, in the order of the answer', t => {
+  const { writer, deltas } = setup()
+  writer.summary('Hm', 0, 0)
+  writer.text('Hel', 1, 0)
+  writer.toolCall(2, 'a', 'f', '{"x"')
+  const [thought, text, call] = [
+    { kind: 'summary', value: 'Hm.', items: [0], position: 0 }, { kind: 'text', value: 'Hello', items: [1], position: 0 },
+    { kind: 'tool-call', value: '{"x":1}', items: [2], id: 'a', name: 'f' }
+  ] as const
+  writer.finals([text], 1, false)
+  writer.finals([text], 2, false)
+  const more = [{ kind: 'reasoning', value: 'So.', items: [0], position: 0 }, { kind: 'text', value: 6, items: [3], position: 0 }, { kind: 'refusal', value: null }, { kind: 'tool-call', value: '', items: [4], id: 8, isText: true }] as const
+  for (let times = 0; times < 2; times++) writer.finals([thought, ...more, text, call])
+  writer.finishReason('stop')
+  writer.end()
+  t.strictSame(deltas.slice(3), [
+    { type: 'text', text: 'lo' }, { type: 'reasoning', text: '.' }, { type: 'reasoning', text: 'So.' }, { type: 'text', text: '6' },
+    { type: 'tool-call', index: 1, id: '8', name: undefined, arguments: '' },
+    { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: ':1}' },
+    { type: 'finish', reason: 'tool-calls', usage: undefined }
+  ])
   t.end()
 })
 
@@ -64,22 +101,6 @@ t.test('the id and the name of a tool call are written once, with the first frag
     { type: 'tool-call', index: 1, id: undefined, name: 'sub', arguments: '' },
     { type: 'tool-call', index: 1, id: 'b', name: undefined, arguments: '{}' }
   ])
-  t.end()
-})
-
-t.test('a fragment with another id and a name starts another call under the same key', t => {
-  const { writer, deltas } = setup()
-  writer.toolCall(0, 'a', 'add', '{}')
-  writer.toolCall(0, 'b', 'add', '{"x"')
-  writer.toolArguments(0, ':1')
-  writer.toolCall(0, 'c', undefined, '}')
-  t.match(deltas, [
-    { index: 0, id: 'a', name: 'add', arguments: '{}' },
-    { index: 1, id: 'b', name: 'add', arguments: '{"x"' },
-    { index: 1, id: undefined, arguments: ':1' },
-    { index: 1, id: undefined, arguments: '}' }
-  ], 'but one without a name does not')
-  t.equal(deltas.length, 4)
   t.end()
 })
 
@@ -130,14 +151,24 @@ t.test('without a reason it is other, and without both counts there is no usage'
   t.end()
 })
 
-t.test('stop after a tool call becomes tool-calls', t => {
+t.test('stop with a tool call becomes tool-calls', t => {
   for (const [reason, expected] of [['stop', 'tool-calls'], ['length', 'length']] as const) {
     const { writer, deltas } = setup()
-    writer.toolCall(0, 'a', 'b', '')
     writer.finishReason(reason)
+    writer.toolCall(0, 'a', 'b', '')
     writer.end()
     t.match(deltas.at(-1), { reason: expected })
   }
+  t.end()
+})
+
+t.test('a finish reason that is not the last thing said does not make a cut answer complete', t => {
+  const { writer, deltas } = setup()
+  writer.finishReason('length')
+  writer.text('more')
+  t.equal(writer.endIfFinished(), false)
+  writer.end()
+  t.strictSame(deltas.at(-1), { type: 'finish', reason: 'length', usage: undefined }, 'but a regular end does')
   t.end()
 })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ModelError } from '../../../plugin/llm/model-error.ts'
 import { anthropicMessages } from '../../../plugin/llm/protocols/anthropic-messages.ts'
-import { asArray, asObject, isNonEmpty, parseObject } from '../../../plugin/llm/protocols/json-shape.ts'
+import { asArray, asJsonText, asObject, asText, parseObject } from '../../../plugin/llm/protocols/json-shape.ts'
 import { ollamaChat } from '../../../plugin/llm/protocols/ollama-chat.ts'
 import { openaiChatCompletions } from '../../../plugin/llm/protocols/openai-chat-completions.ts'
 import { openaiResponses } from '../../../plugin/llm/protocols/openai-responses.ts'
@@ -15,10 +15,17 @@ t.test('anything but a JSON object is a malformed chunk', t => {
 })
 
 t.test('a value of another type is a malformed chunk, whose cause names both types', t => {
-  t.strictSame([asObject({ a: 1 }), asArray([1]), isNonEmpty('x'), isNonEmpty(''), isNonEmpty(null), isNonEmpty(undefined)], [{ a: 1 }, [1], true, false, false, false])
+  t.strictSame([asObject({ a: 1 }), asArray([1])], [{ a: 1 }, [1]])
   t.throws(() => asObject(null), { code: 'bad_chunk', cause: new TypeError('The model must send an object; received null') })
   t.throws(() => asArray(undefined), { code: 'bad_chunk', cause: new TypeError('The model must send an array; received undefined') })
-  t.throws(() => isNonEmpty(5), { code: 'bad_chunk', cause: new TypeError('The model must send a string; received number') })
+  t.throws(() => asText({ a: 1 }), { code: 'bad_chunk', cause: new TypeError('The model must send a string; received object') })
+  t.end()
+})
+
+t.test('a value that is not text is its text, or its JSON where JSON is expected', t => {
+  t.strictSame(['x', '', 6, -1.5, false, null, undefined, {}, []].map(asText), ['x', '', '6', '-1.5', 'false', '', '', '', ''])
+  t.throws(() => asText(['x']), { code: 'bad_chunk' }, 'but what is in a list or an object must not be lost')
+  t.strictSame(['{"x"', '', 6, true, { x: [1] }, [], null, undefined].map(asJsonText), ['{"x"', '', '6', 'true', '{"x":[1]}', '[]', '', ''])
   t.end()
 })
 

@@ -111,7 +111,7 @@ t.test('an error throws, whatever follows it', t => {
 })
 
 t.test('malformed data throws', t => {
-  for (const malformed of ['{', 'null', '7', chunk({ content: 5 }), chunk({ tool_calls: 5 }), chunk({ tool_calls: [null] })]) {
+  for (const malformed of ['{', 'null', '7', chunk({ content: { x: 5 } }), chunk({ tool_calls: 5 }), chunk({ tool_calls: [null] })]) {
     t.throws(() => readEvents(openaiChatCompletions, malformed), { code: 'bad_chunk' }, JSON.stringify(malformed))
   }
   t.end()

@@ -80,7 +80,7 @@ t.test('an error throws, wherever it is reported', t => {
 })
 
 t.test('malformed data throws', t => {
-  for (const malformed of ['{', '5', { type: 'response.output_text.delta', delta: {} }]) t.throws(() => readEvents(openaiResponses, malformed), { code: 'bad_chunk' })
+  for (const malformed of ['{', '5', { type: 'response.output_text.delta', delta: { x: 5 } }]) t.throws(() => readEvents(openaiResponses, malformed), { code: 'bad_chunk' })
   t.throws(() => readWholeAnswer(openaiResponses, {}), { code: 'bad_chunk' })
   t.end()
 })

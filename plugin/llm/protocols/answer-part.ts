@@ -1,0 +1,139 @@
+/** One text of the answer, or the arguments of one tool call, as far as the model has sent it. */
+export class AnswerPart {
+  /** The item that the part belongs to: its position in the answer, or its id. Undefined if the server does not tell. */
+  readonly item: unknown
+  /** The position of the part in its item. */
+  readonly position: unknown
+  id: string | undefined
+  name: string | undefined
+  text = ''
+  #pass = 0
+  #covered = 0
+
+  constructor (item: unknown, position?: unknown) {
+    this.item = item
+    this.position = position
+  }
+
+  /** Whether text at this place continues the part. What the server leaves out does not differ. */
+  continuesAt (item: unknown, position: unknown): boolean {
+    return this.#pass === 0 && isSame(this.item, item) && isSame(this.position, position)
+  }
+
+  /** The text that no final value of a pass has covered; undefined if there is none. */
+  uncovered (pass: number): string | undefined {
+    if (this.#pass < pass) return this.text
+    return this.#pass === pass && this.#covered < this.text.length ? this.text.slice(this.#covered) : undefined
+  }
+
+  /** Whether no final value of a pass has covered any of the text. */
+  isUntouched (pass: number): boolean {
+    return this.#pass < pass
+  }
+
+  cover (pass: number, length: number): void {
+    this.#covered = (this.#pass === pass ? this.#covered : 0) + length
+    this.#pass = pass
+  }
+}
+
+/** A whole text, as a server repeats it when a part, an item or the answer is complete. */
+export interface FinalValue {
+  /** The keys by which the server may have named the item before: its position, its id. */
+  readonly items: readonly unknown[]
+  readonly position?: unknown
+  readonly id?: string | undefined
+  readonly name?: string | undefined
+  readonly text: string
+}
+
+export interface Match<Part> {
+  readonly part: Part
+  /** The end of the final value that was not streamed. */
+  readonly rest: string
+}
+
+type Rule = (part: AnswerPart, value: FinalValue, uncovered: string, pass: number) => boolean
+
+/** From the most to the least certain. A value that contradicts its part has one nonetheless: what was said can't be unsaid. */
+const RULES: readonly Rule[] = [
+  (part, value) => part.id !== undefined && part.id === value.id,
+  (part, value, uncovered) => isAtPlace(part, value) && agree(uncovered, value.text),
+  (part, value, uncovered) => !isElsewhere(part, value) && uncovered !== '' && agree(uncovered, value.text),
+  isAtPlace
+]
+
+/** Only for the values of a whole answer, whose items some servers number in another way than before. */
+const RULES_OF_WHOLE_ANSWERS: readonly Rule[] = [
+  ...RULES.slice(0, 2),
+  (_part, value, uncovered) => uncovered !== '' && agree(uncovered, value.text),
+  isAtPlace,
+  (part, _value, uncovered, pass) => uncovered !== '' && part.isUntouched(pass)
+]
+
+/**
+ * Finds the part of each final value by id, by place and by text, since servers omit, reuse and change ids and positions.
+ *
+ * @param pass parts are covered once in each pass: by values of parts, then of items, then of the answer
+ * @returns a match for each value that was streamed at least in part
+ */
+export function matchFinalValues<Part extends AnswerPart> (parts: readonly Part[], values: readonly FinalValue[], pass: number, isWholeAnswer: boolean): Map<FinalValue, Match<Part>> {
+  const matches = new Map<FinalValue, Match<Part>>()
+  for (const rule of isWholeAnswer ? RULES_OF_WHOLE_ANSWERS : RULES) {
+    for (const value of values) {
+      const match = matches.has(value) ? undefined : matchValue(parts, value, pass, rule)
+      if (match !== undefined) matches.set(value, match)
+    }
+  }
+  return matches
+}
+
+function matchValue<Part extends AnswerPart> (parts: readonly Part[], value: FinalValue, pass: number, rule: Rule): Match<Part> | undefined {
+  for (const [index, part] of parts.entries()) {
+    const uncovered = part.uncovered(pass)
+    if (uncovered === undefined || !isCompatible(part, value) || !rule(part, value, uncovered, pass)) continue
+    if (agree(uncovered, value.text)) return coverParts(parts, index, value.text, pass)
+    part.cover(pass, uncovered.length)
+    return { part, rest: '' }
+  }
+  return undefined
+}
+
+/** Covers the parts that make up a value. There are several if the server changes the id of an item with every event. */
+function coverParts<Part extends AnswerPart> (parts: readonly Part[], start: number, value: string, pass: number): Match<Part> {
+  let part = parts[start]!
+  let rest = value
+  for (let index = start; ; index++) {
+    const length = Math.min(part.uncovered(pass)!.length, rest.length)
+    part.cover(pass, length)
+    rest = rest.slice(length)
+    const next = parts[index + 1]
+    if (rest === '' || next === undefined || next.text === '' || !next.isUntouched(pass) || isToolCall(next) || !rest.startsWith(next.text)) return { part, rest }
+    part = next
+  }
+}
+
+function isAtPlace (part: AnswerPart, value: FinalValue): boolean {
+  return (part.item === undefined || value.items.every(item => item === undefined) || value.items.includes(part.item)) && isSame(part.position, value.position)
+}
+
+/** Whether both have a position, which servers number reliably within a stream. */
+function isElsewhere (part: AnswerPart, value: FinalValue): boolean {
+  return typeof part.item === 'number' && value.items.some(item => typeof item === 'number') && !isAtPlace(part, value)
+}
+
+function isCompatible (part: AnswerPart, value: FinalValue): boolean {
+  return isSame(part.id, value.id) && isSame(part.name, value.name)
+}
+
+function isToolCall (part: AnswerPart): boolean {
+  return part.id !== undefined || part.name !== undefined
+}
+
+function isSame (one: unknown, other: unknown): boolean {
+  return one === undefined || other === undefined || one === other
+}
+
+function agree (said: string, value: string): boolean {
+  return value.startsWith(said) || said.startsWith(value)
+}

@@ -1,0 +1,133 @@
+import type { ModelDelta } from '../model-delta.ts'
+import { AnswerPart, type FinalValue, type Match } from './answer-part.ts'
+import { CharacterJoiner } from './character-joiner.ts'
+import { JsonScanner } from './json-scanner.ts'
+
+/** What a call's arguments are if the model sends none. */
+const NO_ARGUMENTS = '{}'
+
+export interface ToolCallOptions {
+  /** What the arguments are if no fragment of them follows; `{}` by default. */
+  readonly initialArguments?: string | undefined
+  /** Whether the arguments are any text, not JSON, and may be empty. */
+  readonly isText?: boolean | undefined
+  /** Whether the same event has a fragment with the same key before this one. */
+  readonly isRepeatedKey?: boolean | undefined
+}
+
+export interface ToolCallFragment extends ToolCallOptions {
+  /** Identifies the call; the same for all of its fragments, unless the server uses it for several calls. */
+  readonly key: unknown
+  readonly id: string | undefined
+  readonly name: string | undefined
+  readonly text: string
+}
+
+class ToolCall extends AnswerPart {
+  readonly index: number
+  readonly initialArguments: string
+  readonly joiner = new CharacterJoiner()
+  readonly json = new JsonScanner()
+  /** Whether the server repeats the name with fragments of the same call. */
+  repeatsName = false
+
+  constructor (key: unknown, index: number, initialArguments: string) {
+    super(key)
+    this.index = index
+    this.initialArguments = initialArguments
+  }
+}
+
+/** The tool calls of an answer, numbered from 0 in the order in which they start. */
+export class ToolCalls {
+  readonly parts: ToolCall[] = []
+  readonly #push: (delta: ModelDelta) => void
+  readonly #byKey = new Map<unknown, ToolCall>()
+  readonly #byId = new Map<string, ToolCall>()
+
+  constructor (push: (delta: ModelDelta) => void) {
+    this.#push = push
+  }
+
+  has (key: unknown): boolean {
+    return this.#byKey.has(key)
+  }
+
+  write (fragment: ToolCallFragment): void {
+    const known = this.#byKey.get(fragment.key)
+    if (known === undefined) return this.#start(fragment)
+    const sameId = fragment.id === undefined || fragment.id === known.id ? undefined : this.#byId.get(fragment.id)
+    if (sameId !== undefined) this.#byKey.set(fragment.key, sameId)
+    if (sameId === undefined && startsAnotherCall(fragment, known)) this.#start(fragment)
+    else this.#extend(sameId ?? known, fragment)
+  }
+
+  /** No fragment of a call's arguments follows. A call without any is decided by the finish reason: it may be cut short. */
+  end (key: unknown): void {
+    const call = this.#byKey.get(key)
+    if (call !== undefined && call.text === '' && call.initialArguments !== NO_ARGUMENTS) this.#append(call, call.initialArguments)
+  }
+
+  /** @param isComplete whether calls without arguments have none; otherwise these may be missing */
+  endAll (isComplete: boolean): void {
+    for (const call of this.parts) {
+      const args = call.text === '' && isComplete ? call.initialArguments : call.joiner.end()
+      if (args !== '') this.#write(call, undefined, undefined, args)
+    }
+  }
+
+  writeFinal (value: FinalValue & ToolCallOptions, match: Match<AnswerPart> | undefined, pass: number): void {
+    const { id, name, text, isText } = value
+    if (match !== undefined) {
+      this.#extend(match.part as ToolCall, { id, name, text: match.rest })
+      return match.part.cover(pass, match.rest.length)
+    }
+    this.#start({ key: value.items[0], id, name, text, isText })
+    this.parts.at(-1)!.cover(pass, text.length)
+  }
+
+  #start (fragment: ToolCallFragment): void {
+    const call = new ToolCall(fragment.key, this.parts.length, fragment.initialArguments ?? (fragment.isText === true ? '' : NO_ARGUMENTS))
+    this.parts.push(call)
+    this.#byKey.set(fragment.key, call)
+    this.#extend(call, fragment)
+  }
+
+  /** Some servers repeat the id and the name with every fragment. */
+  #extend (call: ToolCall, { id, name, text }: Pick<ToolCallFragment, 'id' | 'name' | 'text'>): void {
+    const isNew = call.id === undefined && call.name === undefined && call.text === ''
+    const newId = call.id === undefined ? id : undefined
+    const newName = call.name === undefined ? name : undefined
+    call.id ??= newId
+    call.name ??= newName
+    if (newId !== undefined) this.#byId.set(newId, call)
+    const args = text === '' ? '' : this.#joined(call, text)
+    if (isNew || newId !== undefined || newName !== undefined || args !== '') this.#write(call, newId, newName, args)
+  }
+
+  #append (call: ToolCall, text: string): void {
+    this.#extend(call, { id: undefined, name: undefined, text })
+  }
+
+  #joined (call: ToolCall, text: string): string {
+    call.text += text
+    call.json.feed(text)
+    return call.joiner.join(text)
+  }
+
+  #write (call: ToolCall, id: string | undefined, name: string | undefined, args: string): void {
+    this.#push({ type: 'tool-call', index: call.index, id, name, arguments: args })
+  }
+}
+
+/** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */
+function startsAnotherCall ({ id, name, text, isRepeatedKey }: ToolCallFragment, call: ToolCall): boolean {
+  if (name === undefined || call.name === undefined) return false
+  if (id !== undefined && call.id !== undefined) return id !== call.id
+  if (name !== call.name) return true
+  if (isRepeatedKey === true && call.text === '') return true
+  // A server that repeats the name with every fragment may do so once more after the last one.
+  if (call.json.isComplete) return text !== '' || !call.repeatsName
+  if (call.text !== '') call.repeatsName = true
+  return false
+}

@@ -1,0 +1,68 @@
+import t from 'tap'
+import { AnswerPart, matchFinalValues, type FinalValue } from '../../../plugin/llm/protocols/answer-part.ts'
+
+type PlacedText = readonly [text: string, item?: unknown, position?: unknown]
+
+function partsOf (texts: readonly PlacedText[]): AnswerPart[] {
+  return texts.map(([text, item, position]) => Object.assign(new AnswerPart(item, position), { text }))
+}
+
+/** What is not streamed of each value; the whole value if no part matches. */
+function unsaid (streamed: readonly PlacedText[], values: readonly PlacedText[], isWholeAnswer = true): string[] {
+  const finals = values.map(([text, item, position]): FinalValue => ({ text, items: [item, `id-${String(item)}`], position }))
+  const matches = matchFinalValues(partsOf(streamed), finals, 1, isWholeAnswer)
+  return finals.map(final => matches.get(final)?.rest ?? final.text)
+}
+
+t.test('only the end that was not streamed is left of a final value', t => {
+  t.strictSame(unsaid([['Hello', 0, 0]], [['Hello there', 0, 0]]), [' there'])
+  t.strictSame(unsaid([['Hello', 0, 0]], [['Hello', 0, 0]]), [''])
+  t.strictSame(unsaid([['Hello\n', 0, 0]], [['Hello', 0, 0]]), [''], 'the server has trimmed it')
+  t.strictSame(unsaid([['Hello', 0, 0]], [['Goodbye', 0, 0]]), [''], 'what was said cannot be unsaid')
+  t.strictSame(unsaid([], [['Hello', 0, 0]]), ['Hello'])
+  t.end()
+})
+
+t.test('each part of an answer is completed by the value at its place', t => {
+  t.strictSame(unsaid([['He', 0, 0], ['Wor', 1, 0]], [['Hello', 0, 0], ['World', 1, 0]]), ['llo', 'ld'])
+  t.strictSame(unsaid([['OK', 1, 0]], [['OK', 0, 0], ['OK', 1, 0]]), ['OK', ''], 'equal texts')
+  t.strictSame(unsaid([['O', 0, 1]], [['OK', 0, 0], ['OK', 0, 1]]), ['OK', 'K'], 'two parts of one item')
+  t.strictSame(unsaid([['He', 'id-1']], [['first', 0], ['Hello', 1]]), ['first', 'llo'], 'by the id of the item')
+  t.end()
+})
+
+t.test('without reliable places, a final value is recognized by its text', t => {
+  t.strictSame(unsaid([['HelloWor']], [['Hello', 0, 0], ['World', 1, 0]]), ['', 'ld'], 'no places at all')
+  t.strictSame(unsaid([['Hel', 0, 0]], [['first', 5, 0], ['Hello', 6, 0]]), ['first', 'lo'], 'other positions')
+  t.strictSame(unsaid([['Hel', 'x'], ['lo ', 'y'], ['World', 'z']], [['Hello World!', 0]]), ['!'], 'an id for each delta')
+  t.strictSame(unsaid([['Hello', 0, 0]], [['Good', 5, 0], ['bye', 6, 0]]), ['', 'bye'], 'a contradiction at another place, once')
+  t.end()
+})
+
+t.test('the final value of one part may belong to a part that was not streamed', t => {
+  t.strictSame(unsaid([['O', 0, 0]], [['OK', 1, 0]], false), ['OK'], 'another position')
+  t.strictSame(unsaid([['O', 0, 0]], [['OK', 0, 1]], false), ['OK'], 'another position in the item')
+  t.strictSame(unsaid([['Hel', 'x']], [['Hello', 1, 0]], false), ['lo'], 'an id that may have changed')
+  t.strictSame(unsaid([['Hel', 'x']], [['Goodbye', 1, 0]], false), ['Goodbye'])
+  t.end()
+})
+
+t.test('a part is covered once in each pass', t => {
+  const parts = partsOf([['Hello']])
+  const value: FinalValue = { text: 'Hello', items: [] }
+  const rest = (pass: number): string | undefined => matchFinalValues(parts, [value], pass, true).get(value)?.rest
+  t.strictSame([rest(1), rest(1), rest(2), rest(2), rest(1)], ['', undefined, '', undefined, undefined])
+  t.end()
+})
+
+t.test('a tool call is recognized by its id, and never has another id or name', t => {
+  const call = (id: string | undefined, name: string | undefined, text: string, item: unknown): AnswerPart => Object.assign(new AnswerPart(item), { id, name, text })
+  const parts = [call('a', 'f', '{}', 0), call('b', 'f', '{"x"', 1), call(undefined, 'g', '', 2)]
+  const values: FinalValue[] = [
+    { id: 'b', name: 'f', text: '{"x":1}', items: [0] }, { id: 'a', name: 'f', text: '{ }', items: [1] },
+    { id: 'c', name: 'f', text: '{}', items: [0] }, { id: 'd', name: 'g', text: '{}', items: [2] }
+  ]
+  const matches = matchFinalValues(parts, values, 1, true)
+  t.strictSame(values.map(value => [parts.indexOf(matches.get(value)?.part ?? parts[2]!), matches.get(value)?.rest]), [[1, ':1}'], [0, ''], [2, undefined], [2, '{}']])
+  t.end()
+})
