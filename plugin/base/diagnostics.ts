@@ -82,7 +82,7 @@ export interface SseDiagnostics {
     readonly state: 'done' | 'failed' | 'aborted'
     /** The data of its terminal event. */
     readonly data: string
-    /** The number of events that the producer has yielded; undefined in another process. */
+    /** The number of events that the producer has yielded, as in `app.sse.runs.list()`; undefined in another process. */
     readonly events: number | undefined
     /** Milliseconds since it started; undefined in another process. */
     readonly duration: number | undefined

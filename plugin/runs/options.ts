@@ -54,6 +54,16 @@ export interface SseRunOptions {
   readonly retention?: number | undefined
 
   /**
+   * Milliseconds within which text is joined, which makes answers cheaper to store. At most one event of text is published
+   * per interval, and the text that follows within the interval is joined to one event: strings, and flat objects with a
+   * string `text` that are otherwise equal, if they have the same event type and no other field. Anything else, and the first
+   * text after a longer pause, is published immediately. 0 publishes each item on its own; at most 10000.
+   *
+   * @default 0
+   */
+  readonly coalesce?: number | undefined
+
+  /**
    * The maximum number of events. With another one, the run ends as `failed` with the code `too_large`; earlier events are
    * never dropped, so that every viewer receives the whole run.
    *
@@ -79,6 +89,7 @@ const RUN: RunSettings = {
   idleTimeout: 20 * 60 * 1_000,
   orphanTimeout: 0,
   retention: 10 * 60 * 1_000,
+  coalesce: 0,
   maxEvents: 50_000,
   maxBytes: 16 * 1024 * 1024
 }
@@ -89,6 +100,7 @@ const RUN_CHECKS: Checks<RunSettings> = {
   idleTimeout: integer(0, 'milliseconds', 'sets no limit'),
   orphanTimeout: integer(0, 'milliseconds', 'sets no limit'),
   retention: integer(1, 'milliseconds'),
+  coalesce: integer(0, 'milliseconds', 'joins nothing', 10_000),
   maxEvents: integer(1, 'events'),
   maxBytes: integer(1024, 'bytes')
 }

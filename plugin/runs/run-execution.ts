@@ -4,30 +4,32 @@ import type { FastifyBaseLogger } from 'fastify'
 import { currentTime } from '../base/clock.ts'
 import { Deferred } from '../base/deferred.ts'
 import { nextTurn } from '../base/event-loop.ts'
-import type { SseBroker, SseBrokerListener, SseBrokerSubscription } from '../channels/broker.ts'
+import type { SseBroker } from '../channels/broker.ts'
 import { SSE_ERR_EVENT, SSE_ERR_RUN_LOG_LOST, SSE_ERR_RUN_OVER } from '../base/errors.ts'
-import { sizeOf, type SseEntry, type SsePayload } from '../wire/entry.ts'
-import { compareIds } from '../wire/event-id.ts'
+import type { SseEntry, SsePayload } from '../wire/entry.ts'
 import type { SseFields } from '../wire/event.ts'
 import { failureOf, isInstance, type SseFailure } from '../base/failure.ts'
 import { writeLog, type LogFields } from '../base/logging.ts'
-import { isEnd, isEndType, type SseRunEnd } from './run-log.ts'
-import { LOG_LOST, NOT_STARTED, RUNS_FULL, TOO_LARGE } from './failures.ts'
+import { isEndType, type SseRunEnd } from './run-log.ts'
+import { LOG_LOST, NOT_STARTED } from './failures.ts'
 import { reportEnd, reportStart } from './reports.ts'
 import { RunDeadlines } from './run-deadlines.ts'
+import { RunLogWatch } from './run-log-watch.ts'
 import { RunLogWriter } from './run-log-writer.ts'
+import { RunSize, type RunBytes } from './run-size.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
-import { sendSource } from '../stream/source.ts'
+import { sendSource, type SendItem } from '../stream/source.ts'
+import { TextCoalescer } from './text-coalescer.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
-
-/** Bytes that an event takes in memory in addition to its text. */
-const EVENT_OVERHEAD = 256
 
 /** Items published before the event loop can do other work, in case the producer never waits. */
 const ITEMS_PER_TURN = 128
 
-export interface RunExecutionOwner {
+/** Text that was joined is published even if its run has ended meanwhile, as is the terminal event after it. */
+const NEVER = new AbortController().signal
+
+export interface RunExecutionOwner extends RunBytes {
   readonly broker: SseBroker
   readonly wheel: TimerWheel
   readonly log: FastifyBaseLogger
@@ -35,32 +37,27 @@ export interface RunExecutionOwner {
   readonly processId: string | undefined
   /** Serializes an item of a producer. @throws SSE_ERR_EVENT, SSE_ERR_SERIALIZE */
   toPayload (data: unknown, fields?: SseFields): SsePayload
-  /** Counts bytes of a log until its run is forgotten. @returns false if that would exceed the limit of all runs */
-  reserve (bytes: number): boolean
   /** Called when the run has ended and its option `retention` has passed. @param bytes what it has reserved */
   forget (run: RunState, bytes: number): void
 }
 
 /**
  * Executes the producer of a run and publishes its events. After the terminal event, it waits until `retention` has
- * passed. It is subscribed to the log of the run, because another process can end the run, and the broker can lose the log.
+ * passed. It watches the log of the run, because another process can end the run, and the broker can lose the log.
  */
-export class RunExecution extends WheelTimer implements SseBrokerListener {
+export class RunExecution extends WheelTimer {
   readonly run: RunState
   readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
   readonly #writer: RunLogWriter
   readonly #controller = createAbortController()
+  readonly #watch: RunLogWatch
   readonly #deadlines: RunDeadlines
-  #subscription: Promise<SseBrokerSubscription> | undefined
+  readonly #size: RunSize
+  readonly #coalescer: TextCoalescer | undefined
   #forgetAt = Infinity
-  #events = 0
-  #bytes = 0
-  #isBegun = false
   /** Whether its producer is called. That of a run which has ended meanwhile is not. */
   #isStarted = false
-  /** A terminal event that arrived before the broker has confirmed the beginning. */
-  #earlyEnd: SseEntry | undefined
   /** Whether the producer has to be aborted if the run ends. */
   #isProducing = true
   /** Set once the terminal event is being published, or was published by another process. */
@@ -74,7 +71,13 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.run = run
     this.#owner = owner
     this.#settings = settings
+    this.#watch = new RunLogWatch(owner.broker, run.channel, {
+      onEnd: end => this.#setEnd(end),
+      onBreak: () => { this.#checkLog().catch(error => this.#logReadFailure(error)) }
+    })
     this.#deadlines = new RunDeadlines(run, settings)
+    this.#size = new RunSize(settings, owner)
+    if (settings.coalesce > 0) this.#coalescer = this.#createCoalescer(settings.coalesce)
     const beginning = { generation: randomUUID(), retention: settings.retention, processId: owner.processId }
     this.#writer = new RunLogWriter(owner.broker, run.channel, beginning, error => {
       this.#log('warn', { err: error }, 'the broker did not accept an event of a run, which will be published again')
@@ -83,9 +86,17 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     run.onEndSeen = end => this.#setEnd(end)
   }
 
-  /** The number of events yielded by the producer. */
+  #createCoalescer (interval: number): TextCoalescer {
+    return new TextCoalescer(interval, {
+      admit: (data, fields) => this.#admit(data, fields),
+      publish: payload => this.#publish(payload, NEVER),
+      fail: error => { this.#fail(error) }
+    })
+  }
+
+  /** The number of events that the producer has yielded. Text that was joined is one event. */
   get events (): number {
-    return this.#events
+    return this.#size.events
   }
 
   /** Milliseconds since the start of the run. */
@@ -99,8 +110,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
    * @returns false if the log exists, or existed a short time ago
    */
   async begin (): Promise<boolean> {
-    this.#subscription = this.#owner.broker.subscribe(this.run.channel, this)
-    await this.#subscription
+    await this.#watch.subscribe()
     let begun = false
     try {
       if (!this.#isAbandoned) begun = await this.#writer.begin(() => this.#isAbandoned)
@@ -110,15 +120,13 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
       throw error
     }
     if (begun) this.#onBegun()
-    else this.#unsubscribe()
+    else this.#watch.unsubscribe()
     return begun
   }
 
   #onBegun (): void {
-    this.#isBegun = true
     this.#deadlines.startedAt = this.run.orphanedSince = currentTime()
-    const end = this.#earlyEnd
-    if (end !== undefined && compareIds(end.id, this.#writer.beginId) > 0) this.#setEnd(end)
+    this.#watch.onBegun(this.#writer.beginId)
     if (this.#isAbandoned) this.end('failed', JSON.stringify(NOT_STARTED))
   }
 
@@ -126,9 +134,9 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   async #endIfBegun (): Promise<void> {
     try {
       if (await this.#writer.isBegun()) this.#onBegun()
-      else this.#unsubscribe()
+      else this.#watch.unsubscribe()
     } catch (error) {
-      this.#unsubscribe()
+      this.#watch.unsubscribe()
       this.#logReadFailure(error)
     }
   }
@@ -148,16 +156,23 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.#schedule()
     try {
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
-      const result = await sendSource(producer, (data, fields) => this.#publishItem(data, fields), signal, report, producerEnded.resolve)
+      const coalescer = this.#coalescer
+      const send: SendItem = coalescer === undefined ? (data, fields) => this.#publishItem(data, fields) : (data, fields) => coalescer.send(data, fields)
+      const result = await sendSource(producer, send, signal, report, producerEnded.resolve)
       this.#isProducing = false
+      await coalescer?.flush()
       await this.end('done', this.#owner.toPayload(result ?? {}).data!)
     } catch (error) {
       this.#isProducing = false
-      // After the run has ended, the error usually is the reason of the aborted signal.
-      if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
-      await this.end('failed', JSON.stringify(isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)))
+      await this.#fail(error)
     }
     await producerEnded.promise
+  }
+
+  async #fail (error: unknown): Promise<void> {
+    // After the run has ended, the error usually is the reason of the aborted signal.
+    if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
+    await this.end('failed', JSON.stringify(isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)))
   }
 
   /** Ends the run, unless it has ended. @returns a promise that resolves when the terminal event is in the log */
@@ -171,6 +186,7 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   }
 
   async #publishEnd (payload: SsePayload): Promise<void> {
+    if (this.#coalescer !== undefined) await this.#coalescer.flushBeforeEnd()
     try {
       this.#setEnd(await this.#writer.end(payload, () => Math.ceil(this.age) + this.#settings.retention))
     } catch (error) {
@@ -178,34 +194,28 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     }
   }
 
-  #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> {
+  #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
+    const payload = this.#admit(data, fields)
+    return payload && this.#publish(payload, this.#controller.signal)
+  }
+
+  /** Serializes an item and counts it. @returns undefined if it exceeds a limit, which ends the run */
+  #admit (data: unknown, fields: SseFields | undefined): SsePayload | undefined {
     if (isEndType(fields?.event)) throw new SSE_ERR_EVENT(`Event type \`${fields.event}\` is reserved for the event that ends a run; return a value to end it as done, or throw to end it as failed`)
     const payload = this.#owner.toPayload(data, fields)
-    this.#events++
-    const bytes = sizeOf(payload) + EVENT_OVERHEAD
-    const { maxEvents, maxBytes } = this.#settings
-    if (this.#events > maxEvents || this.#bytes + bytes > maxBytes) return this.#failAtLimit(TOO_LARGE)
-    if (!this.#owner.reserve(bytes)) return this.#failAtLimit(RUNS_FULL)
-    this.#bytes += bytes
-    return this.#publish(payload)
+    const failure = this.#size.add(payload)
+    if (failure === undefined) return payload
+    this.#failAtLimit(failure)
+    return undefined
   }
 
-  async #publish (payload: SsePayload): Promise<void> {
+  /** @param signal ends the waiting for a broker that is unavailable */
+  async #publish (payload: SsePayload, signal: AbortSignal): Promise<void> {
     this.#deadlines.idleSince = undefined
-    const end = await this.#writer.append(payload, this.#controller.signal)
+    const end = await this.#writer.append(payload, signal)
     this.#deadlines.idleSince = currentTime()
     if (end !== undefined) this.#setEnd(end)
-    if (this.#events % ITEMS_PER_TURN === 0) await nextTurn()
-  }
-
-  onEntry (entry: SseEntry): void {
-    if (!isEnd(entry)) return
-    if (this.#isBegun) this.#setEnd(entry)
-    else this.#earlyEnd = entry
-  }
-
-  onBreak (): void {
-    if (this.#isBegun) this.#checkLog().catch(error => this.#logReadFailure(error))
+    if (this.events % ITEMS_PER_TURN === 0) await nextTurn()
   }
 
   /** Looks for the terminal event, and for losses. */
@@ -231,8 +241,9 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
-    if (isFirst && this.#isStarted) reportEnd(this.run, { events: this.#events, duration: this.age }, end)
+    if (isFirst && this.#isStarted) reportEnd(this.run, { events: this.events, duration: this.age }, end)
     this.#ending ??= Promise.resolve()
+    this.#coalescer?.discard()
     this.#abortProducer(end.event!)
     if (isFirst) this.#startRetention()
   }
@@ -248,10 +259,6 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
     this.#schedule()
   }
 
-  #unsubscribe (): void {
-    this.#subscription!.then(subscription => subscription.unsubscribe(), () => {})
-  }
-
   fire (now: number): void {
     const failure = this.#deadlines.failureAt(now)
     if (now >= this.#forgetAt) this.#forget()
@@ -262,8 +269,8 @@ export class RunExecution extends WheelTimer implements SseBrokerListener {
 
   #forget (): void {
     this.#isForgotten = true
-    this.#unsubscribe()
-    this.#owner.forget(this.run, this.#bytes)
+    this.#watch.unsubscribe()
+    this.#owner.forget(this.run, this.#size.bytes)
   }
 
   async #failAtLimit (failure: SseFailure): Promise<void> {

@@ -27,7 +27,7 @@ export interface SseRunInfo {
   readonly owner: string | undefined
   readonly state: SseRun['state']
   readonly viewers: number
-  /** The number of events yielded by the producer. */
+  /** The number of events that the producer has yielded. Text that was joined by the option `coalesce` is one event. */
   readonly events: number
   /** Milliseconds since the start of the run. */
   readonly age: number

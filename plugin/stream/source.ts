@@ -6,7 +6,7 @@ import { describe } from '../base/option-checks.ts'
 import { SseEvent, type SseFields } from '../wire/event.ts'
 
 /** Sends one item. Returns a promise if the next item must wait for room. */
-type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
+export type SendItem = (data: unknown, fields?: SseFields) => Promise<void> | undefined
 
 /**
  * Sends the items of a source one after the other.

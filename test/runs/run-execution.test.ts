@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { event } from '../../plugin/wire/event.ts'
+import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
 import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
@@ -216,6 +217,121 @@ t.test('limits', async t => {
     await advance(200)
     t.equal(run.state, 'aborted')
     t.strictSame(await eventsOf('a'), [['aborted', { reason: 'orphaned' }]])
+  })
+})
+
+t.test('joined text', async t => {
+  const delta = (text: string) => event({ text }, { event: 'delta' })
+  const startJoining = async (t: Test, options: SseRunOptions = {}, broker: SseBroker = memoryBroker()) => {
+    const clock = mockClock(t)
+    const producer = manualProducer()
+    const testRuns = await startRun(producer.produce, { coalesce: 25, ...options }, createRuns(broker))
+    const yieldAll = async (...texts: string[]): Promise<void> => {
+      for (const text of texts) producer.yield(delta(text))
+      await settle()
+    }
+    return { ...testRuns, producer, yieldAll, advance: clock.advance }
+  }
+
+  t.test('is one event of the run', async t => {
+    const { eventsOf, producer, yieldAll, advance, runs } = await startJoining(t)
+    await yieldAll('a', 'b', 'c')
+    t.strictSame(await eventsOf('a'), [['delta', { text: 'a' }]])
+    advance(25)
+    await settle()
+    await yieldAll('d', 'e')
+    producer.yield({ n: 1 })
+    producer.return({ tokens: 5 })
+    await settle()
+    t.strictSame(await eventsOf('a'), [['delta', { text: 'a' }], ['delta', { text: 'bc' }], ['delta', { text: 'de' }], [undefined, { n: 1 }], ['done', { tokens: 5 }]])
+    t.match(runs.list(), [{ state: 'done', events: 4 }])
+  })
+
+  t.test('precedes the terminal event, however the run ends', async t => {
+    const ends: Array<[type: string, end: (testRuns: Awaited<ReturnType<typeof startJoining>>) => unknown]> = [
+      ['done', ({ producer }) => producer.return()],
+      ['failed', ({ producer }) => producer.yield(1n)],
+      ['aborted', ({ runs }) => runs.cancel('a')],
+      ['failed', ({ runs }) => runs.close()]
+    ]
+    for (const [type, end] of ends) {
+      const testRuns = await startJoining(t)
+      await testRuns.yieldAll('a', 'b', 'c')
+      await end(testRuns)
+      await settle()
+      t.match(await testRuns.eventsOf('a'), [['delta', { text: 'a' }], ['delta', { text: 'bc' }], [type, {}]])
+    }
+  })
+
+  t.test('is discarded if another process has ended the run', async t => {
+    const { broker, eventsOf, yieldAll, advance, wheel } = await startJoining(t, { retention: 1 })
+    await yieldAll('a', 'b')
+    await createRuns(broker).runs.cancel('a')
+    advance(1_000)
+    await settle()
+    t.match(await eventsOf('a'), [])
+    t.equal(wheel.size, 0)
+  })
+
+  t.test('is published after an outage, also if the run has ended and is forgotten', async t => {
+    const broker = new UnreliableBroker()
+    const { eventsOf, yieldAll, advance, runs, logLines } = await startJoining(t, { timeout: 1_000, retention: 2_000, maxBytes: 1_024 }, broker)
+    await yieldAll('a', 'b')
+    broker.error = new Error('unavailable')
+    advance(25)
+    await yieldAll('c', 'd')
+    for (let second = 0; second < 5; second++) {
+      advance(1_000)
+      await settle(3)
+    }
+    t.equal(runs.size, 0)
+    broker.error = undefined
+    for (let second = 0; second < 3; second++) {
+      advance(1_000)
+      await settle()
+    }
+    t.match(await eventsOf('a'), [['delta', { text: 'a' }], ['delta', { text: 'b' }], ['delta', { text: 'cd' }], ['failed', { code: 'timeout' }]])
+    t.strictSame(logLines.filter(({ level }) => level === 'error'), [])
+  })
+
+  t.test('that exceeds a limit fails the run, unless the run has ended already', async t => {
+    const { eventsOf, yieldAll, advance } = await startJoining(t, { maxEvents: 1 })
+    await yieldAll('a', 'b')
+    advance(25)
+    await settle()
+    t.match(await eventsOf('a'), [['delta', { text: 'a' }], ['failed', { code: 'too_large' }]])
+    const returning = await startJoining(t, { maxEvents: 1 })
+    await returning.yieldAll('a', 'b')
+    returning.producer.return()
+    await settle()
+    t.match(await returning.eventsOf('a'), [['delta', { text: 'a' }], ['failed', { code: 'too_large' }]])
+    const cancelled = await startJoining(t, { maxEvents: 1 })
+    await cancelled.yieldAll('a', 'b')
+    await cancelled.runs.cancel('a')
+    t.match(await cancelled.eventsOf('a'), [['delta', { text: 'a' }], ['aborted', { reason: 'cancelled' }]])
+  })
+
+  t.test('that cannot be published fails the run, although its producer yields nothing more', async t => {
+    const { eventsOf, producer, yieldAll, advance, logLines } = await startJoining(t)
+    await yieldAll('a')
+    producer.yield({ text: 'b', n: 1n })
+    await settle()
+    advance(25)
+    await settle()
+    t.match(await eventsOf('a'), [['delta', { text: 'a' }], ['failed', { code: 'SSE_ERR_SERIALIZE' }]])
+    t.match(logLines, [{ level: 'error', text: 'run failed', fields: { err: Error } }])
+    t.equal(producer.hasEnded(), true)
+  })
+
+  t.test('does not let an endless producer block the event loop', async t => {
+    let ticks = 0
+    const ticking = setInterval(() => { ticks++ }, 0)
+    t.teardown(() => clearInterval(ticking))
+    const { runs, eventsOf } = createRuns()
+    await runs.start('a', function * () { for (;;) yield 'x'.repeat(40) }, { coalesce: 25, maxBytes: 100_000 })
+    while (runs.list()[0]!.state === 'running') await nextTurn()
+    t.match((await eventsOf('a')).at(-1), ['failed', { code: 'too_large' }])
+    t.not(ticks, 0)
   })
 })
 

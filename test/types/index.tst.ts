@@ -412,7 +412,7 @@ describe('a run', () => {
     expect(runs.start('id', () => ['anything', 5, event('x', { event: 'y' })])).type.toBe<Promise<SseRunStarted>>()
     expect(runs.start<Events>).type.toBeCallableWith('id', async function * () { yield event({ text: 'hi' }, { event: 'delta' }); return { any: 1 } })
     expect(runs.start<Events>).type.not.toBeCallableWith('id', async function * () { yield event({ text: 5 }, { event: 'delta' }) })
-    expect(runs.start).type.toBeCallableWith('id', async ({ id, signal }: { id: string, signal: AbortSignal }) => [id, signal.aborted], { timeout: 5 })
+    expect(runs.start).type.toBeCallableWith('id', async ({ id, signal }: { id: string, signal: AbortSignal }) => [id, signal.aborted], { timeout: 5, coalesce: 25 })
     expect(runs.start).type.not.toBeCallableWith('id', () => 5)
   })
 
