@@ -4,7 +4,11 @@ import { describe } from '../base/option-checks.ts'
 import type { ModelSettings } from './options.ts'
 import type { Protocol } from './protocols/protocol.ts'
 
-export type ModelRequest = Pick<Dispatcher.DispatchOptions, 'origin' | 'path' | 'headers' | 'body'>
+export interface ModelRequest extends Pick<Dispatcher.DispatchOptions, 'origin' | 'path' | 'body'> {
+  /** POST by default. */
+  readonly method?: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+}
 
 type RequestSettings = Pick<ModelSettings, 'baseURL' | 'apiKey' | 'headers'>
 

@@ -19,7 +19,7 @@ export class DeltaStream implements AsyncGenerator<ModelDelta, void, undefined> 
   readonly #pendingReads: ResolveRead[] = []
   #state: 'idle' | 'started' | 'ended' = 'idle'
   #failure: Failure | undefined
-  /** Whether any delta was pushed. If so, the request must not be retried. */
+  /** Whether any delta of the current request was pushed. If so, the request must not be sent again. */
   hasPushed = false
   /** Called when the consumer waits for a delta and the queue is empty. */
   onDemand: (() => void) | undefined

@@ -1,10 +1,9 @@
 import type { ModelDelta } from './model-delta.ts'
-import type { ModelOptions } from './options.ts'
+import type { ModelOptions, ResponsesOptions } from './options.ts'
 import { anthropicMessages } from './protocols/anthropic-messages.ts'
 import { ollamaChat } from './protocols/ollama-chat.ts'
 import { openaiChatCompletions } from './protocols/openai-chat-completions.ts'
-import { openaiResponses } from './protocols/openai-responses.ts'
-import { streamModel } from './stream-model.ts'
+import { streamModel, streamResponse } from './stream-model.ts'
 
 /** A request body as the protocol defines it. Fields that are not listed here are sent unchanged. */
 type Body<Known extends object> = Known | (Known & Readonly<Record<string, unknown>>)
@@ -35,12 +34,13 @@ export function streamChatCompletions (body: ChatCompletionsBody, options: Model
 }
 
 /**
- * Streams an answer over OpenAI's Responses: `POST {baseURL}/responses`. Behaves like `streamChatCompletions` otherwise.
+ * Streams an answer over OpenAI's Responses: `POST {baseURL}/responses`. Behaves like `streamChatCompletions` otherwise. With
+ * `options.resume`, an answer in background mode survives a lost connection to the model.
  *
  * @param body `model`, `input` and any other fields of the protocol
  */
-export function streamResponses (body: ResponsesBody, options: ModelOptions): ModelDeltas {
-  return streamModel(openaiResponses, body, options)
+export function streamResponses (body: ResponsesBody, options: ResponsesOptions): ModelDeltas {
+  return streamResponse(body, options)
 }
 
 /**
@@ -67,5 +67,5 @@ export function streamOllamaChat (body: OllamaChatBody, options: ModelOptions): 
 export { eventsOf, type EventsOptions, type ResponseEvents } from './events-of.ts'
 export type { FinishDelta, FinishReason, ModelDelta, ModelUsage, ToolCallDelta } from './model-delta.ts'
 export { MODEL_ERRORS, ModelError, type ModelErrorCode, type ModelErrorDetails, type ModelErrorMeaning } from './model-error.ts'
-export type { ModelOptions } from './options.ts'
+export type { ModelOptions, ResponsesOptions } from './options.ts'
 export type { ResponseLike } from './upstream-response.ts'

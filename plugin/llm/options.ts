@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
-import { abortSignal, integer, MAX_DELAY, mustBe, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
+import { abortSignal, boolean, integer, MAX_DELAY, mustBe, type Check, type Checks, type Option, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 
 /** The address of a model, and the limits of a request. */
@@ -94,6 +94,21 @@ export interface ModelOptions {
   readonly dispatcher?: Dispatcher | undefined
 }
 
+/** The options of `streamResponses`. */
+export interface ResponsesOptions extends ModelOptions {
+  /**
+   * Whether an answer whose connection is lost, or is silent for too long, continues on another connection. Requires a body with
+   * `background: true`. `retries` and `maxRetryDelay` apply to resumes that bring no further event. If the answer can't be
+   * resumed, the iteration rejects with the original error.
+   *
+   * A response in background mode continues without a connection. With this option, it is therefore cancelled when the
+   * iteration ends early.
+   *
+   * @default false
+   */
+  readonly resume?: boolean | undefined
+}
+
 /** Checked options with every default filled in. */
 export type ModelSettings = Resolved<ModelOptions, 'apiKey' | 'signal' | 'dispatcher'> & { readonly baseURL: URL }
 
@@ -134,9 +149,17 @@ const CHECKS: Checks<ModelOptions> = {
 
 /** @throws SSE_ERR_OPTION if a name is unknown, a value is invalid, or `baseURL` is missing */
 export function resolveModelOptions (options: ModelOptions): ModelSettings {
-  const settings = resolveOptions('a model request', options, DEFAULTS, CHECKS)
+  return withBaseURL(resolveOptions('a model request', options, DEFAULTS, CHECKS))
+}
+
+/** @throws SSE_ERR_OPTION */
+export function resolveResponsesOptions (options: ResponsesOptions): ModelSettings & { readonly resume: boolean } {
+  return withBaseURL(resolveOptions('a model request', options, { ...DEFAULTS, resume: false }, { ...CHECKS, resume: boolean }))
+}
+
+function withBaseURL<Settings extends typeof DEFAULTS> (settings: Settings): Settings & ModelSettings {
   if (settings.baseURL === undefined) throw new SSE_ERR_OPTION('Option `baseURL` is required')
-  return settings as ModelSettings
+  return settings as Settings & ModelSettings
 }
 
 // These checks show only the type of an invalid value, which may contain a key or a password.

@@ -13,9 +13,14 @@ type RetrySettings = Pick<ModelSettings, 'retries' | 'maxRetryDelay'>
  * @param random from 0 to 1; jitter spreads the retries of requests that failed at the same time
  * @returns milliseconds, or undefined if the request should not be retried
  */
-export function retryDelay (error: ModelError, attempt: number, { retries, maxRetryDelay }: RetrySettings, random = Math.random()): number | undefined {
-  const { repeats = retries }: ModelErrorMeaning = MODEL_ERRORS[error.code]
-  if (!error.retryable || attempt >= Math.min(retries, repeats)) return undefined
+export function retryDelay (error: ModelError, attempt: number, settings: RetrySettings, random?: number): number | undefined {
+  const { repeats = Infinity }: ModelErrorMeaning = MODEL_ERRORS[error.code]
+  return attempt >= repeats ? undefined : resumeDelay(error, attempt, settings, random)
+}
+
+/** The same before an answer is resumed, which is also done after a timeout: the model does not answer again. */
+export function resumeDelay (error: ModelError, attempt: number, { retries, maxRetryDelay }: RetrySettings, random = Math.random()): number | undefined {
+  if (!error.retryable || attempt >= retries) return undefined
   const { retryAfter } = error
   if (retryAfter === undefined) return Math.min(INITIAL_DELAY * 2 ** attempt, maxRetryDelay) * (1 - random / 4)
   return retryAfter > maxRetryDelay ? undefined : Math.min(retryAfter * (1 + random / 4), maxRetryDelay)

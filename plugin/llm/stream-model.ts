@@ -1,17 +1,30 @@
+import { SSE_ERR_OPTION } from '../base/errors.ts'
+import { BackgroundResponse } from './background-response.ts'
 import { buildRequest, type ModelRequest } from './build-request.ts'
 import { DeltaStream } from './delta-stream.ts'
 import type { ModelDelta } from './model-delta.ts'
 import { ModelError } from './model-error.ts'
-import { resolveModelOptions, type ModelOptions, type ModelSettings } from './options.ts'
+import { resolveModelOptions, resolveResponsesOptions, type ModelOptions, type ModelSettings, type ResponsesOptions } from './options.ts'
+import { DeltaWriter } from './protocols/delta-writer.ts'
+import { openaiResponses } from './protocols/openai-responses.ts'
 import type { Protocol } from './protocols/protocol.ts'
-import { retryDelay } from './retry-delay.ts'
-import { UpstreamRequest } from './upstream-request.ts'
+import { resumeDelay, retryDelay } from './retry-delay.ts'
+import { dispatcherOf, UpstreamRequest } from './upstream-request.ts'
 
 /** Validates immediately, and sends the request when the first delta is requested. @throws SSE_ERR_OPTION */
 export function streamModel (protocol: Protocol, body: object, options: ModelOptions): AsyncGenerator<ModelDelta, void, undefined> {
   const settings = resolveModelOptions(options)
   const request = buildRequest(protocol, settings, body)
   return new DeltaStream(settings.signal, stream => { sendWithRetries(protocol, request, settings, stream) })
+}
+
+/** Like `streamModel`, for Responses. With the option `resume`, a cut answer continues on another connection. @throws SSE_ERR_OPTION */
+export function streamResponse (body: object, options: ResponsesOptions): AsyncGenerator<ModelDelta, void, undefined> {
+  const { resume, ...settings } = resolveResponsesOptions(options)
+  const request = buildRequest(openaiResponses, settings, body)
+  if (!resume) return new DeltaStream(settings.signal, stream => { sendWithRetries(openaiResponses, request, settings, stream) })
+  if ((body as { background?: unknown }).background !== true) throw new SSE_ERR_OPTION('Option `resume` requires a body with `background: true`')
+  return new DeltaStream(settings.signal, stream => { sendWithResumes(new BackgroundResponse(openaiResponses, request), settings, stream) })
 }
 
 async function sendWithRetries (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream): Promise<void> {
@@ -26,6 +39,33 @@ async function sendWithRetries (protocol: Protocol, request: ModelRequest, setti
       if (stream.cancelled) return
     }
   }
+}
+
+/** Before the response is created, behaves like `sendWithRetries`. */
+async function sendWithResumes (response: BackgroundResponse, settings: ModelSettings, stream: DeltaStream): Promise<void> {
+  const writer = new DeltaWriter(delta => { stream.push(delta) })
+  let interruption: unknown
+  for (let attempt = 0; ; attempt++) {
+    const { position } = response
+    stream.hasPushed = false
+    try {
+      await new UpstreamRequest(response.protocol, response.nextRequest!, settings, stream, writer).settled
+      break
+    } catch (error) {
+      if (response.position > position) {
+        attempt = 0
+        interruption = undefined
+      }
+      interruption ??= error
+      const delayOf = response.isCreated ? resumeDelay : retryDelay
+      const delay = error instanceof ModelError && response.nextRequest !== undefined ? delayOf(error, attempt, settings) : undefined
+      if (delay === undefined) stream.fail(interruption)
+      else await pause(delay, stream)
+      if (delay === undefined || stream.cancelled) break
+    }
+  }
+  response.cancel(dispatcherOf(settings))
+  stream.end()
 }
 
 /** Resolves after a delay in milliseconds, or when the stream is cancelled. */

@@ -23,12 +23,11 @@ const MAX_TRAILING_BYTES = 64 * 1024
 let defaultAgent: Agent | undefined
 
 /**
- * Used unless the option `dispatcher` is set. A connection attempt that is no longer awaited still has to end. A peer that
+ * The option `dispatcher`, or an agent shared by all requests. A connection attempt that is no longer awaited still has to end. A peer that
  * has vanished while the model reasons is detected by TCP: a probe after 30 s of silence, then one per second, ten times.
  */
-function getDefaultAgent (): Agent {
-  defaultAgent ??= new Agent({ connect: { timeout: 60_000, keepAliveInitialDelay: 30_000 } })
-  return defaultAgent
+export function dispatcherOf ({ dispatcher }: ModelSettings): Dispatcher {
+  return dispatcher ?? (defaultAgent ??= new Agent({ connect: { timeout: 60_000, keepAliveInitialDelay: 30_000 } }))
 }
 
 /** Sends one HTTP request to a model and pushes the answer into a stream as deltas. */
@@ -48,17 +47,18 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
   #bufferedBytes = 0
   #trailingBytes = 0
 
-  constructor (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream) {
+  /** @param writer writes the answer; the one of an earlier request that is continued */
+  constructor (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream, writer = new DeltaWriter(delta => { stream.push(delta) })) {
     this.#protocol = protocol
     this.#settings = settings
     this.#stream = stream
-    this.#writer = new DeltaWriter(delta => { stream.push(delta) })
+    this.#writer = writer
     this.#timeouts = new RequestTimeouts(settings, this.#onTimeout)
     stream.onCancel = this.#onCancel
     this.#timeouts.awaitConnection()
     try {
       // undici's own timeouts do not distinguish between the phases of a request.
-      (settings.dispatcher ?? getDefaultAgent()).dispatch({ ...request, method: 'POST', headersTimeout: 0, bodyTimeout: 0 }, this)
+      dispatcherOf(settings).dispatch({ method: 'POST', ...request, headersTimeout: 0, bodyTimeout: 0 }, this)
     } catch (cause) {
       this.#fail(new ModelError('upstream_unreachable', { cause }))
     }

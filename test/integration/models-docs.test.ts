@@ -42,3 +42,22 @@ t.test('relay an event stream: OpenAI\'s client reads the answer that the model 
   t.match(error, { status: 429 })
   t.equal(upstream.requests[0]!.requestLine, 'POST /v1/chat/completions HTTP/1.1')
 })
+
+t.test('resume an answer: a lost connection to the model is not seen by the client', async t => {
+  const events = [
+    { type: 'response.created', response: { id: 'resp_1' } },
+    { type: 'response.output_text.delta', delta: 'Hel' },
+    { type: 'response.output_text.delta', delta: 'lo' },
+    { type: 'response.completed', response: { id: 'resp_1', status: 'completed' } }
+  ].map((event, number) => `data: ${JSON.stringify({ ...event, sequence_number: number })}\n\n`)
+  const { baseURL, requests } = await startUpstream(t, request => {
+    const after = /starting_after=(\d+)/.exec(request.requestLine)?.[1]
+    if (after === undefined) request.stream(...events.slice(0, 2)).socket.destroySoon()
+    else request.stream(...events.slice(Number(after) + 1)).end()
+  })
+  const { app, listen } = await build(t)
+  await runBlock(blocksOf(PAGE, 'Resume an answer')[0]!.replace('https://api.openai.com/v1', baseURL), { app })
+  const { body } = await call(new URL('/research?q=Hi', await listen())).readAll()
+  t.match(decode(body).events, [{ data: '{"text":"Hel"}' }, { data: '{"text":"lo"}' }, { event: 'end' }])
+  t.equal(requests.length, 2)
+})

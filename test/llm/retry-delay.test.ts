@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ModelError } from '../../plugin/llm/model-error.ts'
-import { retryDelay } from '../../plugin/llm/retry-delay.ts'
+import { resumeDelay, retryDelay } from '../../plugin/llm/retry-delay.ts'
 
 const SETTINGS = { retries: 5, maxRetryDelay: 5_000 }
 
@@ -43,5 +43,13 @@ t.test('a failed connection is retried once, and a timeout never', t => {
     t.equal(retryDelay(new ModelError(code), 0, { ...SETTINGS, retries: 0 }), undefined)
   }
   for (const code of ['first_byte_timeout', 'first_token_timeout', 'idle_timeout'] as const) t.equal(retryDelay(new ModelError(code), 0, SETTINGS), undefined)
+  t.end()
+})
+
+t.test('an answer is resumed up to `retries` times after any failure that may be temporary', t => {
+  for (const code of ['upstream_unreachable', 'idle_timeout', 'upstream_cut'] as const) {
+    t.strictSame([0, 4, 5].map(attempt => resumeDelay(new ModelError(code), attempt, SETTINGS, 0)), [500, 5_000, undefined])
+  }
+  t.equal(resumeDelay(new ModelError('upstream_not_found'), 0, SETTINGS), undefined)
   t.end()
 })

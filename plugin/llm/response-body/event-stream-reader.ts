@@ -11,7 +11,7 @@ const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
  * @param maxBytes maximum size of the data of one event, and of one line
  * @param onEvent called from `feed` and `end`, which rethrow what it throws
  * @param onJsonLine called likewise, with a line that is not a field but looks like JSON
- * @throws ModelError too_large
+ * @throws ModelError too_large, and truncated from `end` for half an event
  */
 export function eventStreamReader (maxBytes: number, onEvent: (data: string, type: string) => void, onJsonLine: (line: string) => void): BodyReader {
   // Three times as fast as a TextDecoder.
@@ -32,6 +32,13 @@ export function eventStreamReader (maxBytes: number, onEvent: (data: string, typ
     feed,
     // Some servers omit the blank line after the last event. The standard discards such an event, but it may be the one
     // that ends the answer.
-    end: () => { feed(BLANK_LINE) }
+    end: () => {
+      const { incomplete } = parser
+      try {
+        feed(BLANK_LINE)
+      } catch (error) {
+        throw incomplete && error instanceof ModelError && error.code === 'bad_chunk' ? new ModelError('truncated', { cause: error }) : error
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { eventStreamReader } from '../../../plugin/llm/response-body/event-stream-reader.ts'
+import { ModelError } from '../../../plugin/llm/model-error.ts'
 
 const ignore = (): void => {}
 
@@ -86,4 +87,18 @@ t.test('a line of JSON between events is passed on, wherever it is split', async
     t.strictSame(read('data: a\n\n{"error": "a:b"}\ndata: b\n\n[{"x":1}]', chunkSize), [['a', 'message'], ['{"error":"a:b"}', 'JSON'], ['b', 'message'], ['[{"x":1}]', 'JSON']])
   }
   t.strictSame(read('unknown: {}\n\n'), [])
+})
+
+t.test('half an event at the end of the body is no malformed one', t => {
+  const reject = (): void => { throw new ModelError('bad_chunk') }
+  for (const half of ['data: {"a', 'data: {"a\n']) {
+    const reader = eventStreamReader(100, reject, () => {})
+    reader.feed(Buffer.from(half))
+    t.throws(() => { reader.end() }, { code: 'truncated', cause: { code: 'bad_chunk' } })
+  }
+  t.throws(() => { eventStreamReader(100, reject, () => {}).feed(Buffer.from('data: {"a\n\n')) }, { code: 'bad_chunk' })
+  const failing = eventStreamReader(100, () => { throw new ModelError('upstream_failed') }, () => {})
+  failing.feed(Buffer.from('data: {"a'))
+  t.throws(() => { failing.end() }, { code: 'upstream_failed' })
+  t.end()
 })
