@@ -28,7 +28,7 @@ export function streamResponse (body: object, options: ResponsesOptions): AsyncG
 }
 
 async function sendWithRetries (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
+  for (let attempt = 0; !stream.cancelled; attempt++) {
     try {
       await new UpstreamRequest(protocol, request, settings, stream).settled
       return stream.end()
@@ -36,7 +36,6 @@ async function sendWithRetries (protocol: Protocol, request: ModelRequest, setti
       const delay = stream.hasPushed || !(error instanceof ModelError) ? undefined : retryDelay(error, attempt, settings)
       if (delay === undefined) return stream.fail(error)
       await pause(delay, stream)
-      if (stream.cancelled) return
     }
   }
 }
