@@ -2,7 +2,7 @@ import { reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
-import { asArray, parseObject } from './json-shape.ts'
+import { asArray, asJsonText, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
 interface Usage {
@@ -127,7 +127,7 @@ function writeBlock (index: unknown, block: ContentBlock | null | undefined, wri
   if (type === 'text' || type === undefined) writer.text(text)
   else if (type === 'thinking') writer.reasoning(thinking)
   // Blocks of types that are added later are ignored, as are the tools that the server runs itself.
-  else if (type === 'tool_use') writer.toolCall(index, id, name, isWhole ? jsonOf(input) : undefined, { initialArguments: jsonOf(input) })
+  else if (type === 'tool_use') writer.toolCall(index, id, name, isWhole ? input : undefined, { initialArguments: asJsonText(input) || undefined })
   // Reasoning may be hidden, arguments may arrive at once, and the server may run a tool.
   if (type !== 'text') writer.working()
 }
@@ -136,11 +136,6 @@ function writeBlockDelta (index: unknown, { type, text, thinking, partial_json: 
   if (type === 'text_delta') writer.text(text)
   else if (type === 'thinking_delta') writer.reasoning(thinking)
   else if (type === 'input_json_delta') writer.toolArguments(index, json)
-}
-
-/** The input of a tool as JSON; undefined if there is none. Some proxies send it as text. */
-function jsonOf (input: unknown): string | undefined {
-  return input === null || input === '' ? undefined : typeof input === 'string' ? input : JSON.stringify(input)
 }
 
 function writeUsage (usage: Usage | null | undefined, writer: DeltaWriter): void {

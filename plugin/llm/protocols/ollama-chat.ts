@@ -68,12 +68,7 @@ function writeMessage ({ content, thinking, tool_calls: calls }: Message, writer
   writer.reasoning(thinking)
   writer.text(content)
   // Ollama sends every tool call whole, so the object itself can be the key.
-  for (const call of asArray(calls ?? [])) if (call?.function) writer.toolCall(call, call.id, call.function.name, jsonOf(call.function.arguments))
-}
-
-/** The arguments of a tool as JSON. Some proxies send them as text. */
-function jsonOf (args: unknown): unknown {
-  return typeof args === 'object' && args !== null ? JSON.stringify(args) : args
+  for (const call of asArray(calls ?? [])) if (call?.function) writer.toolCall(call, call.id, call.function.name, call.function.arguments)
 }
 
 function writeEnd ({ done_reason: reason, prompt_eval_count: input, eval_count: output }: Line, writer: DeltaWriter): void {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { anthropicMessages } from '../../../plugin/llm/protocols/anthropic-messages.ts'
+import { DeltaWriter } from '../../../plugin/llm/protocols/delta-writer.ts'
 import { readEvents, readWholeAnswer } from '../../fixtures/read-protocol.ts'
 
 const finish = (reason: string, usage?: object): object => ({ type: 'finish', reason, usage })
@@ -130,6 +131,30 @@ t.test('the input at the start of a tool call is used unless fragments follow', 
     t.strictSame(argumentsOf(start(input), fragment, end, ...stop('tool_use')), ['{"y":2}', 'finish'])
   }
   t.strictSame(argumentsOf(blockStart(0, { type: 'mcp_tool_use', id: 'a', name: 'add', input: { x: 1 } }), end, ...stop('end_turn')), ['', 'finish'], 'a tool of the server')
+  t.end()
+})
+
+t.test('values of an unusual type, and characters divided between deltas, are read whole', t => {
+  const { deltas } = readEvents(anthropicMessages,
+    blockDelta(0, { type: 'thinking_delta', thinking: 6 }), blockDelta(1, { type: 'text_delta', text: 6 }),
+    ...['\ud83d', '\ude00'].map(text => blockDelta(1, { type: 'text_delta', text })),
+    blockStart(2, { type: 'tool_use', id: 7, name: 'add', input: {} }), blockDelta(2, { type: 'input_json_delta', partial_json: { x: 1 } }), ...stop('tool_use'))
+  t.strictSame(deltas, [
+    { type: 'reasoning', text: '6' }, { type: 'text', text: '6' }, { type: 'text', text: '😀' },
+    { type: 'tool-call', index: 0, id: '7', name: 'add', arguments: '' }, { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: '{"x":1}' },
+    finish('tool-calls')
+  ])
+  t.end()
+})
+
+t.test('a stop reason before the end of the text is not the end', t => {
+  const events = [blockDelta(0, { type: 'text_delta', text: 'Let ' }), { type: 'message_delta', delta: { stop_reason: 'end_turn' } }, blockDelta(0, { type: 'text_delta', text: 'me' })]
+  for (const [received, ended] of [[events.slice(0, 2), true], [events, false]] as const) {
+    const writer = new DeltaWriter(() => {})
+    for (const event of received) anthropicMessages.readEvent(JSON.stringify(event), writer)
+    t.equal(writer.endIfFinished(), ended, 'the response ends')
+  }
+  t.strictSame(readEvents(anthropicMessages, ...events, { type: 'message_stop' }).deltas.at(-1), finish('stop'))
   t.end()
 })
 

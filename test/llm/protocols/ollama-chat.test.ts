@@ -53,6 +53,14 @@ t.test('arguments may be text, and every line may hold content', t => {
   t.end()
 })
 
+t.test('values of an unusual type, and characters divided between lines, are read whole', t => {
+  const { deltas } = readEvents(ollamaChat,
+    ...[6, '\ud83d', '\ude00'].map(content => ({ message: { content }, done: false })),
+    { message: { thinking: 6, tool_calls: [{ id: 7, function: { name: 'add', arguments: 5 } }] }, done: true, done_reason: 'stop' })
+  t.strictSame(deltas, [{ type: 'text', text: '6' }, { type: 'text', text: '😀' }, { type: 'reasoning', text: '6' }, { type: 'tool-call', index: 0, id: '7', name: 'add', arguments: '5' }, finish('tool-calls')])
+  t.end()
+})
+
 t.test('a failure is recognized in every shape', t => {
   const failures: Array<[line: unknown, code: string]> = [
     [{ error: 'an error was encountered while running the model' }, 'upstream_failed'],
