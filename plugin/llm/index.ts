@@ -19,7 +19,7 @@ export type ModelDeltas = AsyncGenerator<ModelDelta, void, undefined>
 /**
  * Streams an answer over OpenAI's Chat Completions, which many other servers also speak: `POST {baseURL}/chat/completions`.
  * The request is sent when the first delta is requested. `stream` is always set to true; `stream_options.include_usage`
- * is set to true unless the body sets it.
+ * is set to true unless the body sets it. With `stream_options: null`, the field is not sent: some servers refuse it.
  *
  * A complete answer ends with exactly one `finish` delta. If the answer is cut off, the iteration yields the deltas
  * received so far and then rejects. While no delta is requested, reading from the model pauses. If the body requests

@@ -59,7 +59,10 @@ export const openaiChatCompletions: Protocol = {
   path: '/chat/completions',
   contentType: 'text/event-stream',
   authHeaders: apiKey => ({ authorization: `Bearer ${apiKey}` }),
-  streamingBody: body => ({ ...body, stream: true, stream_options: { include_usage: true, ...(body as { stream_options?: object }).stream_options } }),
+  streamingBody: body => {
+    const { stream_options: options, ...fields } = body as { stream_options?: object | null }
+    return { ...fields, stream: true, ...options === null ? {} : { stream_options: { include_usage: true, ...options } } }
+  },
   readEvent: (data, writer) => {
     if (data.trim() === '[DONE]') writer.end()
     else writeChunk(parseObject<Chunk>(data), writer)
