@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import { install } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
-import { streamChatCompletions, streamMessages, type ModelOptions } from '../../plugin/llm/index.ts'
+import { streamChatCompletions, streamMessages, streamResponses, type ModelOptions } from '../../plugin/llm/index.ts'
 import { chatChunk, collect, DONE, ManualUpstream, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 const BODY = { model: 'm', messages: [] }
@@ -136,11 +136,11 @@ interface Conversation {
 }
 
 /** Starts a request whose upstream is the test, on a clock that stands still. */
-function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof streamChatCompletions | typeof streamMessages = streamChatCompletions): Conversation & { upstream: ManualUpstream, wait: (ms: number) => Promise<void> } {
+function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof streamChatCompletions | typeof streamMessages | typeof streamResponses = streamChatCompletions): Conversation & { upstream: ManualUpstream, wait: (ms: number) => Promise<void> } {
   const clock = install({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   const upstream = new ManualUpstream()
   let settled = false
-  const result = collect(stream({ ...BODY, max_tokens: 10 }, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, ...options }))
+  const result = collect(stream({ ...BODY, max_tokens: 10, input: 'Hi' }, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, ...options }))
   t.teardown(() => { clock.uninstall() })
   result.then(() => {
     settled = true
@@ -234,6 +234,31 @@ t.test('a model that announces work may be silent for more than ten minutes in t
   await say(text('Hi') + stop, 8 * MINUTE)
   await say(stop, 8 * MINUTE)
   t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, 'further announcements extend nothing')
+})
+
+t.test('Responses announces work by the start and the end of its items', async t => {
+  const text = sseEvent({ type: 'response.output_text.delta', delta: 'Hi' })
+  const announcements: Array<[event: object, isWork: boolean]> = [
+    [{ type: 'response.output_item.added', item: { type: 'reasoning' } }, true],
+    [{ type: 'response.output_item.added', item: { type: 'web_search_call' } }, true],
+    [{ type: 'response.web_search_call.searching' }, true],
+    [{ type: 'response.output_text.done' }, true],
+    [{ type: 'response.output_item.done', item: { type: 'message' } }, true],
+    [{ type: 'response.output_item.added', item: { type: 'message' } }, false],
+    [{ type: 'response.content_part.added', part: { type: 'output_text' } }, false],
+    [{ type: 'response.audio.delta', delta: '' }, false],
+    [{ type: 'keepalive' }, false],
+    [{}, false]
+  ]
+  for (const [event, isWork] of announcements) {
+    const { upstream, say, result, isSettled } = converse(t, {}, streamResponses)
+    upstream.writeHead(200, SSE_TYPE)
+    await say(text, 0)
+    await say(sseEvent(event), 1.1 * MINUTE)
+    t.equal(isSettled(), !isWork, JSON.stringify(event))
+    if (isWork) await say(sseEvent({ type: 'response.completed', response: {} }), 0)
+    await result
+  }
 })
 
 t.test('a model that finishes after its work is awaited no longer than idleTimeout', async t => {

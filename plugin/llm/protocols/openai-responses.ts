@@ -59,6 +59,7 @@ export const openaiResponses: Protocol = {
     if (data === '[DONE]') return
     const event = parseObject<Event>(data)
     if (event.error) throw errorFromAnswer(event.error)
+    if (announcesWork(event)) writer.working()
     switch (event.type) {
       case 'response.output_text.delta': return writer.text(event.delta)
       case 'response.refusal.delta': return writer.refusal(event.delta)
@@ -81,6 +82,12 @@ export const openaiResponses: Protocol = {
     asArray(response.output)
     writeEnd(response, writer)
   }
+}
+
+/** Whether the model may be silent for minutes after an event: reasoning may be hidden, and the server may run a tool. */
+function announcesWork ({ type, item }: Event): boolean {
+  if (typeof type !== 'string' || !type.startsWith('response.') || type.endsWith('.delta')) return false
+  return type !== 'response.content_part.added' && !(type === 'response.output_item.added' && item?.type === 'message')
 }
 
 function writeEnd ({ status, error, output, incomplete_details: details, usage }: Response, writer: DeltaWriter): void {
