@@ -79,6 +79,7 @@ export type { SsePublishFields } from './channels/payload.ts'
 export type { SseRun } from './runs/run.ts'
 export type { SseRunEnd } from './runs/run-log.ts'
 export type { SseReadOptions, SseRunLookup, SseRunOptions, SseWatchOptions } from './runs/options.ts'
+export type { SseRunResult } from './runs/run-result.ts'
 export type { SseRunInfo, SseRunProducer, SseRuns, SseRunStarted } from './runs/runs.ts'
 export type { SseEmitter, SseItem, SseSequence, SseSource, SseState, SseStreamInfo } from './stream/sse-emitter.ts'
 

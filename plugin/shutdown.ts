@@ -19,7 +19,7 @@ export interface ShutdownRuns {
  * after which an EventSource does not reconnect; after a refused connection, it does.
  *
  * @param runs.close publishes the end of every run of this process
- * @param runs.producersEnded waits for what their producers do when they are aborted
+ * @param runs.producersEnded waits for what their producers do when they are aborted, and for `onEnd` callbacks
  * @param grace milliseconds that all of this takes at most; 0 closes the connections immediately
  * @returns a promise that resolves when every stream is closed
  */

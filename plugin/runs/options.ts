@@ -1,5 +1,6 @@
-import { abortSignal, boolean, integer, nonEmptyString, string, type Checks, type Resolved } from '../base/option-checks.ts'
+import { abortSignal, anyFunction, boolean, integer, nonEmptyString, string, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
+import type { SseRunResult } from './run-result.ts'
 
 /** The options of `app.sse.runs.get()` and `app.sse.runs.cancel()`. */
 export interface SseRunLookup {
@@ -21,6 +22,16 @@ export interface SseRunOptions {
    * @default undefined
    */
   readonly owner?: string | undefined
+
+  /**
+   * Called once when the run has ended, in the process that calls the producer, for example to store the answer. Its terminal
+   * event is in the log then, after all that the producer had yielded, whether it is `done`, `failed` or `aborted`. An error is
+   * logged. `app.close()` waits for a promise that it returns, up to `shutdownGrace`. It is not called if the process dies, or if
+   * the run existed before.
+   *
+   * @default undefined
+   */
+  readonly onEnd?: ((result: SseRunResult) => unknown) | undefined
 
   /**
    * The maximum duration of the run in milliseconds. After that, it ends as `failed` with the code `timeout`. 0 sets no
@@ -80,10 +91,11 @@ export interface SseRunOptions {
   readonly maxBytes?: number | undefined
 }
 
-export type RunSettings = Resolved<SseRunOptions, 'owner'>
+export type RunSettings = Resolved<SseRunOptions, 'owner' | 'onEnd'>
 
 const RUN: RunSettings = {
   owner: undefined,
+  onEnd: undefined,
   timeout: 60 * 60 * 1_000,
   // Longer than a language model may be silent with the default options of `fastify-sse-emitter/llm`, which fails with its own code.
   idleTimeout: 20 * 60 * 1_000,
@@ -96,6 +108,7 @@ const RUN: RunSettings = {
 
 const RUN_CHECKS: Checks<RunSettings> = {
   owner: nonEmptyString,
+  onEnd: anyFunction,
   timeout: integer(0, 'milliseconds', 'sets no limit'),
   idleTimeout: integer(0, 'milliseconds', 'sets no limit'),
   orphanTimeout: integer(0, 'milliseconds', 'sets no limit'),

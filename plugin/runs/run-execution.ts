@@ -47,6 +47,8 @@ export interface RunExecutionOwner extends RunBytes {
  */
 export class RunExecution extends WheelTimer {
   readonly run: RunState
+  /** Called with the terminal event once it is in the log. Must not throw or reject. */
+  onEnd = (_end: SseEntry): Promise<void> | undefined => undefined
   readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
   readonly #writer: RunLogWriter
@@ -58,6 +60,7 @@ export class RunExecution extends WheelTimer {
   #forgetAt = Infinity
   /** Whether its producer is called. That of a run which has ended meanwhile is not. */
   #isStarted = false
+  #onEndResult: Promise<void> | undefined
   /** Whether the producer has to be aborted if the run ends. */
   #isProducing = true
   /** Set once the terminal event is being published, or was published by another process. */
@@ -146,7 +149,7 @@ export class RunExecution extends WheelTimer {
     this.#isAbandoned = true
   }
 
-  /** Publishes the items of the producer and the terminal event. Never rejects. @returns when the producer has ended as well */
+  /** Publishes the items of the producer and the terminal event. Never rejects. @returns when the producer and `onEnd` have ended */
   async execute (producer: (signal: AbortSignal) => unknown): Promise<void> {
     const { signal } = this.#controller
     const producerEnded = new Deferred<void>()
@@ -167,6 +170,7 @@ export class RunExecution extends WheelTimer {
       await this.#fail(error)
     }
     await producerEnded.promise
+    await this.#onEndResult
   }
 
   async #fail (error: unknown): Promise<void> {
@@ -241,11 +245,14 @@ export class RunExecution extends WheelTimer {
   #setEnd (end: SseEntry): void {
     const isFirst = this.run.end === undefined
     this.run.end = end
-    if (isFirst && this.#isStarted) reportEnd(this.run, { events: this.events, duration: this.age }, end)
     this.#ending ??= Promise.resolve()
     this.#coalescer?.discard()
     this.#abortProducer(end.event!)
-    if (isFirst) this.#startRetention()
+    if (!isFirst) return
+    this.#startRetention()
+    if (!this.#isStarted) return
+    reportEnd(this.run, { events: this.events, duration: this.age }, end)
+    this.#onEndResult = this.onEnd(end)
   }
 
   #abortProducer (end: string): void {
@@ -283,6 +290,8 @@ export class RunExecution extends WheelTimer {
   }
 
   #schedule (): void {
+    // Its last viewer may leave later.
+    if (this.#isForgotten) return
     this.#owner.wheel.set(this, this.#ending === undefined ? this.#deadlines.next : this.#forgetAt)
   }
 }

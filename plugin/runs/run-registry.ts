@@ -1,8 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { bindContext } from '../base/async-context.ts'
+import { notify } from '../base/callbacks.ts'
+import { writeLog } from '../base/logging.ts'
 import { describe } from '../base/option-checks.ts'
 import type { SseBroker } from '../channels/broker.ts'
 import { SSE_ERR_OPTION, SSE_ERR_RUN_FORGOTTEN, SSE_ERR_RUNS_CLOSED, SSE_ERR_RUNS_FULL } from '../base/errors.ts'
-import type { SsePayload } from '../wire/entry.ts'
+import type { SseEntry, SsePayload } from '../wire/entry.ts'
 import type { SseFields } from '../wire/event.ts'
 import { RunExecution, type RunExecutionOwner } from './run-execution.ts'
 import { ProducerHeartbeat } from './producer-liveness.ts'
@@ -10,8 +13,9 @@ import { RemoteRuns } from './remote-runs.ts'
 import { withResponseTimeout } from './response-timeout.ts'
 import { Run } from './run.ts'
 import { runChannel } from './run-log.ts'
+import { resultOf } from './run-result.ts'
 import { RunState } from './run-state.ts'
-import { resolveRunLookup, resolveRunOptions, type SseRunLookup, type SseRunOptions } from './options.ts'
+import { resolveRunLookup, resolveRunOptions, type RunSettings, type SseRunLookup, type SseRunOptions } from './options.ts'
 import type { SseRunInfo, SseRunProducer, SseRuns } from './runs.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 
@@ -33,7 +37,7 @@ export interface RunRegistryOptions {
 interface LocalRun {
   readonly run: Run
   readonly execution: RunExecution
-  /** Resolves when its producer has ended. */
+  /** Resolves when its producer and its option `onEnd` have ended. */
   executed: Promise<void>
 }
 
@@ -91,7 +95,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     if (this.#isClosed) throw new SSE_ERR_RUNS_CLOSED()
     if (this.#isFull) throw Object.assign(new SSE_ERR_RUNS_FULL(), { headers: { 'retry-after': '60' } })
     const execution = new RunExecution(new RunState(id, settings.owner), this, settings)
-    const starting = this.#start(execution, producer).finally(() => this.#starting.delete(channel))
+    const starting = this.#start(execution, producer, settings).finally(() => this.#starting.delete(channel))
     this.#starting.set(channel, starting)
     try {
       return await withResponseTimeout(starting)
@@ -105,18 +109,18 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     return (this.#maxRuns > 0 && this.size + this.#starting.size >= this.#maxRuns) || (this.#maxRunBytes > 0 && this.#bytes >= this.#maxRunBytes)
   }
 
-  async #start (execution: RunExecution, producer: SseRunProducer): Promise<Started> {
+  async #start (execution: RunExecution, producer: SseRunProducer, settings: RunSettings): Promise<Started> {
     const { run: { id, owner, channel } } = execution
     // The idempotency key of the beginning is not enough, because a run can outlive it.
     const { entries } = await this.broker.replay(channel, undefined, 1)
-    if (entries.length === 0 && await execution.begin()) return { run: this.#execute(execution, producer), repeated: false }
+    if (entries.length === 0 && await execution.begin()) return { run: this.#execute(execution, producer, settings), repeated: false }
     const run = await this.#remote.find(id, owner)
     if (run === undefined) throw new SSE_ERR_RUN_FORGOTTEN()
     return { run, repeated: true }
   }
 
   /** @throws SSE_ERR_RUNS_CLOSED */
-  #execute (execution: RunExecution, producer: SseRunProducer): Run {
+  #execute (execution: RunExecution, producer: SseRunProducer, { onEnd }: RunSettings): Run {
     const { run: state } = execution
     const run = new Run(state, this.broker, () => execution.end('aborted', CANCELLED))
     const local: LocalRun = { run, execution, executed: Promise.resolve() }
@@ -126,8 +130,17 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
       throw new SSE_ERR_RUNS_CLOSED()
     }
     this.#heartbeat.start()
+    if (onEnd !== undefined) execution.onEnd = this.#notifierOf(run, onEnd)
     local.executed = execution.execute(signal => producer({ id: state.id, signal }))
     return run
+  }
+
+  /** Returns a function that calls the option `onEnd` of a run. */
+  #notifierOf (run: Run, onEnd: NonNullable<SseRunOptions['onEnd']>): (end: SseEntry) => Promise<void> | undefined {
+    const callback = bindContext(onEnd)
+    return end => notify(callback, [resultOf(run, end)], error => {
+      writeLog(this.log, 'error', { err: error, run: run.id, owner: run.owner }, 'the onEnd callback of a run failed')
+    })
   }
 
   async get (id: string, options?: SseRunLookup): Promise<Run | undefined> {
@@ -180,7 +193,7 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
     this.#heartbeat.stop()
   }
 
-  /** Resolves when the producers of all runs have ended, including what they do when they are aborted. */
+  /** Resolves when the producers of all runs have ended, including what they do when they are aborted, and `onEnd` callbacks. */
   async producersEnded (): Promise<void> {
     await Promise.all(Array.from(this.#local.values(), ({ executed }) => executed))
   }

@@ -3,15 +3,15 @@ import { resolveReadOptions, resolveRunOptions, resolveWatchOptions, type SseRea
 import { detailed } from '../fixtures/detailed.ts'
 
 t.test('every limit of a run has a default', async t => {
-  const defaults = { owner: undefined, timeout: 3_600_000, idleTimeout: 1_200_000, orphanTimeout: 0, retention: 600_000, coalesce: 0, maxEvents: 50_000, maxBytes: 16_777_216 }
+  const defaults = { owner: undefined, onEnd: undefined, timeout: 3_600_000, idleTimeout: 1_200_000, orphanTimeout: 0, retention: 600_000, coalesce: 0, maxEvents: 50_000, maxBytes: 16_777_216 }
   t.strictSame(resolveRunOptions(undefined), defaults)
   t.strictSame(resolveRunOptions({ timeout: undefined }), defaults)
 })
 
 t.test('every limit can be set to a valid value', async t => {
-  const options = { owner: 'ann', timeout: 0, idleTimeout: 0, orphanTimeout: 1, retention: 1, coalesce: 25, maxEvents: 1, maxBytes: 1_024 }
+  const options = { owner: 'ann', onEnd: () => {}, timeout: 0, idleTimeout: 0, orphanTimeout: 1, retention: 1, coalesce: 25, maxEvents: 1, maxBytes: 1_024 }
   t.strictSame(resolveRunOptions(options), options)
-  const invalid = { owner: '', timeout: -1, idleTimeout: 1.5, orphanTimeout: '1', retention: 0, coalesce: 10_001, maxEvents: 0, maxBytes: 1_023, ttl: 5 }
+  const invalid = { owner: '', onEnd: {}, timeout: -1, idleTimeout: 1.5, orphanTimeout: '1', retention: 0, coalesce: 10_001, maxEvents: 0, maxBytes: 1_023, ttl: 5 }
   for (const [name, value] of Object.entries(invalid)) t.throws(() => resolveRunOptions({ [name]: value }), { code: 'SSE_ERR_OPTION', message: new RegExp(`\`${name}\``) })
   t.throws(() => resolveRunOptions(null as unknown as undefined), { code: 'SSE_ERR_OPTION', ...detailed('The options of runs.start() must be an object; received null') })
 })

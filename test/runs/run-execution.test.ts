@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -7,6 +8,7 @@ import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
 import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
+import type { SseRunResult } from '../../plugin/runs/run-result.ts'
 import type { SseRunProducer } from '../../plugin/runs/runs.ts'
 import { mockClock } from '../fixtures/clock.ts'
 import { hostileErrors } from '../fixtures/hostile-errors.ts'
@@ -332,6 +334,99 @@ t.test('joined text', async t => {
     while (runs.list()[0]!.state === 'running') await nextTurn()
     t.match((await eventsOf('a')).at(-1), ['failed', { code: 'too_large' }])
     t.not(ticks, 0)
+  })
+})
+
+t.test('onEnd', async t => {
+  const startStoring = async (options: SseRunOptions = {}, testRuns = createRuns()) => {
+    const stored: unknown[] = []
+    const producer = manualProducer()
+    const onEnd = async ({ run, state, data, text }: SseRunResult): Promise<void> => {
+      stored.push([run.id, run.owner, run.state, state, JSON.parse(data), await text('delta')])
+    }
+    await startRun(producer.produce, { onEnd, ...options }, testRuns)
+    for (const text of ['Hel', 'lo']) producer.yield(event({ text }, { event: 'delta' }))
+    await settle()
+    return { ...testRuns, stored, producer }
+  }
+
+  t.test('receives how the run ended and what was said, once', async t => {
+    const aborted = { reason: 'cancelled' }
+    const ends: Array<[state: string, data: object, end: (testRuns: Awaited<ReturnType<typeof startStoring>>) => unknown]> = [
+      ['done', { usage: 5 }, ({ producer }) => producer.return({ usage: 5 })],
+      ['failed', { code: 'SSE_ERR_SERIALIZE', message: 'An internal error occurred', retryable: false }, ({ producer }) => producer.yield(1n)],
+      ['aborted', aborted, ({ runs }) => runs.cancel('a')],
+      ['aborted', aborted, ({ broker }) => createRuns(broker).runs.cancel('a')],
+      ['failed', { code: 'shutdown', message: 'The server was shut down', retryable: true }, ({ runs }) => runs.close()]
+    ]
+    for (const [state, data, end] of ends) {
+      for (const coalesce of [0, 10_000]) {
+        const testRuns = await startStoring({ coalesce })
+        t.strictSame(testRuns.stored, [])
+        await end(testRuns)
+        testRuns.producer.return()
+        await settle()
+        const isOfAnother = coalesce > 0 && end === ends[3]![2]
+        t.strictSame(testRuns.stored, [['a', undefined, state, state, data, isOfAnother ? 'Hel' : 'Hello']])
+      }
+    }
+  })
+
+  t.test('is called when the terminal event is in the log, also after an outage in which the run was forgotten', async t => {
+    const { advance } = mockClock(t)
+    const broker = new UnreliableBroker()
+    const { runs, stored } = await startStoring({ retention: 2_000 }, createRuns(broker))
+    broker.error = new Error('unavailable')
+    runs.cancel('a').catch(() => {})
+    for (let second = 0; second < 5; second++) {
+      advance(1_000)
+      await settle(3)
+    }
+    t.strictSame([runs.size, stored], [0, []])
+    broker.error = undefined
+    advance(1_000)
+    await settle()
+    t.match(stored, [['a', undefined, 'aborted', 'aborted', { reason: 'cancelled' }, 'Hello']])
+  })
+
+  t.test('is not called again if the log loses the terminal event', async t => {
+    const broker = new UnreliableBroker()
+    const { producer, stored } = await startStoring({}, createRuns(broker))
+    producer.return()
+    await settle()
+    broker.loseAllBut(3)
+    broker.breakAll()
+    await settle()
+    t.equal(stored.length, 1)
+  })
+
+  t.test('is not called without a call of the producer', async t => {
+    const { runs } = createRuns()
+    const starting = runs.start('a', () => { throw new Error('Called') }, { onEnd: () => t.fail('called') })
+    const closing = runs.close()
+    await t.rejects(starting, { code: 'SSE_ERR_RUNS_CLOSED' })
+    await closing
+    await settle()
+  })
+
+  t.test('that throws or rejects is logged, and changes nothing', async t => {
+    const errors: Array<() => unknown> = [() => { throw new Error('refused') }, async () => { throw new Error('refused') }]
+    for (const onEnd of errors) {
+      const { eventsOf, logLines } = await startRun(() => ['x'], { onEnd })
+      t.match(logLines, [{ level: 'error', text: 'the onEnd callback of a run failed', fields: { run: 'a', err: { message: 'refused' } } }])
+      t.match(await eventsOf('a'), [[undefined, 'x'], ['done', {}]])
+    }
+  })
+
+  t.test('runs in the context of the start', async t => {
+    const storage = new AsyncLocalStorage<string>()
+    const broker = memoryBroker()
+    const { runs } = createRuns(broker)
+    const contexts: unknown[] = []
+    await storage.run('start', () => runs.start('a', manualProducer().produce, { onEnd: () => contexts.push(storage.getStore()) }))
+    await storage.run('cancel', () => createRuns(broker).runs.cancel('a'))
+    await settle()
+    t.strictSame(contexts, ['start'])
   })
 })
 

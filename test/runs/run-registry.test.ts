@@ -364,6 +364,38 @@ t.test('all runs of a process together have at most `maxRunBytes` bytes, until t
   t.match((await eventsOf('c')).at(-1), ['done', {}])
 })
 
+t.test('a viewer that leaves when its run is forgotten does not change the bytes of the other runs', async t => {
+  const { advance } = mockClock(t)
+  const { runs, eventsOf, wheel } = createRuns(undefined, 0, 2_000)
+  const text = 'x'.repeat(744)
+  const { run } = await runs.start('a', () => [text], { retention: 1_000 })
+  const reading = run.read()[Symbol.asyncIterator]()
+  await reading.next()
+  await settle()
+  advance(1_200)
+  t.equal(runs.size, 0)
+  await reading.return!()
+  t.equal(wheel.size, 0)
+  advance(200)
+  await runs.start('b', () => [text, text, text])
+  await settle()
+  t.match((await eventsOf('b')).slice(2), [['failed', { code: 'runs_full' }]])
+})
+
+t.test('the producers of a process have ended when their onEnd callbacks are done', async t => {
+  const { runs } = createRuns()
+  const saved = new Deferred<void>()
+  await runs.start('a', () => [], { onEnd: () => saved.promise })
+  await settle()
+  await runs.close()
+  let hasEnded = false
+  const ended = runs.producersEnded().then(() => { hasEnded = true })
+  await settle()
+  t.equal(hasEnded, false)
+  saved.resolve()
+  await ended
+})
+
 t.test('the producers of a process have ended when what they do last is done', async t => {
   const { runs } = createRuns()
   const saved = new Deferred<void>()

@@ -65,6 +65,17 @@ t.test('text that follows within the interval is joined, and the first text afte
   t.strictSame(published.at(-1), delta('f'))
 })
 
+t.test('text that was published before the interval has ended begins another interval', async t => {
+  const { send, wait, published } = setup(t)
+  send(['a'], ['b'])
+  await wait(20)
+  send([1], ['c'])
+  await wait(24)
+  t.strictSame(published, [['a'], ['b'], [1]])
+  await wait(1)
+  t.strictSame(published.at(-1), ['c'])
+})
+
 t.test('only text that differs in nothing else is joined, and nothing changes its place', async t => {
   const object = { text: 'x' }
   const alone: Item[] = [

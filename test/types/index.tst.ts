@@ -9,7 +9,7 @@ import { createClient } from 'redis'
 import sse, {
   event, errors, memoryBroker, type SseBroker, type SseChannel, type SseChannelOptions, type SseContext, type SseEmitter, type SseEntry, type SseEvent, type SseFilter, type SseHub,
   type SseMemoryBrokerOptions, type SsePluginOptions, type SsePublished, type SseReadOptions, type SseReason, type SseReplayOptions, type SseRun,
-  type SseRunLookup, type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
+  type SseRunLookup, type SseRunResult, type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
 import { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from 'fastify-sse-emitter/testing'
@@ -414,6 +414,19 @@ describe('a run', () => {
     expect(runs.start<Events>).type.not.toBeCallableWith('id', async function * () { yield event({ text: 5 }, { event: 'delta' }) })
     expect(runs.start).type.toBeCallableWith('id', async ({ id, signal }: { id: string, signal: AbortSignal }) => [id, signal.aborted], { timeout: 5, coalesce: 25 })
     expect(runs.start).type.not.toBeCallableWith('id', () => 5)
+  })
+
+  test('reports its end', () => {
+    runs.start('id', () => [], {
+      onEnd: async result => {
+        expect(result).type.toBe<SseRunResult>()
+        expect(result.state).type.toBe<'done' | 'failed' | 'aborted'>()
+        expect(result.data).type.toBe<string>()
+        expect(result.text('delta')).type.toBe<Promise<string>>()
+        expect(result.run).type.toBe<SseRun>()
+      }
+    })
+    expect(runs.start).type.not.toBeCallableWith('id', () => [], { onEnd: 5 })
   })
 
   test('may have an owner', async () => {

@@ -1,0 +1,43 @@
+import type { SseEntry } from '../wire/entry.ts'
+import type { SseRun } from './run.ts'
+import type { SseRunEnd } from './run-log.ts'
+
+/** What the option `onEnd` of a run receives. */
+export interface SseRunResult {
+  readonly run: SseRun
+
+  /** How the run ended. */
+  readonly state: SseRunEnd
+
+  /** The data of the terminal event: of `done`, what the producer returned; of `failed`, `{ code, message, retryable }`. It is text. */
+  readonly data: string
+
+  /**
+   * Reads the text of the run from its log, up to where it ended: for each event of a type, the property `text` of its data or,
+   * if that is not JSON with such a string, the data itself.
+   *
+   * @param event the type of the events; those without a type by default
+   * @returns the joined text. Rejects with SSE_ERR_RUN_FORGOTTEN if `retention` has passed, and with the errors of the broker
+   */
+  text (event?: string): Promise<string>
+}
+
+/** @param end the terminal event of the run */
+export function resultOf (run: SseRun, end: SseEntry): SseRunResult {
+  return { run, state: end.event as SseRunEnd, data: end.data!, text: event => readText(run, event) }
+}
+
+async function readText (run: SseRun, type: string | undefined): Promise<string> {
+  let text = ''
+  for await (const { event, data } of run.read()) if (event === type) text += textOf(data!)
+  return text
+}
+
+function textOf (data: string): string {
+  try {
+    const text: unknown = JSON.parse(data)?.text
+    return typeof text === 'string' ? text : data
+  } catch {
+    return data
+  }
+}
