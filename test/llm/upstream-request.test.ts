@@ -176,7 +176,7 @@ t.test('data after the end of the answer is ignored', async t => {
 })
 
 t.test('malformed data fails the request and closes the connection', async t => {
-  for (const malformed of ['data: {"choices":\n\n', 'data: hello\n\n', 'data: 5\n\n', chatChunk({ content: 5 }), chatChunk({ tool_calls: 5 })]) {
+  for (const malformed of ['data: {"choices":\n\n', 'data: hello\n\n', 'data: 5\n\n', chatChunk({ content: { x: 5 } }), chatChunk({ tool_calls: 5 })]) {
     const { baseURL, requests } = await startUpstream(t, request => { request.stream(chatChunk({ content: 'Hi' }), malformed) })
     t.match(await collect(streamChatCompletions(BODY, { baseURL })), { text: 'Hi', error: { code: 'bad_chunk', retryable: false, cause: Error } }, malformed)
     await requests[0]!.closed
