@@ -11,7 +11,7 @@ export type ModelDelta =
 /**
  * A fragment of a tool call. `index` numbers the tool calls of an answer from 0; fragments with the same index belong to
  * the same call. `id` and `name` are set once each, on the first fragment that carries them. The concatenated `arguments`
- * of a call are JSON, unless the answer was cut short.
+ * of a call are JSON, unless the answer was cut short. Those of a custom tool are the text of its input, and may be empty.
  */
 export interface ToolCallDelta {
   readonly type: 'tool-call'

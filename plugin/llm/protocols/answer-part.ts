@@ -108,7 +108,7 @@ function coverParts<Part extends AnswerPart> (parts: readonly Part[], start: num
     part.cover(pass, length)
     rest = rest.slice(length)
     const next = parts[index + 1]
-    if (rest === '' || next === undefined || next.text === '' || !next.isUntouched(pass) || isToolCall(next) || !rest.startsWith(next.text)) return { part, rest }
+    if (rest === '' || next === undefined || isToolCall(next) || !next.isUntouched(pass) || !rest.startsWith(next.text)) return { part, rest }
     part = next
   }
 }

@@ -8,14 +8,18 @@ import { ToolCalls, type ToolCallOptions } from './tool-calls.ts'
 export type Progress = 'none' | 'delta' | 'work' | 'finish'
 
 /** The kinds of text in an answer. A summary is written as reasoning, but has positions of its own. */
-export type AnswerKind = 'text' | 'reasoning' | 'summary' | 'refusal' | 'tool-call'
+export type TextKind = 'text' | 'reasoning' | 'summary' | 'refusal'
+
+interface AnswerValue extends FinalValue, Pick<Final, 'kind' | 'isText'> {
+  text: string
+}
 
 const TEXT_KINDS = ['reasoning', 'summary', 'text', 'refusal'] as const
 const ANSWER_KINDS = [...TEXT_KINDS, 'tool-call'] as const
 
 /** A final value as the server sends it. */
 export interface Final extends Pick<ToolCallOptions, 'isText'> {
-  readonly kind: AnswerKind
+  readonly kind: TextKind | 'tool-call'
   readonly value: unknown
   /** The keys by which deltas may have named the item: its position, its id, the key of the tool call. */
   readonly items?: readonly unknown[]
@@ -31,7 +35,7 @@ export interface Final extends Pick<ToolCallOptions, 'isText'> {
  */
 export class DeltaWriter {
   readonly #push: (delta: ModelDelta) => void
-  readonly #parts: Readonly<Record<Exclude<AnswerKind, 'tool-call'>, TextParts> & { 'tool-call': ToolCalls }>
+  readonly #parts: Readonly<Record<TextKind, TextParts> & { 'tool-call': ToolCalls }>
   #pass = 0
   #finishReason: FinishReason | undefined
   /** Whether nothing was written after the finish reason. */
@@ -108,19 +112,25 @@ export class DeltaWriter {
    * Writes what whole texts hold beyond what was written before. A text that contradicts what was written is ignored.
    *
    * @param finals in the order of the answer
-   * @param pass rises with what the server completes: a part, an item, the answer. Higher than all before by default
+   * @param pass rises with what the server completes: a part, an item, the answer
    * @param isWholeAnswer whether these are all texts of the answer
    */
-  finals (finals: readonly Final[], pass: number = this.#pass + 1, isWholeAnswer = true): void {
-    this.#pass = Math.max(this.#pass, pass)
-    const values = finals.map(final => ({ ...final, items: final.items ?? [], id: textOrUndefined(final.id), name: textOrUndefined(final.name), text: final.kind === 'tool-call' ? asJsonText(final.value) : asText(final.value) }))
-      .filter(({ kind, text }) => kind === 'tool-call' || text !== '')
-    const matches = new Map<FinalValue, Match<AnswerPart>>()
-    for (const kind of ANSWER_KINDS) {
-      const ofKind = values.filter(value => value.kind === kind)
-      for (const [value, match] of matchFinalValues<AnswerPart>(this.#parts[kind].parts, ofKind, pass, isWholeAnswer)) matches.set(value, match)
-    }
-    for (const value of values) this.#parts[value.kind].writeFinal(value, matches.get(value), pass)
+  finals (finals: readonly Final[], pass: number, isWholeAnswer: boolean): void {
+    const values = finals.map(valueOf)
+    const matches = new Map(ANSWER_KINDS.flatMap(kind => [...this.#match(kind, values, pass, isWholeAnswer)]))
+    this.#writeFinals(values, matches, pass)
+  }
+
+  /**
+   * Writes what the answer so far, sent as a whole, holds beyond what was written before.
+   *
+   * @param finals in the order of the answer
+   */
+  snapshot (finals: readonly Final[]): void {
+    const values = finals.map(valueOf)
+    for (const kind of TEXT_KINDS) this.#parts[kind].omitWritten(values.filter(value => value.kind === kind))
+    this.#pass++
+    this.#writeFinals(values, this.#match('tool-call', values, this.#pass, true), this.#pass)
   }
 
   /** The model reasons, or runs a tool, and may send nothing for minutes. */
@@ -170,11 +180,26 @@ export class DeltaWriter {
     return this.ended
   }
 
+  #match (kind: Final['kind'], values: readonly AnswerValue[], pass: number, isWholeAnswer: boolean): Map<FinalValue, Match<AnswerPart>> {
+    const ofKind = values.filter(value => value.kind === kind && (kind === 'tool-call' || value.text !== ''))
+    return matchFinalValues<AnswerPart>(this.#parts[kind].parts, ofKind, pass, isWholeAnswer)
+  }
+
+  #writeFinals (values: readonly AnswerValue[], matches: ReadonlyMap<FinalValue, Match<AnswerPart>>, pass: number): void {
+    for (const value of values) {
+      if (value.kind === 'tool-call' || value.text !== '') this.#parts[value.kind].writeFinal(value, matches.get(value), pass)
+    }
+  }
+
   #totalUsage (): ModelUsage | undefined {
     if (this.#inputTokens === undefined || this.#outputTokens === undefined) return undefined
     const inputTokens = this.#inputTokens + (this.#cacheReads ?? 0) + (this.#cacheWrites ?? 0)
     return { inputTokens, outputTokens: this.#outputTokens, totalTokens: inputTokens + this.#outputTokens }
   }
+}
+
+function valueOf ({ kind, value, items = [], position, id, name, isText }: Final): AnswerValue {
+  return { kind, text: kind === 'tool-call' ? asJsonText(value) : asText(value), items, position, id: textOrUndefined(id), name: textOrUndefined(name), isText }
 }
 
 function textOrUndefined (value: unknown): string | undefined {

@@ -26,6 +26,22 @@ export function asArray<Item> (value: readonly Item[] | null | undefined): reado
   return value
 }
 
+export function isObject<Value> (value: Value): value is Value & object {
+  return typeof value === 'object' && value !== null
+}
+
+/**
+ * The items of a list, without `null`. An object that is not in a list is a list of one, and an empty object is none.
+ *
+ * @throws ModelError bad_chunk if the value is neither a list nor an object nor absent
+ */
+export function asList<Item> (value: unknown): Item[] {
+  if (value === null || value === undefined) return []
+  if (Array.isArray(value)) return (value as Array<Item | null>).filter(item => item !== null)
+  if (!isObject(value)) throw malformed('an array', value)
+  return Object.keys(value).length > 0 ? [value as Item] : []
+}
+
 /**
  * The text of a value. Some servers send numbers where text is expected.
  *

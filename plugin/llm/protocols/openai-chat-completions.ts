@@ -1,19 +1,30 @@
-import { errorFromAnswer } from '../error-mapping.ts'
+import { errorFromAnswer, reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
-import type { DeltaWriter } from './delta-writer.ts'
-import { asArray, asObject, parseObject } from './json-shape.ts'
+import { ModelError } from '../model-error.ts'
+import type { DeltaWriter, Final, TextKind } from './delta-writer.ts'
+import { asArray, asList, asObject, isObject, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
-interface FunctionCall {
+interface Call {
   readonly name?: unknown
   readonly arguments?: unknown
+  /** The input of a custom tool, which is text. */
+  readonly input?: unknown
+}
+
+interface ToolCall {
+  readonly index?: unknown
+  readonly id?: unknown
+  readonly function?: Call | null
+  readonly custom?: Call | null
 }
 
 /** One part of a content list, as Mistral sends them. */
 interface ContentPart {
   readonly text?: unknown
-  /** Sent by reasoning models. */
-  readonly thinking?: ReadonlyArray<{ readonly text?: unknown } | null> | null
+  /** Sent by reasoning models: text, or a list of parts. */
+  readonly thinking?: unknown
+  readonly refusal?: unknown
 }
 
 interface Message {
@@ -23,32 +34,65 @@ interface Message {
   readonly reasoning_content?: unknown
   readonly reasoning?: unknown
   readonly refusal?: unknown
-  readonly tool_calls?: ReadonlyArray<{ readonly index?: unknown, readonly id?: unknown, readonly function?: FunctionCall }> | null
+  readonly tool_calls?: unknown
   /** The predecessor of `tool_calls`. */
-  readonly function_call?: FunctionCall | null
+  readonly function_call?: Call | null
+}
+
+interface Usage {
+  readonly prompt_tokens?: unknown
+  readonly completion_tokens?: unknown
 }
 
 interface Choice {
-  readonly index?: number | null
+  readonly index?: unknown
   readonly delta?: Message | null
+  /** The whole answer: not streamed, or sent again at the end of the stream. */
   readonly message?: Message | null
-  readonly finish_reason?: string | null
+  readonly finish_reason?: unknown
+  readonly error?: unknown
+  readonly usage?: Usage | null
 }
 
 interface Chunk {
   readonly error?: unknown
-  readonly choices?: readonly Choice[] | null
-  readonly usage?: { readonly prompt_tokens?: unknown, readonly completion_tokens?: unknown } | null
+  readonly base_resp?: unknown
+  readonly choices?: ReadonlyArray<Choice | null> | null
+  readonly usage?: Usage | null
+  readonly x_groq?: { readonly error?: unknown, readonly usage?: Usage | null } | null
 }
 
+/** In lower case. Includes reasons that proxies pass on from other protocols. */
 const FINISH_REASONS = new Map<string, FinishReason>([
   ['stop', 'stop'],
+  ['end_turn', 'stop'],
+  ['stop_sequence', 'stop'],
+  ['eos', 'stop'],
+  ['eos_token', 'stop'],
   ['length', 'length'],
   ['model_length', 'length'],
+  ['max_tokens', 'length'],
+  ['max_output_tokens', 'length'],
+  ['model_context_window_exceeded', 'length'],
   ['tool_calls', 'tool-calls'],
+  ['tool_call', 'tool-calls'],
+  ['tool_use', 'tool-calls'],
   ['function_call', 'tool-calls'],
-  ['content_filter', 'content-filter']
+  ['content_filter', 'content-filter'],
+  ['content_filtered', 'content-filter'],
+  ['guardrail_intervened', 'content-filter'],
+  ['prohibited_content', 'content-filter'],
+  ['recitation', 'content-filter'],
+  ['refusal', 'content-filter'],
+  ['safety', 'content-filter'],
+  ['sensitive', 'content-filter']
 ])
+
+const FAILURE_REASON = /error|abort|cancel|fail|malformed|unexpected|insufficient|timeout|timed.?out|overload|shutdown|exception/
+/** Indexes of the first choice; some servers have only one. */
+const FIRST = new Set<unknown>([0, '0', null, undefined])
+/** An absent reason as some servers send it. */
+const NO_REASON = /^(?:null|none|undefined)?$/
 
 /**
  * OpenAI's Chat Completions, also spoken by many other servers.
@@ -64,51 +108,102 @@ export const openaiChatCompletions: Protocol = {
     return { ...fields, stream: true, ...options === null ? {} : { stream_options: { include_usage: true, ...options } } }
   },
   readEvent: (data, writer) => {
-    if (data.trim() === '[DONE]') writer.end()
+    if (data.trim() === '[DONE]') writeEnd(writer)
     else writeChunk(parseObject<Chunk>(data), writer)
   },
   readWholeAnswer: (data, writer) => {
     const chunk = parseObject<Chunk>(data)
     writeChunk(chunk, writer)
     asObject(firstChoice(chunk)?.message)
-    writer.end()
+    writeEnd(writer)
   }
+}
+
+/** Some servers send `[DONE]` even if they fail before they have begun. */
+function writeEnd (writer: DeltaWriter): void {
+  if (writer.endIfFinished()) return
+  if (writer.empty) throw new ModelError('truncated')
+  writer.end()
 }
 
 /** A request with `n` gets further choices, which deltas cannot express. */
 function firstChoice ({ choices }: Chunk): Choice | undefined {
-  return asArray(choices ?? []).find(choice => (asObject(choice).index ?? 0) === 0)
+  return asArray(choices ?? []).find(choice => isObject(choice) && FIRST.has(choice.index)) ?? undefined
 }
 
 function writeChunk (chunk: Chunk, writer: DeltaWriter): void {
-  const { error, usage } = chunk
-  if (error) throw errorFromAnswer(error)
-  if (usage) writer.usage(usage.prompt_tokens, usage.completion_tokens)
+  if (!Array.isArray(chunk.choices) || chunk.choices.length === 0 || chunk.error || chunk.base_resp) throwIfFailed(chunk)
   const choice = firstChoice(chunk)
+  const usage = chunk.usage ?? choice?.usage ?? chunk.x_groq?.usage
+  if (usage) writer.usage(usage.prompt_tokens, usage.completion_tokens)
   if (choice === undefined) return
-  const message = choice.delta ?? choice.message
-  if (message) writeMessage(message, writer)
-  if (choice.finish_reason === 'error') throw errorFromAnswer('error')
-  if (choice.finish_reason) writer.finishReason(FINISH_REASONS.get(choice.finish_reason) ?? 'other')
+  if (choice.error) throwIfFailed(choice)
+  const { delta, message, finish_reason: reason } = choice
+  if (delta) writeDelta(delta, writer)
+  if (message && (!delta || reason)) writer.snapshot(textsOf(message))
+  if (typeof reason === 'string') writeFinishReason(reason, writer)
+  // Groq's reason why it has stopped early.
+  else if (chunk.x_groq?.error) throwIfFailed({ error: chunk.x_groq.error })
 }
 
-function writeMessage (message: Message, writer: DeltaWriter): void {
-  writer.reasoning(message.reasoning_content ?? message.reasoning)
-  writeContent(message.content, writer)
-  writer.refusal(message.refusal)
-  if (message.tool_calls) {
-    for (const [position, toolCall] of asArray(message.tool_calls).entries()) {
-      const { index = position, id, function: call } = asObject(toolCall)
-      writer.toolCall(index, id, call?.name, call?.arguments)
-    }
-  }
-  if (message.function_call) writer.toolCall(0, undefined, message.function_call.name, message.function_call.arguments)
+function throwIfFailed (value: unknown): void {
+  const error = reportedError(value)
+  if (error !== undefined) throw error
 }
 
-function writeContent (content: unknown, writer: DeltaWriter): void {
-  if (!Array.isArray(content)) return writer.text(content)
-  for (const part of content as ReadonlyArray<ContentPart | null>) {
-    for (const thinking of asArray(part?.thinking ?? [])) writer.reasoning(thinking?.text)
-    writer.text(part?.text)
+function writeFinishReason (text: string, writer: DeltaWriter): void {
+  const reason = FINISH_REASONS.get(text)
+  if (reason !== undefined) return writer.finishReason(reason)
+  const word = text.trim().toLowerCase()
+  if (NO_REASON.test(word)) return
+  if (FAILURE_REASON.test(word)) throw errorFromAnswer(word)
+  writer.finishReason(FINISH_REASONS.get(word) ?? 'other')
+}
+
+function writeDelta (delta: Message, writer: DeltaWriter): void {
+  // Some servers send both fields, of which one is empty.
+  writer.reasoning(delta.reasoning_content || delta.reasoning)
+  if (hasParts(delta.content)) for (const { kind, value } of contentParts(delta.content)) writer[kind](value)
+  else writer.text(delta.content)
+  writer.refusal(delta.refusal)
+  if (delta.tool_calls) writeToolCalls(asList<ToolCall>(delta.tool_calls), writer)
+  else if (delta.function_call) writer.toolCall('function_call', undefined, delta.function_call.name, delta.function_call.arguments)
+}
+
+function writeToolCalls (toolCalls: readonly ToolCall[], writer: DeltaWriter): void {
+  for (const [position, { index, id, function: call, custom }] of toolCalls.entries()) {
+    const key = index ?? position
+    const isRepeatedKey = position > 0 && toolCalls.slice(0, position).some((other, otherPosition) => (other.index ?? otherPosition) === key)
+    if (isObject(custom)) writer.toolCall(key, id, custom.name, custom.input, { isText: true, isRepeatedKey })
+    else writer.toolCall(key, id, call?.name, call?.arguments, isRepeatedKey ? { isRepeatedKey } : undefined)
   }
+}
+
+/** An object of another shape is malformed: it may be what the model says. */
+function hasParts (content: unknown): content is object {
+  return Array.isArray(content) || (isObject(content) && 'text' in content)
+}
+
+/** Parts of other kinds, such as references, are ignored. */
+function contentParts (content: object): Array<{ kind: TextKind, value: unknown }> {
+  return asList<ContentPart | string>(content).flatMap(part => {
+    if (!isObject(part)) return { kind: 'text', value: part }
+    const thinking = isObject(part.thinking) ? asList<ContentPart | string>(part.thinking).map(item => isObject(item) ? item.text : item) : [part.thinking]
+    return [...thinking.map(value => ({ kind: 'reasoning' as const, value })), { kind: 'text', value: part.text }, { kind: 'refusal', value: part.refusal }]
+  })
+}
+
+function textsOf (message: Message): Final[] {
+  const { content, function_call: legacy } = message
+  const calls = asList<ToolCall>(message.tool_calls).map(({ index, id, function: call, custom }, position): Final => {
+    const isText = isObject(custom)
+    return { kind: 'tool-call', items: [index ?? position], id, name: isText ? custom.name : call?.name, value: isText ? custom.input : call?.arguments, isText }
+  })
+  if (calls.length === 0 && legacy) calls.push({ kind: 'tool-call', items: ['function_call'], name: legacy.name, value: legacy.arguments })
+  return [
+    { kind: 'reasoning', value: message.reasoning_content || message.reasoning },
+    ...hasParts(content) ? contentParts(content) : [{ kind: 'text' as const, value: content }],
+    { kind: 'refusal', value: message.refusal },
+    ...calls
+  ]
 }

@@ -10,6 +10,8 @@ export class TextParts {
   readonly #joiner = new CharacterJoiner()
   readonly #byPlace = new Map<string, AnswerPart>()
   #current: AnswerPart | undefined
+  /** Whether any text was written that is not a final value. */
+  #isStreamed = false
 
   constructor (type: 'text' | 'reasoning' | 'refusal', push: (delta: ModelDelta) => void) {
     this.#type = type
@@ -21,6 +23,21 @@ export class TextParts {
     let part = this.#current
     if (part === undefined || !part.continuesAt(item, position)) part = this.#partAt(item, position)
     this.#append(part, text)
+  }
+
+  /**
+   * Removes what was written before from texts that repeat all of this kind, however they are divided. If they contradict it,
+   * nothing is left of them; but a server that streams no deltas may send the next texts each time.
+   */
+  omitWritten (values: ReadonlyArray<{ text: string }>): void {
+    const written = this.parts.map(({ text }) => text).join('')
+    const isRepeated = values.map(({ text }) => text).join('').startsWith(written)
+    let length = isRepeated ? written.length : this.#isStreamed ? Infinity : 0
+    for (const value of values) {
+      const { text } = value
+      value.text = text.slice(length)
+      length = Math.max(0, length - text.length)
+    }
   }
 
   writeFinal (value: FinalValue, match: Match<AnswerPart> | undefined, pass: number): void {
@@ -50,6 +67,7 @@ export class TextParts {
   /** A place that a final value has completed is used again for another part. */
   #partAt (item: unknown, position: unknown): AnswerPart {
     const place = `${isKey(item) ? item : ''} ${isKey(position) ? position : ''}`
+    this.#isStreamed = true
     let part = this.#byPlace.get(place)
     if (part === undefined || !part.continuesAt(part.item, part.position)) {
       part = new AnswerPart(isKey(item) ? item : undefined, isKey(position) ? position : undefined)

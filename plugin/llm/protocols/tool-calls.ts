@@ -55,7 +55,7 @@ export class ToolCalls {
 
   write (fragment: ToolCallFragment): void {
     const known = this.#byKey.get(fragment.key)
-    if (known === undefined) return this.#start(fragment)
+    if (known === undefined) return isBlank(fragment) ? undefined : this.#start(fragment)
     const sameId = fragment.id === undefined || fragment.id === known.id ? undefined : this.#byId.get(fragment.id)
     if (sameId !== undefined) this.#byKey.set(fragment.key, sameId)
     if (sameId === undefined && startsAnotherCall(fragment, known)) this.#start(fragment)
@@ -82,7 +82,9 @@ export class ToolCalls {
       this.#extend(match.part as ToolCall, { id, name, text: match.rest })
       return match.part.cover(pass, match.rest.length)
     }
-    this.#start({ key: value.items[0], id, name, text, isText })
+    const fragment = { key: value.items[0], id, name, text, isText }
+    if (isBlank(fragment)) return
+    this.#start(fragment)
     this.parts.at(-1)!.cover(pass, text.length)
   }
 
@@ -118,6 +120,10 @@ export class ToolCalls {
   #write (call: ToolCall, id: string | undefined, name: string | undefined, args: string): void {
     this.#push({ type: 'tool-call', index: call.index, id, name, arguments: args })
   }
+}
+
+function isBlank ({ id, name, text }: ToolCallFragment): boolean {
+  return id === undefined && name === undefined && text === ''
 }
 
 /** Whether a fragment belongs to a new call although its key is known. Some servers use one key for all calls; others give every fragment an id. */

@@ -39,6 +39,15 @@ t.test('without reliable places, a final value is recognized by its text', t => 
   t.end()
 })
 
+t.test('a value does not extend into a part that is a tool call or that another value covers', t => {
+  const calls = partsOf([['{', 0], ['}', 1], ['}', 2]])
+  for (const call of calls.slice(0, 2)) call.name = 'f'
+  const value: FinalValue = { text: '{}', name: 'f', items: [0] }
+  t.equal(matchFinalValues(calls, [value], 1, true).get(value)?.rest, '}')
+  t.strictSame(unsaid([['a', 0, 0], ['b', 1, 0]], [['b', 1, 0], ['ab', 0, 0]]), ['', 'b'])
+  t.end()
+})
+
 t.test('the final value of one part may belong to a part that was not streamed', t => {
   t.strictSame(unsaid([['O', 0, 0]], [['OK', 1, 0]], false), ['OK'], 'another position')
   t.strictSame(unsaid([['O', 0, 0]], [['OK', 0, 1]], false), ['OK'], 'another position in the item')

@@ -58,7 +58,7 @@ t.test('final values are written as far as they were not streamed, in the order 
   writer.finals([text], 1, false)
   writer.finals([text], 2, false)
   const more = [{ kind: 'reasoning', value: 'So.', items: [0], position: 0 }, { kind: 'text', value: 6, items: [3], position: 0 }, { kind: 'refusal', value: null }, { kind: 'tool-call', value: '', items: [4], id: 8, isText: true }] as const
-  for (let times = 0; times < 2; times++) writer.finals([thought, ...more, text, call])
+  for (let times = 0; times < 2; times++) writer.finals([thought, ...more, text, call], 3 + times, true)
   writer.finishReason('stop')
   writer.end()
   t.strictSame(deltas.slice(3), [
@@ -67,6 +67,17 @@ t.test('final values are written as far as they were not streamed, in the order 
     { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: ':1}' },
     { type: 'finish', reason: 'tool-calls', usage: undefined }
   ])
+  t.end()
+})
+
+t.test('a whole answer so far is written as far as it was not streamed', t => {
+  const { writer, deltas } = setup()
+  writer.text('Hel')
+  writer.toolCall(0, 'a', 'f', '{"x"')
+  for (let times = 0; times < 2; times++) {
+    writer.snapshot([{ kind: 'reasoning', value: 'Hm.' }, { kind: 'text', value: 'He' }, { kind: 'text', value: 'llo' }, { kind: 'tool-call', items: [0], id: 'a', name: 'f', value: '{"x":1}' }])
+  }
+  t.strictSame(deltas.slice(2), [{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: 'lo' }, { type: 'tool-call', index: 0, id: undefined, name: undefined, arguments: ':1}' }])
   t.end()
 })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ModelError } from '../../../plugin/llm/model-error.ts'
 import { anthropicMessages } from '../../../plugin/llm/protocols/anthropic-messages.ts'
-import { asArray, asJsonText, asObject, asText, parseObject } from '../../../plugin/llm/protocols/json-shape.ts'
+import { asArray, asJsonText, asList, asObject, asText, parseObject } from '../../../plugin/llm/protocols/json-shape.ts'
 import { ollamaChat } from '../../../plugin/llm/protocols/ollama-chat.ts'
 import { openaiChatCompletions } from '../../../plugin/llm/protocols/openai-chat-completions.ts'
 import { openaiResponses } from '../../../plugin/llm/protocols/openai-responses.ts'
@@ -19,6 +19,12 @@ t.test('a value of another type is a malformed chunk, whose cause names both typ
   t.throws(() => asObject(null), { code: 'bad_chunk', cause: new TypeError('The model must send an object; received null') })
   t.throws(() => asArray(undefined), { code: 'bad_chunk', cause: new TypeError('The model must send an array; received undefined') })
   t.throws(() => asText({ a: 1 }), { code: 'bad_chunk', cause: new TypeError('The model must send a string; received object') })
+  t.end()
+})
+
+t.test('a list may contain null, and may be missing around its only item', t => {
+  t.strictSame([[1, null, 'x'], { a: 1 }, {}, [], null, undefined].map(asList), [[1, 'x'], [{ a: 1 }], [], [], [], []])
+  t.throws(() => asList('x'), { code: 'bad_chunk' })
   t.end()
 })
 

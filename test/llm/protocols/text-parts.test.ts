@@ -59,3 +59,21 @@ t.test('half a character is held until the next text, wherever it belongs, or th
   t.strictSame(deltas, ['😀', '\uFFFD'].map(text => ({ type: 'text', text })))
   t.end()
 })
+
+t.test('what was written is removed from texts that repeat all of it', t => {
+  const { texts } = setup()
+  const unsaid = (...values: string[]): string[] => {
+    const objects = values.map(text => ({ text }))
+    texts.omitWritten(objects)
+    return objects.map(({ text }) => text)
+  }
+  t.strictSame(unsaid('He'), ['He'])
+  texts.writeFinal({ text: 'He', items: [] }, undefined, 1)
+  t.strictSame(unsaid('Hello'), ['llo'])
+  t.strictSame(unsaid('llo'), ['llo'], 'a text that follows the last one')
+  texts.write('llo', undefined, undefined)
+  t.strictSame(unsaid('Hello'), [''])
+  t.strictSame(unsaid('Hel', 'lo there', '!'), ['', ' there', '!'], 'divided in another way')
+  t.strictSame(unsaid('Hallo', ' there'), ['', ''], 'a contradiction to what was streamed')
+  t.end()
+})

@@ -54,6 +54,14 @@ t.test('a fragment without anything new writes no delta', t => {
   t.end()
 })
 
+t.test('a fragment without any content starts no call', t => {
+  const { calls } = setup()
+  calls.write({ key: 0, id: undefined, name: undefined, text: '' })
+  calls.writeFinal({ text: '', items: [0] }, undefined, 1)
+  t.strictSame(calls.parts, [])
+  t.end()
+})
+
 t.test('a call without arguments gets its initial ones when it ends, unless they are only assumed', t => {
   const { calls, deltas } = setup()
   calls.write({ key: 0, id: 'a', name: 'f', text: '', initialArguments: '{"x":1}' })
