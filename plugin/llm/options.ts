@@ -59,7 +59,8 @@ export interface ModelOptions {
    * Milliseconds without any data after the first delta, counted only while a delta is requested. If the model announces that
    * it reasons or runs a tool, it may be silent for `firstTokenTimeout` instead. 0 sets no limit.
    *
-   * @default 60000
+   * @default 60000; for Chat Completions and Ollama with `tools`, `firstTokenTimeout`: many servers send a tool call only when
+   * it is whole
    */
   readonly idleTimeout?: number | undefined
 

@@ -13,8 +13,10 @@ import { dispatcherOf, UpstreamRequest } from './upstream-request.ts'
 
 /** Validates immediately, and sends the request when the first delta is requested. @throws SSE_ERR_OPTION */
 export function streamModel (protocol: Protocol, body: object, options: ModelOptions): AsyncGenerator<ModelDelta, void, undefined> {
-  const settings = resolveModelOptions(options)
-  const request = buildRequest(protocol, settings, body)
+  const resolved = resolveModelOptions(options)
+  const request = buildRequest(protocol, resolved, body)
+  const mayBeSilent = protocol.sendsWholeToolCalls === true && hasTools(body) && options.idleTimeout === undefined
+  const settings = mayBeSilent ? { ...resolved, idleTimeout: resolved.firstTokenTimeout } : resolved
   return new DeltaStream(settings.signal, stream => { sendWithRetries(protocol, request, settings, stream) })
 }
 
@@ -25,6 +27,10 @@ export function streamResponse (body: object, options: ResponsesOptions): AsyncG
   if (!resume) return new DeltaStream(settings.signal, stream => { sendWithRetries(openaiResponses, request, settings, stream) })
   if ((body as { background?: unknown }).background !== true) throw new SSE_ERR_OPTION('Option `resume` requires a body with `background: true`')
   return new DeltaStream(settings.signal, stream => { sendWithResumes(new BackgroundResponse(openaiResponses, request), settings, stream) })
+}
+
+function hasTools ({ tools }: { readonly tools?: unknown }): boolean {
+  return Array.isArray(tools) && tools.length > 0
 }
 
 async function sendWithRetries (protocol: Protocol, request: ModelRequest, settings: ModelSettings, stream: DeltaStream): Promise<void> {

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import { install } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
-import { streamChatCompletions, streamMessages, streamResponses, type ModelOptions } from '../../plugin/llm/index.ts'
+import { streamChatCompletions, streamMessages, streamOllamaChat, streamResponses, type ModelOptions } from '../../plugin/llm/index.ts'
 import { chatChunk, collect, DONE, ManualUpstream, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 const BODY = { model: 'm', messages: [] }
@@ -136,11 +136,11 @@ interface Conversation {
 }
 
 /** Starts a request whose upstream is the test, on a clock that stands still. */
-function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof streamChatCompletions | typeof streamMessages | typeof streamResponses = streamChatCompletions): Conversation & { upstream: ManualUpstream, wait: (ms: number) => Promise<void> } {
+function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof streamChatCompletions | typeof streamMessages | typeof streamResponses | typeof streamOllamaChat = streamChatCompletions, body: object = {}): Conversation & { upstream: ManualUpstream, wait: (ms: number) => Promise<void> } {
   const clock = install({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   const upstream = new ManualUpstream()
   let settled = false
-  const result = collect(stream({ ...BODY, max_tokens: 10, input: 'Hi' }, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, ...options }))
+  const result = collect((stream as typeof streamOllamaChat)({ ...BODY, max_tokens: 10, input: 'Hi', ...body }, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, ...options }))
   t.teardown(() => { clock.uninstall() })
   result.then(() => {
     settled = true
@@ -234,6 +234,32 @@ t.test('a model that announces work may be silent for more than ten minutes in t
   await say(text('Hi') + stop, 8 * MINUTE)
   await say(stop, 8 * MINUTE)
   t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, 'further announcements extend nothing')
+})
+
+t.test('a server may generate a tool call in silence where it sends calls only when they are whole', async t => {
+  const call = { function: { name: 'add', arguments: '{}' } }
+  const [hi, whole] = [chatChunk({ content: 'Hi' }), chatChunk({ tool_calls: [{ index: 0, ...call }] }, 'tool_calls') + DONE]
+  const [hiLine, wholeLine] = ['{"message":{"content":"Hi"},"done":false}\n', `${JSON.stringify({ message: { tool_calls: [call] }, done: true, done_reason: 'stop' })}\n`]
+  for (const [stream, start, end] of [[streamChatCompletions, hi, whole], [streamOllamaChat, hiLine, wholeLine]] as const) {
+    const { upstream, say, result } = converse(t, {}, stream, { tools: [{}] })
+    upstream.writeHead(200, SSE_TYPE)
+    await say(start, 14 * MINUTE)
+    await say(end, 0)
+    t.match(await result, { text: 'Hi', deltas: [{}, { name: 'add', arguments: '{}' }, { reason: 'tool-calls' }], error: undefined })
+  }
+  const cases: Array<[options: Partial<ModelOptions>, stream: typeof streamChatCompletions | typeof streamMessages, start: string, body: object, ms: number]> = [
+    [{}, streamChatCompletions, hi, { tools: [] }, 1.1 * MINUTE],
+    [{}, streamChatCompletions, hi, { tools: null }, 1.1 * MINUTE],
+    [{ idleTimeout: 5_000 }, streamChatCompletions, hi, { tools: [{}] }, 6_000],
+    [{ firstTokenTimeout: 90_000 }, streamChatCompletions, hi, { tools: [{}] }, 91_000],
+    [{}, streamMessages, sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }), { tools: [{}] }, 1.1 * MINUTE]
+  ]
+  for (const [options, stream, start, body, ms] of cases) {
+    const { upstream, say, result } = converse(t, options, stream, body)
+    upstream.writeHead(200, SSE_TYPE)
+    await say(start, ms)
+    t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, JSON.stringify([options, body]))
+  }
 })
 
 t.test('Responses announces work by the start and the end of its items', async t => {

@@ -43,6 +43,7 @@ const NO_ANSWER = new Set<unknown>(['load', 'unload', undefined, null, ''])
 export const ollamaChat: Protocol = {
   path: '/api/chat',
   contentType: 'application/x-ndjson',
+  sendsWholeToolCalls: true,
   authHeaders: apiKey => ({ authorization: `Bearer ${apiKey}` }),
   streamingBody: body => ({ ...body, stream: true }),
   readEvent: readLine,

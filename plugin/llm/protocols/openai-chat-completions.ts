@@ -102,6 +102,7 @@ const NO_REASON = /^(?:null|none|undefined)?$/
 export const openaiChatCompletions: Protocol = {
   path: '/chat/completions',
   contentType: 'text/event-stream',
+  sendsWholeToolCalls: true,
   authHeaders: apiKey => ({ authorization: `Bearer ${apiKey}` }),
   streamingBody: body => {
     const { stream_options: options, ...fields } = body as { stream_options?: object | null }

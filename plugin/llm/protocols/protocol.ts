@@ -8,6 +8,11 @@ export interface Protocol {
   readonly contentType: 'text/event-stream' | 'application/x-ndjson'
   /** Whether a 429 without Retry-After means that a spending limit was reached, so that retrying does not help. */
   readonly limitsSpending?: boolean
+  /**
+   * Whether servers generate a tool call in silence, and send it whole. Other protocols announce it, or send its arguments in
+   * fragments.
+   */
+  readonly sendsWholeToolCalls?: boolean
   /** Headers sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
   /** The headers that carry the API key. */
