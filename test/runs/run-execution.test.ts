@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { event } from '../../plugin/wire/event.ts'
+import { event, SseEvent } from '../../plugin/wire/event.ts'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
@@ -323,6 +325,45 @@ t.test('joined text', async t => {
     t.match(await eventsOf('a'), [['delta', { text: 'a' }], ['failed', { code: 'SSE_ERR_SERIALIZE' }]])
     t.match(logLines, [{ level: 'error', text: 'run failed', fields: { err: Error } }])
     t.equal(producer.hasEnded(), true)
+  })
+
+  t.test('is neither lost nor doubled, whenever the broker fails or loses replies, and however the run ends', async t => {
+    const clock = mockClock(t)
+    const step = fc.tuple(
+      fc.constantFrom<unknown>('a', 'b', { text: 'c' }, delta('d'), event('e', { event: 'delta' }), { n: 1 }),
+      fc.constantFrom('', '', '', 'loses a reply', 'fails', 'pauses')
+    )
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 15 }), fc.constantFrom('done', 'aborted'), async (steps, end) => {
+      const broker = new UnreliableBroker()
+      const producer = manualProducer()
+      const { runs, eventsOf } = await startRun(producer.produce, { coalesce: 25 }, createRuns(broker))
+      let expected = ''
+      for (const [item, fault] of steps) {
+        if (fault === 'loses a reply') broker.lostReplies = 1
+        if (fault === 'fails') Object.assign(broker, { error: new Error('unavailable'), failures: 2 })
+        producer.yield(item)
+        expected += JSON.stringify(item instanceof SseEvent ? [item.fields.event, item.data] : [null, item])
+        await settle(4)
+        if (fault === 'pauses') clock.advance(30)
+      }
+      // The outages end, and the producer yields the rest.
+      for (let times = 0; times < 20; times++) {
+        clock.advance(50)
+        await settle(4)
+      }
+      // This is still held when the run ends.
+      for (const text of ['x', 'y']) producer.yield(text)
+      await settle(4)
+      expected += '[null,"x"][null,"y"]'
+      if (end === 'done') producer.return()
+      else await runs.cancel('a')
+      await settle()
+      const events = await eventsOf('a')
+      // Neighbors of the same kind count as one.
+      const join = (text: string): string => text.replaceAll('"}]["delta",{"text":"', '').replaceAll('"}][null,{"text":"', '').replaceAll('"]["delta","', '').replaceAll('"][null,"', '')
+      assert.equal(join(events.slice(0, -1).map(([type, data]) => JSON.stringify([type ?? null, data])).join('')), join(expected))
+      assert.equal(events.at(-1)![0], end)
+    }), { numRuns: 60 })
   })
 
   t.test('does not let an endless producer block the event loop', async t => {
