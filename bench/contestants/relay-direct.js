@@ -1,15 +1,17 @@
-/** The stream and the model request share one lifetime. */
+/** The stream and the model request share one lifetime, as in the first example of docs/models.md. */
 import fastify from 'fastify'
 import sse, { event, failureOf } from 'fastify-sse-emitter'
-import { modelAnswer } from '../model-answer.js'
+import { requestAnswer } from '../model-answer.js'
 
 export async function start ({ modelPort }) {
   const app = fastify()
   await app.register(sse)
 
   async function * relay (tokens, signal) {
-    const finish = yield * modelAnswer(modelPort, tokens, signal)
-    yield event(finish, { event: 'done' })
+    for await (const delta of requestAnswer(modelPort, tokens, signal)) {
+      if (delta.type === 'text') yield event({ text: delta.text }, { event: 'delta' })
+      if (delta.type === 'finish') yield event({ finishReason: delta.reason, usage: delta.usage ?? null }, { event: 'done' })
+    }
   }
 
   app.get('/relay', async ({ query }, reply) => {
