@@ -24,7 +24,13 @@ export class Batch {
   /** Returns the text of all entries, which is encoded once for all subscribers. */
   encode (spaceAfterColon: boolean): SharedText {
     const index = Number(spaceAfterColon)
-    this.#encoded[index] ??= new SharedText(this.entries.map(entry => entry.frame(spaceAfterColon)).join(''))
+    this.#encoded[index] ??= new SharedText(this.#frames(spaceAfterColon))
     return this.#encoded[index]
+  }
+
+  #frames (spaceAfterColon: boolean): string {
+    let text = ''
+    for (const entry of this.entries) text += entry.frame(spaceAfterColon)
+    return text
   }
 }

@@ -120,7 +120,7 @@ export class ChannelSubscribers implements SseBrokerListener {
 
   deliver (delivery: Delivery): void {
     this.#delivering = true
-    for (const { listener } of this.#subscriptions) listener.deliver(this, delivery)
+    this.#subscriptions.forEach(({ listener }) => { listener.deliver(this, delivery) })
     this.#delivering = false
     for (const subscription of this.#ended.splice(0)) this.#removeNow(subscription)
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { currentTime } from '../base/clock.ts'
 import { SSE_ERR_IDEMPOTENCY_KEY } from '../base/errors.ts'
 import type { SsePayload } from '../wire/entry.ts'
@@ -65,5 +65,5 @@ export class IdempotencyKeys {
 /** Returns the same text for equal payloads. A short payload is its own digest. */
 function digestOf (payload: SsePayload): string {
   const text = stringifyPayload(payload)
-  return text.length <= 64 ? text : createHash('sha256').update(text).digest('base64')
+  return text.length <= 64 ? text : hash('sha256', text, 'base64')
 }

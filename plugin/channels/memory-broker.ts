@@ -35,13 +35,12 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
   async publish (channel: string, payload: SsePayload, { history, idempotencyKey, expectedLastId }: SsePublishOptions): Promise<SsePublished> {
     this.#assertOpen()
     assertPayload(payload)
-    const append = (): string => {
-      if (expectedLastId !== undefined && this.#logs.get(channel)?.lastId !== expectedLastId) throw new SSE_ERR_PRECONDITION()
-      return this.#append(channel, payload, history)
+    if (idempotencyKey === undefined) {
+      const id = this.#append(channel, payload, history, expectedLastId)
+      this.#deliver()
+      return { id, repeated: false }
     }
-    const published = idempotencyKey === undefined
-      ? { id: append(), repeated: false }
-      : this.#idempotencyKeys.publishOnce(channel, idempotencyKey, payload, append)
+    const published = this.#idempotencyKeys.publishOnce(channel, idempotencyKey, payload, () => this.#append(channel, payload, history, expectedLastId))
     if (!published.repeated) this.#deliver()
     return published
   }
@@ -83,7 +82,9 @@ class MemoryBroker implements SseBroker, MemoryLogOwner {
     this.#forgotten = laterId(this.#forgotten, log.lastRemoved)
   }
 
-  #append (channel: string, payload: SsePayload, history: SseHistory): string {
+  /** @throws SSE_ERR_PRECONDITION */
+  #append (channel: string, payload: SsePayload, history: SseHistory, expectedLastId: string | undefined): string {
+    if (expectedLastId !== undefined && this.#logs.get(channel)?.lastId !== expectedLastId) throw new SSE_ERR_PRECONDITION()
     const log = this.#log(channel)
     const entry = createEntry(this.#ids.next(), payload)
     log.add(entry, history)

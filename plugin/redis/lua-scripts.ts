@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /**
  * Lua scripts, each of which Redis executes in one step. A script concerns one partition, whose keys share a hash tag:
@@ -57,7 +57,7 @@ export class LuaScript {
   constructor (keyCount: number, body: string) {
     this.body = body
     this.source = COMMON + body
-    this.sha1 = createHash('sha1').update(this.source).digest('hex')
+    this.sha1 = hash('sha1', this.source)
     this.keyCount = keyCount
   }
 }

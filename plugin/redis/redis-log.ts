@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { SSE_ERR_IDEMPOTENCY_KEY, SSE_ERR_PRECONDITION } from '../base/errors.ts'
 import type { SsePage, SsePublished, SsePublishOptions } from '../channels/broker.ts'
 import { IDEMPOTENCY_KEY_RETENTION } from '../channels/idempotency-keys.ts'
@@ -94,7 +94,7 @@ export class RedisLog {
   /** @throws what `SseBroker.publish` throws */
   async publish (channel: string, text: string, payload: SsePayload, { history: { count, age, bytes }, idempotencyKey, expectedLastId }: SsePublishOptions): Promise<SsePublished> {
     const { log } = this.#keys
-    const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), createHash('sha256').update(text).digest('base64')]
+    const [publicationKey, digest] = idempotencyKey === undefined ? [log, ''] : [this.#keys.publication(channel, idempotencyKey), hash('sha256', text, 'base64')]
     const keys = [log, this.#keys.history(channel), publicationKey]
     const size = sizeOf(payload)
     const args = [escapeName(channel), this.#keys.pubsubChannel(channel), text, ...[size, count, age, bytes, EMPTY_CHANNEL_RETENTION].map(String), digest, `${IDEMPOTENCY_KEY_RETENTION}`, expectedLastId === undefined ? '' : withoutEpoch(expectedLastId)]

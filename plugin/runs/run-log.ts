@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { SseBroker, SseHistory, SsePage } from '../channels/broker.ts'
 import { Deferred } from '../base/deferred.ts'
 import { SseEntry, type SsePayload } from '../wire/entry.ts'
@@ -37,7 +37,7 @@ export const PAGE_SIZE = 256
 export function runChannel (id: unknown, owner: string | undefined): string {
   // eslint-disable-next-line no-control-regex -- finding control characters is the point
   if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,200}$/.test(id)) throw new SSE_ERR_RUN_ID(`received ${describe(id)}`)
-  return owner === undefined ? `run:${id}` : `run@${createHash('sha256').update(owner, 'utf16le').digest('base64url')}:${id}`
+  return owner === undefined ? `run:${id}` : `run@${hash('sha256', Buffer.from(owner, 'utf16le'), 'base64url')}:${id}`
 }
 
 /** Whether this is the type of a terminal event. */

@@ -37,14 +37,16 @@ t.test('a list is empty after its only item is removed', async t => {
 })
 
 t.test('the current item may be removed while iterating', async t => {
-  const { list } = listOf('a', 'b', 'c')
-  const seen: string[] = []
-  for (const item of list) {
-    seen.push(item.name)
-    list.remove(item)
+  for (const iterate of [(list: LinkedList<Item>, visit: (item: Item) => void) => { for (const item of list) visit(item) }, (list: LinkedList<Item>, visit: (item: Item) => void) => list.forEach(visit)]) {
+    const { list } = listOf('a', 'b', 'c')
+    const seen: string[] = []
+    iterate(list, item => {
+      seen.push(item.name)
+      list.remove(item)
+    })
+    t.strictSame(seen, ['a', 'b', 'c'])
+    t.equal(list.size, 0)
   }
-  t.strictSame(seen, ['a', 'b', 'c'])
-  t.equal(list.size, 0)
 })
 
 t.test('a removed item links only to itself', async t => {
