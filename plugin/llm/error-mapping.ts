@@ -10,6 +10,9 @@ const QUOTA_EXHAUSTED = new RegExp([
   'arrearage', 'overdue', 'unpaid invoice', 'free ?tier ?only', '余额不足', '欠费'
 ].join('|'))
 
+/** Wordings of a limit that is over soon, as servers other than Anthropic's send them without Retry-After. */
+const TEMPORARY_LIMIT = /per.?(?:second|minute|hour)|(?:try|retry|retrying)\b.{0,20}\b(?:again|in|after|later)|throttl|too.?many.?requests|concurren/
+
 /** OpenAI's wording for a spent budget. Gemini also uses it for limits per minute. */
 const CURRENT_QUOTA = /exceeded your current quota/
 const TEMPORARY_QUOTA = /resource_exhausted|ai\.google|retry in|per ?(?:minute|day)|rate.?limit/
@@ -55,7 +58,7 @@ export function errorFromResponse (status: number, headers: ResponseHeaders, bod
   const report = readErrorReport(/^\s*</.test(body) ? '' : jsonOrText(body))
   const delay = retryAfter(headers) ?? report.retryDelay
   let code = errorCode(report, status)
-  if (status === 429 && limitsSpending && delay === undefined) code = 'upstream_quota'
+  if (status === 429 && limitsSpending && delay === undefined && !TEMPORARY_LIMIT.test(report.text)) code = 'upstream_quota'
   const shouldRetry = headerValue(headers, 'x-should-retry')
   return new ModelError(code, {
     upstreamStatus: status,

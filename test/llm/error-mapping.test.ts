@@ -41,6 +41,9 @@ t.test('a 429 without Retry-After is an exhausted quota if the protocol limits s
   t.match(fromResponse(429, body, {}, true), { code: 'upstream_quota' })
   t.match(fromResponse(429, body, { 'retry-after': '1' }, true), { code: 'upstream_rate_limit', retryAfter: 1_000 })
   t.match(fromResponse(429, body), { code: 'upstream_rate_limit' })
+  for (const message of ['Requests per minute exceeded', 'Please try again later', 'ThrottlingException: Too many tokens', 'Too Many Requests', 'max organization concurrency: 3']) {
+    t.match(fromResponse(429, { type: 'error', error: { type: 'rate_limit_error', message } }, {}, true), { code: 'upstream_rate_limit', retryable: true }, `another server: ${message}`)
+  }
   t.end()
 })
 
