@@ -97,7 +97,7 @@ const RUN: RunSettings = {
   owner: undefined,
   onEnd: undefined,
   timeout: 60 * 60 * 1_000,
-  // Longer than a language model may be silent with the default options of `fastify-sse-emitter/llm`, which fails with its own code.
+  // Longer than the time limits of `fastify-sse-emitter/llm`, so that a request of a model fails with its own code.
   idleTimeout: 20 * 60 * 1_000,
   orphanTimeout: 0,
   retention: 10 * 60 * 1_000,

@@ -9,7 +9,10 @@ export interface SseRunResult {
   /** How the run ended. */
   readonly state: SseRunEnd
 
-  /** The data of the terminal event: of `done`, what the producer returned; of `failed`, `{ code, message, retryable }`. It is text. */
+  /**
+   * The data of the terminal event, as text: of `done`, what the producer returned; of `failed`, `{ code, message, retryable }`;
+   * of `aborted`, `{ reason }`.
+   */
   readonly data: string
 
   /**
