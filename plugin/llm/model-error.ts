@@ -36,7 +36,7 @@ export const MODEL_ERRORS = {
   first_byte_timeout: { message: 'The model did not respond in time', statusCode: 504, retryable: true, repeats: 0 },
   /** A response, but no delta within `firstTokenTimeout`. */
   first_token_timeout: { message: 'The model did not start its answer in time', statusCode: 504, retryable: true, repeats: 0 },
-  /** No further delta within `idleTimeout`. */
+  /** After the first delta, no data within `idleTimeout`, or no delta within `firstTokenTimeout`. */
   idle_timeout: { message: 'The model stopped in the middle of its answer', statusCode: 504, retryable: true, repeats: 0 },
   /** The connection broke before the answer was complete. */
   upstream_cut: { message: 'The connection to the model was lost', statusCode: 502, retryable: true },
