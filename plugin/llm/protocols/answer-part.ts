@@ -4,6 +4,8 @@ export class AnswerPart {
   readonly item: unknown
   /** The position of the part in its item. */
   readonly position: unknown
+  /** Another key of the item, which identifies it for certain. */
+  alias: unknown
   id: string | undefined
   name: string | undefined
   text = ''
@@ -57,7 +59,7 @@ type Rule = (part: AnswerPart, value: FinalValue, uncovered: string, pass: numbe
 
 /** From the most to the least certain. A value that contradicts its part has one nonetheless: what was said can't be unsaid. */
 const RULES: readonly Rule[] = [
-  (part, value) => part.id !== undefined && part.id === value.id,
+  isIdentical,
   (part, value, uncovered) => isAtPlace(part, value) && agree(uncovered, value.text),
   (part, value, uncovered) => !isElsewhere(part, value) && uncovered !== '' && agree(uncovered, value.text),
   isAtPlace
@@ -91,6 +93,8 @@ export function matchFinalValues<Part extends AnswerPart> (parts: readonly Part[
 function matchValue<Part extends AnswerPart> (parts: readonly Part[], value: FinalValue, pass: number, rule: Rule): Match<Part> | undefined {
   for (const [index, part] of parts.entries()) {
     const uncovered = part.uncovered(pass)
+    // Some servers send a final value twice.
+    if (uncovered === undefined && isIdentical(part, value) && isCompatible(part, value)) return { part, rest: '' }
     if (uncovered === undefined || !isCompatible(part, value) || !rule(part, value, uncovered, pass)) continue
     if (agree(uncovered, value.text)) return coverParts(parts, index, value.text, pass)
     part.cover(pass, uncovered.length)
@@ -102,15 +106,24 @@ function matchValue<Part extends AnswerPart> (parts: readonly Part[], value: Fin
 /** Covers the parts that make up a value. There are several if the server changes the id of an item with every event. */
 function coverParts<Part extends AnswerPart> (parts: readonly Part[], start: number, value: string, pass: number): Match<Part> {
   let part = parts[start]!
-  let rest = value
-  for (let index = start; ; index++) {
-    const length = Math.min(part.uncovered(pass)!.length, rest.length)
-    part.cover(pass, length)
-    rest = rest.slice(length)
-    const next = parts[index + 1]
-    if (rest === '' || next === undefined || isToolCall(next) || !next.isUntouched(pass) || !rest.startsWith(next.text)) return { part, rest }
+  let rest = coverBeginning(part, value, pass)
+  for (const next of parts.slice(start + 1)) {
+    if (rest === '' || isToolCall(next) || !next.isUntouched(pass) || !rest.startsWith(next.text)) break
+    rest = coverBeginning(next, rest, pass)
     part = next
   }
+  return { part, rest }
+}
+
+/** @returns the rest of the value */
+function coverBeginning (part: AnswerPart, value: string, pass: number): string {
+  const length = Math.min(part.uncovered(pass)!.length, value.length)
+  part.cover(pass, length)
+  return value.slice(length)
+}
+
+function isIdentical (part: AnswerPart, value: FinalValue): boolean {
+  return (part.id !== undefined && part.id === value.id) || (part.alias !== undefined && value.items.includes(part.alias))
 }
 
 function isAtPlace (part: AnswerPart, value: FinalValue): boolean {

@@ -97,10 +97,15 @@ export class DeltaWriter {
     this.#parts['tool-call'].write({ ...options, key, id: textOrUndefined(id), name: textOrUndefined(name), text: asJsonText(args) })
   }
 
+  /** Whether a tool call with this key was started. */
+  hasToolCall (key: unknown): boolean {
+    return this.#parts['tool-call'].has(key)
+  }
+
   /** Ignored if the call was not started: its arguments are for a tool that the server runs itself. */
   toolArguments (key: unknown, args: unknown): void {
     const text = asJsonText(args)
-    if (text !== '' && this.#parts['tool-call'].has(key)) this.#parts['tool-call'].write({ key, id: undefined, name: undefined, text })
+    if (text !== '' && this.hasToolCall(key)) this.#parts['tool-call'].write({ key, id: undefined, name: undefined, text })
   }
 
   /** No fragment of a call's arguments follows. */

@@ -2,6 +2,7 @@ import { errorFromAnswer, reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter, Final, TextKind } from './delta-writer.ts'
+import { isFailure } from './finish-reason.ts'
 import { asArray, asList, asObject, isObject, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -88,7 +89,6 @@ const FINISH_REASONS = new Map<string, FinishReason>([
   ['sensitive', 'content-filter']
 ])
 
-const FAILURE_REASON = /error|abort|cancel|fail|malformed|unexpected|insufficient|timeout|timed.?out|overload|shutdown|exception/
 /** Indexes of the first choice; some servers have only one. */
 const FIRST = new Set<unknown>([0, '0', null, undefined])
 /** An absent reason as some servers send it. */
@@ -157,7 +157,7 @@ function writeFinishReason (text: string, writer: DeltaWriter): void {
   if (reason !== undefined) return writer.finishReason(reason)
   const word = text.trim().toLowerCase()
   if (NO_REASON.test(word)) return
-  if (FAILURE_REASON.test(word)) throw errorFromAnswer(word)
+  if (isFailure(word)) throw errorFromAnswer(word)
   writer.finishReason(FINISH_REASONS.get(word) ?? 'other')
 }
 

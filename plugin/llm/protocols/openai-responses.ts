@@ -1,48 +1,66 @@
-import { errorFromAnswer } from '../error-mapping.ts'
+import { errorFromAnswer, reportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
-import type { DeltaWriter } from './delta-writer.ts'
-import { asArray, asObject, parseObject } from './json-shape.ts'
+import type { DeltaWriter, Final, TextKind } from './delta-writer.ts'
+import { isFailure } from './finish-reason.ts'
+import { asArray, asList, asObject, isObject, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
 interface ContentPart {
-  readonly type?: string
+  readonly type?: unknown
   readonly text?: unknown
   readonly refusal?: unknown
 }
 
 interface OutputItem {
-  readonly type?: string
+  readonly type?: unknown
+  readonly id?: unknown
   readonly call_id?: unknown
   readonly name?: unknown
   readonly arguments?: unknown
-  readonly content?: readonly ContentPart[]
-  readonly summary?: readonly ContentPart[]
+  /** The input of a custom tool, which is text. */
+  readonly input?: unknown
+  readonly content?: unknown
+  readonly summary?: unknown
 }
 
 interface Response {
-  readonly status?: string
+  readonly status?: unknown
   readonly error?: unknown
-  readonly incomplete_details?: { readonly reason?: string } | null
-  readonly output?: readonly OutputItem[]
+  readonly incomplete_details?: { readonly reason?: unknown } | null
+  readonly output?: ReadonlyArray<OutputItem | null> | null
+  /** The texts of all messages, as some servers send them instead of `output`. */
+  readonly output_text?: unknown
   readonly usage?: { readonly input_tokens?: unknown, readonly output_tokens?: unknown } | null
 }
 
-interface Event {
-  readonly type?: string
-  readonly error?: unknown
+interface Event extends Response {
+  readonly type?: unknown
   readonly delta?: unknown
   readonly output_index?: unknown
-  readonly item?: OutputItem
-  readonly response?: Response
+  readonly item_id?: unknown
+  readonly content_index?: unknown
+  readonly summary_index?: unknown
+  readonly item?: OutputItem | null
+  readonly part?: ContentPart | null
+  readonly text?: unknown
+  readonly refusal?: unknown
+  readonly name?: unknown
+  readonly arguments?: unknown
+  readonly input?: unknown
+  readonly response?: Response | null
 }
 
-const INCOMPLETE_REASONS = new Map<string | undefined, FinishReason>([
+/** What a final value completes. */
+const [PART, WHOLE_PART, ITEM, ANSWER] = [1, 2, 3, 4] as const
+
+const INCOMPLETE_REASONS = new Map<unknown, FinishReason>([
   ['max_output_tokens', 'length'],
+  ['max_tokens', 'length'],
   ['content_filter', 'content-filter']
 ])
 
-const UNFINISHED_STATUSES = new Set<string | undefined>(['queued', 'in_progress', 'cancelled'])
+const UNFINISHED_STATUSES = new Set<unknown>(['queued', 'in_progress', 'cancelled'])
 
 /**
  * OpenAI's Responses.
@@ -56,32 +74,88 @@ export const openaiResponses: Protocol = {
   streamingBody: body => ({ ...body, stream: true }),
   readEvent: (data, writer) => {
     // Not part of the protocol, but some servers send it as in Chat Completions.
-    if (data === '[DONE]') return
+    if (data.trim() === '[DONE]') return
     const event = parseObject<Event>(data)
-    if (event.error) throw errorFromAnswer(event.error)
+    if (event.error) throwIfFailed(event)
     if (announcesWork(event)) writer.working()
-    switch (event.type) {
-      case 'response.output_text.delta': return writer.text(event.delta)
-      case 'response.refusal.delta': return writer.refusal(event.delta)
-      case 'response.reasoning_text.delta':
-      case 'response.reasoning_summary_text.delta': return writer.reasoning(event.delta)
-      case 'response.output_item.added':
-        if (event.item?.type === 'function_call') writer.toolCall(event.output_index, event.item.call_id, event.item.name, event.item.arguments)
-        return
-      case 'response.function_call_arguments.delta': return writer.toolArguments(event.output_index, event.delta)
-      case 'response.completed':
-      case 'response.incomplete':
-      case 'response.failed': return writeEnd({ ...event.response, status: event.type.slice('response.'.length) }, writer)
-      case 'error': throw errorFromAnswer(event)
-      // All other event types are ignored.
-    }
+    if (!writeDelta(event, writer)) writeFinal(event, writer)
   },
   readWholeAnswer: (data, writer) => {
     const response = parseObject<Response>(data)
-    if (response.error) throw errorFromAnswer(response.error)
+    if (response.error || !Array.isArray(response.output)) throwIfFailed(response)
     asArray(response.output)
-    writeEnd(response, writer)
+    writeEnd(response, response.status, writer)
   }
+}
+
+/** @returns whether the event is a delta */
+function writeDelta (event: Event, writer: DeltaWriter): boolean {
+  switch (event.type) {
+    case 'response.output_text.delta':
+      writer.text(event.delta, event.output_index ?? event.item_id, event.content_index)
+      return true
+    case 'response.refusal.delta':
+      writer.refusal(event.delta, event.output_index ?? event.item_id, event.content_index)
+      return true
+    case 'response.reasoning_text.delta':
+      writer.reasoning(event.delta, event.output_index ?? event.item_id, event.content_index)
+      return true
+    case 'response.reasoning_summary_text.delta':
+      writer.summary(event.delta, event.output_index ?? event.item_id, event.summary_index)
+      return true
+    case 'response.output_item.added':
+      if (isObject(event.item)) writeCallStart(event, event.item, writer)
+      return true
+    case 'response.function_call_arguments.delta':
+    case 'response.custom_tool_call_input.delta':
+      writer.toolArguments(callKey(event, writer), event.delta)
+      return true
+    default: return false
+  }
+}
+
+function writeCallStart ({ output_index: index }: Event, { type, id, call_id: callId, name, arguments: args, input }: OutputItem, writer: DeltaWriter): void {
+  const key = index ?? id
+  const options = { alias: id ?? undefined, isText: type === 'custom_tool_call' }
+  if (type === 'function_call') writer.toolCall(key, callId, name, args, options)
+  else if (options.isText) writer.toolCall(key, callId, name, input, options)
+}
+
+/** Some servers number items in different ways in different events; others change the id with every event. */
+function callKey ({ item_id: id, output_index: index }: Event, writer: DeltaWriter): unknown {
+  return id !== undefined && writer.hasToolCall(id) ? id : index ?? id
+}
+
+/** What a server sends as a whole may not have been streamed. */
+function writeFinal (event: Event, writer: DeltaWriter): void {
+  const { type, output_index: index, item_id: id, item, part } = event
+  const items = [index, id]
+  const writeText = (kind: TextKind, value: unknown, position: unknown): void => { writer.finals([{ kind, value, items, position }], PART, false) }
+  switch (type) {
+    case 'response.output_text.done': return writeText('text', event.text, event.content_index)
+    case 'response.refusal.done': return writeText('refusal', event.refusal, event.content_index)
+    case 'response.reasoning_text.done': return writeText('reasoning', event.text, event.content_index)
+    case 'response.reasoning_summary_text.done': return writeText('summary', event.text, event.summary_index)
+    case 'response.content_part.done': return writer.finals(isObject(part) ? contentFinals(part, items, event.content_index) : [], WHOLE_PART, false)
+    case 'response.reasoning_summary_part.done': return writer.finals([{ kind: 'summary', value: part?.text, items, position: event.summary_index }], WHOLE_PART, false)
+    case 'response.function_call_arguments.done':
+    case 'response.custom_tool_call_input.done': return writeArguments(event, items, writer)
+    case 'response.output_item.done': return writer.finals(isObject(item) ? itemFinals(item, [index, item.id]) : [], ITEM, false)
+    case 'response.completed':
+    case 'response.incomplete':
+    case 'response.failed': return writeEnd(event.response ?? event, type.slice('response.'.length), writer)
+    case 'response.cancelled': throw new ModelError('truncated')
+    case 'response.error':
+    case 'error': throw errorFromAnswer(event)
+    // All other events of the protocol are ignored.
+    default: if (typeof type !== 'string' || !type.startsWith('response.')) throwIfFailed(event)
+  }
+}
+
+/** Without a name, the arguments of a call that was not started may be for a tool that the server runs itself. */
+function writeArguments (event: Event, items: readonly unknown[], writer: DeltaWriter): void {
+  const { name, arguments: args, input } = event
+  if (writer.hasToolCall(callKey(event, writer)) || name) writer.finals([{ kind: 'tool-call', value: args ?? input, items, name, isText: args === undefined }], PART, false)
 }
 
 /** Whether the model may be silent for minutes after an event: reasoning may be hidden, and the server may run a tool. */
@@ -90,23 +164,43 @@ function announcesWork ({ type, item }: Event): boolean {
   return type !== 'response.content_part.added' && !(type === 'response.output_item.added' && item?.type === 'message')
 }
 
-function writeEnd ({ status, error, output, incomplete_details: details, usage }: Response, writer: DeltaWriter): void {
-  if (error || status === 'failed') throw errorFromAnswer(error)
+function throwIfFailed (value: unknown): void {
+  const error = reportedError(value)
+  if (error !== undefined) throw error
+}
+
+/** @param response may be the event itself, as some servers send it */
+function writeEnd (response: Response, status: unknown, writer: DeltaWriter): void {
+  const { error, output, incomplete_details: details, usage } = response
+  if (status === 'failed') throw errorFromAnswer(error)
+  if (error) throwIfFailed({ error, output })
   if (UNFINISHED_STATUSES.has(status)) throw new ModelError('truncated')
-  // The response was not streamed, or the server streams only its last event.
-  if (writer.empty) for (const item of asArray(output ?? [])) writeItem(asObject(item), writer)
+  const finals = asList<OutputItem>(output).flatMap((item, position) => itemFinals(asObject(item), [position, item.id]))
+  if (!finals.some(({ kind }) => kind === 'text')) finals.push({ kind: 'text', value: response.output_text })
+  writer.finals(finals, ANSWER, true)
   if (usage) writer.usage(usage.input_tokens, usage.output_tokens)
-  writer.finishReason(status === 'completed' ? 'stop' : INCOMPLETE_REASONS.get(details?.reason) ?? 'other')
+  const reason = details?.reason
+  if (status !== 'completed' && typeof reason === 'string' && isFailure(reason)) throw errorFromAnswer(reason)
+  writer.finishReason(status === 'completed' ? 'stop' : INCOMPLETE_REASONS.get(reason) ?? 'other')
   writer.end()
 }
 
-function writeItem (item: OutputItem, writer: DeltaWriter): void {
-  for (const part of asArray(item.summary ?? [])) writer.reasoning(asObject(part).text)
-  for (const part of asArray(item.content ?? [])) {
-    const { type, text, refusal } = asObject(part)
-    if (type === 'reasoning_text') writer.reasoning(text)
-    else writer.text(text)
-    writer.refusal(refusal)
-  }
-  if (item.type === 'function_call') writer.toolCall(item, item.call_id, item.name, item.arguments)
+function itemFinals ({ type, call_id: callId, name, arguments: args, input, content, summary }: OutputItem, items: readonly unknown[]): Final[] {
+  if (type === 'function_call') return [{ kind: 'tool-call', items, id: callId, name, value: args }]
+  if (type === 'custom_tool_call') return [{ kind: 'tool-call', items, id: callId, name, value: input, isText: true }]
+  return [
+    ...partsOf(summary).map(({ text }, position): Final => ({ kind: 'summary', value: text, items, position })),
+    ...partsOf(content).flatMap((part, position) => contentFinals(part, items, position))
+  ]
+}
+
+function partsOf (content: unknown): ContentPart[] {
+  return (typeof content === 'string' ? [content] : asList<ContentPart | string>(content)).map(part => isObject(part) ? part : { text: part })
+}
+
+function contentFinals ({ type, text, refusal }: ContentPart, items: readonly unknown[], position: unknown): Final[] {
+  return [
+    { kind: type === 'reasoning_text' ? 'reasoning' : 'text', value: text, items, position },
+    { kind: 'refusal', value: refusal, items, position }
+  ]
 }

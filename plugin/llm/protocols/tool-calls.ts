@@ -9,6 +9,8 @@ const NO_ARGUMENTS = '{}'
 export interface ToolCallOptions {
   /** What the arguments are if no fragment of them follows; `{}` by default. */
   readonly initialArguments?: string | undefined
+  /** Another key of the call, which identifies it for certain. */
+  readonly alias?: unknown
   /** Whether the arguments are any text, not JSON, and may be empty. */
   readonly isText?: boolean | undefined
   /** Whether the same event has a fragment with the same key before this one. */
@@ -92,6 +94,8 @@ export class ToolCalls {
     const call = new ToolCall(fragment.key, this.parts.length, fragment.initialArguments ?? (fragment.isText === true ? '' : NO_ARGUMENTS))
     this.parts.push(call)
     this.#byKey.set(fragment.key, call)
+    call.alias = fragment.alias
+    if (fragment.alias !== undefined) this.#byKey.set(fragment.alias, call)
     this.#extend(call, fragment)
   }
 

@@ -39,6 +39,20 @@ t.test('without reliable places, a final value is recognized by its text', t => 
   t.end()
 })
 
+t.test('a final value with the id or the alias of its part may come twice in a pass', t => {
+  const [byId, byAlias] = partsOf([['{}', 0], ['{}', 1]])
+  Object.assign(byId!, { id: 'a' })
+  Object.assign(byAlias!, { alias: 'x' })
+  const rests = (id: string | undefined, items: unknown[]): Array<string | undefined> => [1, 1].map(pass => {
+    const value: FinalValue = { text: '{}', id, items }
+    return matchFinalValues([byId!, byAlias!], [value], pass, true).get(value)?.rest
+  })
+  t.strictSame(rests('a', [7]), ['', ''])
+  t.strictSame(rests(undefined, [0, 'x']), ['', ''], 'the alias precedes the place')
+  t.strictSame(byAlias!.uncovered(1), undefined)
+  t.end()
+})
+
 t.test('a value does not extend into a part that is a tool call or that another value covers', t => {
   const calls = partsOf([['{', 0], ['}', 1], ['}', 2]])
   for (const call of calls.slice(0, 2)) call.name = 'f'

@@ -54,6 +54,15 @@ t.test('a fragment without anything new writes no delta', t => {
   t.end()
 })
 
+t.test('a call can have two keys', t => {
+  const { calls } = setup()
+  calls.write({ key: 0, alias: 'x', id: 'a', name: 'f', text: '' })
+  calls.write({ key: 'x', id: undefined, name: undefined, text: '{' })
+  calls.write({ key: 0, id: undefined, name: undefined, text: '}' })
+  t.strictSame(calls.parts.map(({ text }) => text), ['{}'])
+  t.end()
+})
+
 t.test('a fragment without any content starts no call', t => {
   const { calls } = setup()
   calls.write({ key: 0, id: undefined, name: undefined, text: '' })
