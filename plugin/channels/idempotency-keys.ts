@@ -8,6 +8,8 @@ import { stringifyPayload } from './payload-text.ts'
 /** Milliseconds for which a broker remembers an idempotency key. */
 export const IDEMPOTENCY_KEY_RETENTION = 10 * 60 * 1_000
 const MAX_KEYS = 100_000
+/** Up to this many characters, remembering a payload costs less than hashing it. The beginning and most ends of runs are shorter. */
+const MAX_PLAIN_LENGTH = 192
 
 interface Publication {
   readonly id: string
@@ -65,5 +67,5 @@ export class IdempotencyKeys {
 /** Returns the same text for equal payloads. A short payload is its own digest. */
 function digestOf (payload: SsePayload): string {
   const text = stringifyPayload(payload)
-  return text.length <= 64 ? text : hash('sha256', text, 'base64')
+  return text.length <= MAX_PLAIN_LENGTH ? text : hash('sha256', text, 'base64')
 }
