@@ -124,39 +124,29 @@ class EventIterator implements ResponseEvents {
   }
 
   async * #read (): ResponseEvents {
-    const { signal } = this.#settings
-    const response = this.#response
-    try {
-      const error = await response.error()
-      signal?.throwIfAborted()
-      if (response.cancelled) return
-      if (error !== undefined) throw error
-      yield * this.#parse()
-    } finally {
-      this.#end()
-    }
-  }
-
-  async * #parse (): ResponseEvents {
     const { signal, ids, idleTimeout, maxEventBytes } = this.#settings
     const response = this.#response
     const parser = new EventStreamParser({ maxLength: maxEventBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
     let id = ''
-    for (;;) {
-      const chunk = await response.read(idleTimeout)
-      signal?.throwIfAborted()
-      if (chunk === undefined) break
-      for (const item of parser.push(chunk)) {
-        if (item.kind !== 'event' || isMarker(item.type, item.data)) continue
-        const { type, data, lastEventId } = item
-        // An id applies until the next one, also for a client.
-        const isNewId = ids && lastEventId !== id && isEventId(lastEventId)
-        if (isNewId) id = lastEventId
-        yield event(data, { ...type === 'message' ? {} : { event: type }, ...isNewId ? { id } : {} })
-        signal?.throwIfAborted()
+    try {
+      const error = await response.error()
+      if (error !== undefined && !response.cancelled) throw error
+      for (let chunk = await response.read(idleTimeout); chunk !== undefined; chunk = await response.read(idleTimeout)) {
+        for (const item of parser.push(chunk)) {
+          signal?.throwIfAborted()
+          if (item.kind !== 'event' || isMarker(item.type, item.data)) continue
+          const { type, data, lastEventId } = item
+          // An id applies until the next one, also for a client.
+          const isNewId = ids && lastEventId !== id && isEventId(lastEventId)
+          if (isNewId) id = lastEventId
+          yield event(data, { ...type === 'message' ? {} : { event: type }, ...isNewId ? { id } : {} })
+        }
       }
+      signal?.throwIfAborted()
+      if (parser.incomplete && !response.cancelled) throw new ModelError('truncated')
+    } finally {
+      this.#end()
     }
-    if (parser.incomplete && !response.cancelled) throw new ModelError('truncated')
   }
 }
 

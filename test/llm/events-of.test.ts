@@ -354,6 +354,25 @@ t.test('sendAll() sends the events to a client, and a run to its viewers', async
   t.match(viewed.events.at(-1), { event: 'done' })
 })
 
+t.test('a client that disconnects closes the connection to the upstream, without a signal', async t => {
+  for (const chunks of [[], ['data: a\n\n']]) {
+    const { baseURL, nextRequest } = await startUpstream(t, request => { request.stream(...chunks) })
+    const { app, listen } = await build(t)
+    app.get('/', async (_request, reply) => {
+      const emitter = reply.sse()
+      emitter.open()
+      await emitter.sendAll(eventsOf(await fetch(baseURL)))
+    })
+    const received = nextRequest()
+    const { request, response } = call(await listen())
+    request.on('error', () => {})
+    await response
+    const upstreamRequest = await received
+    request.destroy()
+    await upstreamRequest.closed
+  }
+})
+
 t.test('an item has the type of those that event() creates', async t => {
   const { value } = await eventsOf(responseOf(['data: a\n\n'])).next()
   t.equal(Object.getPrototypeOf(value), Object.getPrototypeOf(event('a')))
