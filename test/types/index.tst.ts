@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyPluginAsyncZod, ZodTypeProvider } from 'fastify-type-provider-zod'
 import { describe, expect, test } from 'tstyche'
 import { Type } from 'typebox'
+import type { Dispatcher, Response as UndiciResponse } from 'undici'
 import { z } from 'zod'
 import { createClient } from 'redis'
 import sse, {
@@ -12,6 +14,7 @@ import sse, {
   type SseRunLookup, type SseRunResult, type SseRunStarted, type SseStreamInfo, type SseStreamOptions, type SseWatchOptions, type SseDiagnostics
 } from 'fastify-sse-emitter'
 import { connect, type SseConnection, type SseMessage, type SseStandardSchema } from 'fastify-sse-emitter/client'
+import { eventsOf, type ResponseEvents } from 'fastify-sse-emitter/llm'
 import { injectSse, type InjectedEvent, type InjectedStream, type InjectSseOptions } from 'fastify-sse-emitter/testing'
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from 'fastify-sse-emitter/redis'
 
@@ -486,4 +489,20 @@ test('messages of diagnostics channels have types', () => {
   expect<SseDiagnostics['fastify-sse-emitter:stream:refuse']['error']['code']>().type.toBe<string>()
   expect<SseDiagnostics['fastify-sse-emitter:channel:gap']['request']>().type.toBe<FastifyRequest>()
   expect<SseDiagnostics>().type.not.toHaveProperty('fastify-sse-emitter:stream')
+})
+
+describe('eventsOf()', () => {
+  test('takes a response of fetch, of undici, or any object with its parts', () => {
+    expect(eventsOf(new Response())).type.toBe<ResponseEvents>()
+    expect(eventsOf).type.toBeCallableWith({} as UndiciResponse, { ids: false })
+    expect(eventsOf).type.toBeCallableWith({} as Dispatcher.ResponseData)
+    expect(eventsOf).type.toBeCallableWith({ statusCode: 200, headers: {}, body: Readable.from([]) })
+    expect(eventsOf).type.not.toBeCallableWith(new ReadableStream())
+    expect(eventsOf).type.not.toBeCallableWith(new Response(), { retries: 1 })
+  })
+
+  test('yields what sendAll() and runs accept', () => {
+    expect(reply.sse().sendAll).type.toBeCallableWith(eventsOf(new Response()))
+    expect(app.sse.runs.start).type.toBeCallableWith('a', async () => eventsOf(new Response(), { ids: false }))
+  })
 })
