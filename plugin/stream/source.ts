@@ -55,9 +55,9 @@ class SourceReader {
 
   async read (source: unknown): Promise<unknown> {
     const signal = this.#signal
-    // A source that returns its iterator at once starts now: a model should receive its request before the handler returns.
-    const opening = this.#open(source)
-    const iterator = isThenable(opening) ? await opening : opening
+    // One promise job later, the caller has finished its synchronous code, and the stream is not open yet: a model receives its
+    // request first.
+    const iterator = await this.#open(source)
     for (;;) {
       const next = iterator.next()
       const { done, value } = isThenable(next) ? await next : next

@@ -61,18 +61,14 @@ t.test('every item of a source is sent, in order', async t => {
   await sends(t, [event('x', { id: '1', event: 'e' }), event('y')], [['x', { id: '1', event: 'e' }], ['y', {}]], 'events with their fields')
 })
 
-t.test('a source starts at once, unless its function returns a promise', async t => {
+t.test('a source starts in the first promise job after the call', async t => {
   const steps: string[] = []
   const { feed } = sink()
-  const fed = feed(async function * () { steps.push('started'); yield 1 })
-  steps.push('returned')
-  t.strictSame(steps, ['started', 'returned'])
+  const fed = feed(async function * () { steps.push('source'); yield 1 })
+  Promise.resolve().then(() => { steps.push('later') })
+  steps.push('caller')
   await fed
-  const { sent, feed: feedLater } = sink()
-  const fedLater = feedLater(async () => [1])
-  t.strictSame(sent, [])
-  await fedLater
-  t.strictSame(sent, [1])
+  t.strictSame(steps, ['caller', 'source', 'later'])
 })
 
 t.test('a Node.js stream that fails after the signal has aborted does not end the process', async t => {
