@@ -7,7 +7,7 @@ import type { Protocol } from './protocols/protocol.ts'
 const CANCEL_TIMEOUT = 10_000
 
 /** The types of events after which the model sends no others. */
-const LAST_EVENT = /^(?:error|response\.(?:completed|incomplete|failed|cancelled))$/
+const LAST_EVENT = /^(?:error|response\.(?:completed|incomplete|failed|cancelled|error))$/
 
 /**
  * A response of OpenAI's Responses in background mode. The server continues it without a connection, and sends the events after

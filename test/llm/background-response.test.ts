@@ -79,6 +79,46 @@ t.test('an answer that is cut after any event continues where it was cut', async
   }
 })
 
+/** The same answer from a server that sends every text and all arguments only as a whole. */
+const WHOLE_EVENTS = EVENTS.filter(event => !event.includes('.delta"'))
+
+t.test('final values before and after a cut are read once', async t => {
+  const whole = (after: number): string[] => WHOLE_EVENTS.filter(event => Number(/"sequence_number":(\d+)/.exec(event)![1]) > after)
+  const texts = DELTAS.filter(({ type }) => type !== 'tool-call' && type !== 'text')
+  for (let count = 1; count < WHOLE_EVENTS.length; count++) {
+    const { baseURL } = await startUpstream(t, request => {
+      const after = /starting_after=(\d+)/.exec(request.requestLine)?.[1]
+      if (after === undefined) request.stream(...WHOLE_EVENTS.slice(0, count)).socket.destroySoon()
+      else request.stream(...whole(Number(after))).end()
+    })
+    const { deltas, text, error } = await collect(streamResponses(BODY, { baseURL, resume: true, maxRetryDelay: 1 }))
+    t.strictSame({ text, error }, { text: 'Größe 😀 it is.', error: undefined }, `after ${count} events`)
+    t.match(deltas.filter(({ type }) => type !== 'tool-call' && type !== 'text'), texts)
+    t.equal(deltas.map(delta => delta.type === 'tool-call' ? delta.arguments : '').join(''), '{"a":1}')
+  }
+})
+
+t.test('a server that resumes with the whole response adds only what was not received', async t => {
+  for (let count = 1; count < EVENTS.length; count++) {
+    const upstream = await respondInTurn(t, part(count), request => {
+      request.respond(200, { 'content-type': 'application/json' }, JSON.stringify({ id: 'resp_1', status: 'completed', output: OUTPUT, usage: USAGE }))
+    })
+    const { deltas, text, error } = await answer(upstream)
+    t.strictSame({ text, error }, { text: 'Größe 😀 it is.', error: undefined }, `after ${count} events`)
+    t.equal(deltas.map(delta => delta.type === 'reasoning' ? delta.text : '').join(''), 'Well.')
+    t.equal(deltas.map(delta => delta.type === 'tool-call' ? delta.arguments : '').join(''), '{"a":1}')
+    t.strictSame(deltas.at(-1), DELTAS.at(-1))
+    t.equal(upstream.requests.length, 2)
+  }
+})
+
+t.test('a whole response that is still in progress is requested again', async t => {
+  const upstream = await respondInTurn(t, part(9), request => {
+    request.respond(200, { 'content-type': 'application/json' }, JSON.stringify({ id: 'resp_1', status: 'in_progress', output: [] }))
+  }, all)
+  t.strictSame((await answer(upstream)).deltas, DELTAS)
+})
+
 t.test('an answer that is cut after every event continues each time', async t => {
   const upstream = await respondInTurn(t, part(1))
   t.strictSame(await answer(upstream, { retries: 1 }), { deltas: DELTAS, text: 'Größe 😀 it is.', error: undefined })
@@ -136,7 +176,8 @@ t.test('a response that was not created is requested again, as without the optio
 t.test('an answer that the model ends with a failure is neither resumed nor cancelled', async t => {
   const failures = [
     { type: 'response.failed', response: { id: 'resp_1', status: 'failed', error: { code: 'server_error', message: 'x' } } },
-    { type: 'error', code: 'server_error', message: 'x' }
+    { type: 'error', code: 'server_error', message: 'x' },
+    { type: 'response.error', code: 'server_error', message: 'x' }
   ]
   for (const failure of failures) {
     const upstream = await respondInTurn(t, request => { request.stream(...EVENTS.slice(0, 8), `data: ${JSON.stringify({ ...failure, sequence_number: 8 })}\n\n`).end() })
