@@ -101,3 +101,8 @@ export class ModelError extends Error {
     if (retryAfter !== undefined && this.retryable) this.headers = { 'retry-after': String(Math.ceil(retryAfter / 1_000)) }
   }
 }
+
+/** Malformed data is incomplete data if the end of the body cuts it off. The request may then be retried. */
+export function errorAtEnd (error: unknown, isCutOff: boolean): unknown {
+  return isCutOff && error instanceof ModelError && error.code === 'bad_chunk' ? new ModelError('truncated', { cause: error }) : error
+}

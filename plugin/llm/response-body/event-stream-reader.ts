@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 import { EventStreamParser } from '../../wire/event-stream-parser.ts'
-import { ModelError } from '../model-error.ts'
+import { errorAtEnd, ModelError } from '../model-error.ts'
 import type { BodyReader } from './body-reader.ts'
 
 const BLANK_LINE = Uint8Array.of(0x0A, 0x0A)
@@ -37,7 +37,7 @@ export function eventStreamReader (maxBytes: number, onEvent: (data: string, typ
       try {
         feed(BLANK_LINE)
       } catch (error) {
-        throw incomplete && error instanceof ModelError && error.code === 'bad_chunk' ? new ModelError('truncated', { cause: error }) : error
+        throw errorAtEnd(error, incomplete)
       }
     }
   }

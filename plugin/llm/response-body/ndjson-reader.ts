@@ -1,4 +1,4 @@
-import { ModelError } from '../model-error.ts'
+import { errorAtEnd, ModelError } from '../model-error.ts'
 import type { BodyReader } from './body-reader.ts'
 
 /**
@@ -6,7 +6,7 @@ import type { BodyReader } from './body-reader.ts'
  *
  * @param maxBytes maximum size of one line
  * @param onLine called from `feed` and `end`, which rethrow what it throws
- * @throws ModelError too_large
+ * @throws ModelError too_large, and truncated from `end` for half a line
  */
 export function ndjsonReader (maxBytes: number, onLine: (line: string) => void): BodyReader {
   const decoder = new TextDecoder()
@@ -35,6 +35,13 @@ export function ndjsonReader (maxBytes: number, onLine: (line: string) => void):
 
   return {
     feed: chunk => { feed(decoder.decode(chunk, { stream: true })) },
-    end: () => { feed(`${decoder.decode()}\n`) }
+    end: () => {
+      const rest = line + decoder.decode()
+      try {
+        if (rest.trim() !== '') onLine(rest)
+      } catch (error) {
+        throw errorAtEnd(error, rest.trimStart().startsWith('{'))
+      }
+    }
   }
 }

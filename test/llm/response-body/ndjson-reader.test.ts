@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ModelError } from '../../../plugin/llm/model-error.ts'
 import { ndjsonReader } from '../../../plugin/llm/response-body/ndjson-reader.ts'
 
 function readLines (chunks: Uint8Array[], maxBytes = 1_000): string[] {
@@ -51,5 +52,16 @@ t.test('the size limit counts bytes, wherever the line is split', t => {
     t.throws(() => readLines(split(`${'你'.repeat(33)}xx\n`, size), 100), { code: 'too_large' }, '101 bytes')
     t.throws(() => readLines(split('😀'.repeat(26), size), 100), { code: 'too_large' }, 'without a line end')
   }
+  t.end()
+})
+
+t.test('half a line at the end of the body is no malformed one', t => {
+  const reader = ndjsonReader(100, () => { throw new ModelError('bad_chunk') })
+  reader.feed(Buffer.from('{"a'))
+  t.throws(() => { reader.end() }, { code: 'truncated', cause: { code: 'bad_chunk' } })
+  t.throws(() => { reader.feed(Buffer.from('\n')) }, { code: 'bad_chunk' })
+  const text = ndjsonReader(100, () => { throw new ModelError('bad_chunk') })
+  text.feed(Buffer.from('Internal Server Error'))
+  t.throws(() => { text.end() }, { code: 'bad_chunk' }, 'text that is no JSON')
   t.end()
 })
