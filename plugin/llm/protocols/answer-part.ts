@@ -61,7 +61,7 @@ type Rule = (part: AnswerPart, value: FinalValue, uncovered: string, pass: numbe
 const RULES: readonly Rule[] = [
   isIdentical,
   (part, value, uncovered) => isAtPlace(part, value) && agree(uncovered, value.text),
-  (part, value, uncovered) => !isElsewhere(part, value) && uncovered !== '' && agree(uncovered, value.text),
+  (part, value, uncovered) => !isElsewhere(part, value) && uncovered !== '' && (value.text === uncovered || (part.isUntouched(1) && value.text.startsWith(uncovered))),
   isAtPlace
 ]
 
@@ -130,9 +130,10 @@ function isAtPlace (part: AnswerPart, value: FinalValue): boolean {
   return (part.item === undefined || value.items.every(item => item === undefined) || value.items.includes(part.item)) && isSame(part.position, value.position)
 }
 
-/** Whether both have a position, which servers number reliably within a stream. */
+/** Unlike ids, positions are reliable within a stream. */
 function isElsewhere (part: AnswerPart, value: FinalValue): boolean {
-  return typeof part.item === 'number' && value.items.some(item => typeof item === 'number') && !isAtPlace(part, value)
+  const haveItems = typeof part.item === 'number' && value.items.some(item => typeof item === 'number')
+  return !isSame(part.position, value.position) || (haveItems && !isAtPlace(part, value))
 }
 
 function isCompatible (part: AnswerPart, value: FinalValue): boolean {

@@ -44,6 +44,7 @@ class ToolCall extends AnswerPart {
 export class ToolCalls {
   readonly parts: ToolCall[] = []
   readonly #push: (delta: ModelDelta) => void
+  /** Without a key, fragments belong to the call that was started last. */
   readonly #byKey = new Map<unknown, ToolCall>()
   readonly #byId = new Map<string, ToolCall>()
 
@@ -93,9 +94,8 @@ export class ToolCalls {
   #start (fragment: ToolCallFragment): void {
     const call = new ToolCall(fragment.key, this.parts.length, fragment.initialArguments ?? (fragment.isText === true ? '' : NO_ARGUMENTS))
     this.parts.push(call)
-    this.#byKey.set(fragment.key, call)
     call.alias = fragment.alias
-    if (fragment.alias !== undefined) this.#byKey.set(fragment.alias, call)
+    for (const key of [undefined, fragment.key, fragment.alias]) this.#byKey.set(key, call)
     this.#extend(call, fragment)
   }
 

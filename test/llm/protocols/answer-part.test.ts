@@ -39,6 +39,17 @@ t.test('without reliable places, a final value is recognized by its text', t => 
   t.end()
 })
 
+t.test('a part that is complete is not extended by a value from another place', t => {
+  const rests = ['Hel', 'Hello'].map(text => {
+    const parts = partsOf([['Hel', 'x', 0]])
+    parts[0]!.cover(1, 3)
+    const value: FinalValue = { text, items: ['y'], position: 0 }
+    return matchFinalValues(parts, [value], 2, false).get(value)?.rest
+  })
+  t.strictSame(rests, ['', undefined])
+  t.end()
+})
+
 t.test('a final value with the id or the alias of its part may come twice in a pass', t => {
   const [byId, byAlias] = partsOf([['{}', 0], ['{}', 1]])
   Object.assign(byId!, { id: 'a' })
@@ -67,6 +78,8 @@ t.test('the final value of one part may belong to a part that was not streamed',
   t.strictSame(unsaid([['O', 0, 0]], [['OK', 0, 1]], false), ['OK'], 'another position in the item')
   t.strictSame(unsaid([['Hel', 'x']], [['Hello', 1, 0]], false), ['lo'], 'an id that may have changed')
   t.strictSame(unsaid([['Hel', 'x']], [['Goodbye', 1, 0]], false), ['Goodbye'])
+  t.strictSame(unsaid([['Hello', 'x']], [['Hel', 1, 0]], false), ['Hel'], 'a part is never shorter when it is complete')
+  t.strictSame(unsaid([['Hel', 'x', 1]], [['Hello', 1, 0]], false), ['Hello'], 'another position in the item')
   t.end()
 })
 

@@ -166,6 +166,7 @@ t.test('arguments that are only sent as a whole are read, once', t => {
   t.strictSame(answerOf(delta('{}', { item_id: 'item_1' }), completedWith()), { finish: 'stop' }, 'a delta of a call that was not started')
   t.strictSame(answerOf(done, completedWith()), { finish: 'stop' }, 'arguments of a call that was not started')
   t.strictSame(answerOf({ ...added, output_index: undefined }, delta('{"x"', { item_id: 'item_1' }), delta(':1}', { item_id: 'item_1' }), completedWith(whole)), expected, 'without positions')
+  t.strictSame(answerOf({ ...added, output_index: undefined }, delta('{"x"', {}), delta(':1}', {}), completedWith(whole)), expected, 'without places')
   t.strictSame(answerOf(added, delta('{"x"', { ...place, item_id: 'other_1' }), delta(':1}', { ...place, item_id: 'other_2' }), itemDone({ ...whole, id: 'other_3' }), completedWith()), expected, 'an id for each event')
   t.end()
 })

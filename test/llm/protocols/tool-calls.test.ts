@@ -63,6 +63,15 @@ t.test('a call can have two keys', t => {
   t.end()
 })
 
+t.test('without a key, a fragment belongs to the call that was started last', t => {
+  const { calls } = setup()
+  calls.write({ key: 0, id: 'a', name: 'f', text: '[' })
+  calls.write({ key: 'x', id: 'b', name: 'f', text: '{' })
+  calls.write({ key: undefined, id: undefined, name: undefined, text: '}' })
+  t.strictSame(calls.parts.map(({ text }) => text), ['[', '{}'])
+  t.end()
+})
+
 t.test('a fragment without any content starts no call', t => {
   const { calls } = setup()
   calls.write({ key: 0, id: undefined, name: undefined, text: '' })
