@@ -19,6 +19,11 @@ export class RunDeadlines {
     this.#limits = limits
   }
 
+  /** The producer has yielded an item that is published later. */
+  itemYielded (): void {
+    if (this.idleSince !== undefined) this.idleSince = currentTime()
+  }
+
   /** The earliest deadline, at the current state of the run; Infinity if there is none. */
   get next (): number {
     return Math.min(this.#timeoutAt, this.#idleTimeoutAt, this.#orphanTimeoutAt)

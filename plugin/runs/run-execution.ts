@@ -159,11 +159,9 @@ export class RunExecution extends WheelTimer {
     this.#schedule()
     try {
       const report = (error: unknown): void => this.#log('error', { err: error }, 'the producer failed after its run had ended')
-      const coalescer = this.#coalescer
-      const send: SendItem = coalescer === undefined ? (data, fields) => this.#publishItem(data, fields) : (data, fields) => coalescer.send(data, fields)
-      const result = await sendSource(producer, send, signal, report, producerEnded.resolve)
+      const result = await sendSource(producer, this.#sendItem, signal, report, producerEnded.resolve)
       this.#isProducing = false
-      await coalescer?.flush()
+      await this.#coalescer?.flush()
       await this.end('done', this.#owner.toPayload(result ?? {}).data!)
     } catch (error) {
       this.#isProducing = false
@@ -198,7 +196,11 @@ export class RunExecution extends WheelTimer {
     }
   }
 
-  #publishItem (data: unknown, fields: SseFields | undefined): Promise<void> | undefined {
+  readonly #sendItem: SendItem = (data, fields) => {
+    if (this.#coalescer !== undefined) {
+      this.#deadlines.itemYielded()
+      return this.#coalescer.send(data, fields)
+    }
     const payload = this.#admit(data, fields)
     return payload && this.#publish(payload, this.#controller.signal)
   }

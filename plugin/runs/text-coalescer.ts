@@ -44,6 +44,8 @@ export class TextCoalescer {
   /** Resolves when everything but the held item is published. */
   #published = RESOLVED
   #joined = 0
+  /** Whether an item was refused: no other may follow the gap. */
+  #isOver = false
 
   /** @param interval milliseconds */
   constructor (interval: number, target: CoalescerTarget) {
@@ -56,6 +58,7 @@ export class TextCoalescer {
     const text = textOf(data, fields)
     if (text !== undefined && this.#held !== undefined && canJoin(this.#held, data, fields)) return this.#join(this.#held, text)
     const published = this.#held && this.flush()
+    if (this.#isOver) return published
     // The producer may change its object.
     this.#held = { data: text === undefined || typeof data === 'string' ? data : { ...data as object }, fields, text }
     const delay = this.#publishedAt + this.#interval - currentTime()
@@ -82,7 +85,8 @@ export class TextCoalescer {
       this.discard()
       this.#publishedAt = currentTime()
       const payload = this.#target.admit(whole(held), held.fields)
-      if (payload !== undefined) this.#published = this.#published.then(() => this.#target.publish(payload))
+      if (payload === undefined) this.#isOver = true
+      else this.#published = this.#published.then(() => this.#target.publish(payload))
     }
     return this.#published
   }

@@ -18,6 +18,18 @@ t.test('a run ends at its earliest deadline', async t => {
   t.equal(deadlines.next, 1_500, 'it has a viewer, and its producer waits for the broker')
 })
 
+t.test('an item that is published later shows that the producer works, unless the producer waits for the broker', t => {
+  const { advance } = mockClock(t, 1_000)
+  const deadlines = new RunDeadlines(new RunState('a'), { timeout: 0, idleTimeout: 200, orphanTimeout: 0 })
+  deadlines.itemYielded()
+  t.equal(deadlines.idleSince, undefined)
+  deadlines.idleSince = 1_000
+  advance(150)
+  deadlines.itemYielded()
+  t.equal(deadlines.next, 1_350)
+  t.end()
+})
+
 t.test('without time limits, a run has no deadline', async t => {
   const deadlines = new RunDeadlines(new RunState('a'), { timeout: 0, idleTimeout: 0, orphanTimeout: 0 })
   deadlines.idleSince = 0

@@ -251,6 +251,27 @@ t.test('joined text', async t => {
     t.match(runs.list(), [{ state: 'done', events: 4 }])
   })
 
+  t.test('shows that the producer works, however short `idleTimeout` is', async t => {
+    const { eventsOf, yieldAll, advance } = await startJoining(t, { coalesce: 2_000, idleTimeout: 600 })
+    for (let second = 0; second < 4; second += 0.5) {
+      await yieldAll('a')
+      advance(500)
+      await settle(3)
+    }
+    t.strictSame(await eventsOf('a'), ['a', 'aaa', 'aaaa'].map(text => delta(text)).map(({ fields, data }) => [fields.event, data]))
+    advance(1_000)
+    await settle()
+    t.match((await eventsOf('a')).at(-1), ['failed', { code: 'idle_timeout' }])
+  })
+
+  t.test('that exceeds a limit ends the run: nothing follows the gap', async t => {
+    const { eventsOf, logLines } = await startRun(function * () {
+      yield * ['a', 'x'.repeat(800), { n: 1 }, 'b']
+    }, { coalesce: 25, maxBytes: 1_024 })
+    t.match(await eventsOf('a'), [[undefined, 'a'], ['failed', { code: 'too_large' }]])
+    t.equal(logLines.length, 1)
+  })
+
   t.test('precedes the terminal event, however the run ends', async t => {
     const ends: Array<[type: string, end: (testRuns: Awaited<ReturnType<typeof startJoining>>) => unknown]> = [
       ['done', ({ producer }) => producer.return()],
@@ -346,9 +367,9 @@ t.test('joined text', async t => {
         await settle(4)
         if (fault === 'pauses') clock.advance(30)
       }
-      // The outages end, and the producer yields the rest.
+      // The outages end, and the producer yields the rest. The delay before a retry is at most a second.
       for (let times = 0; times < 20; times++) {
-        clock.advance(50)
+        clock.advance(500)
         await settle(4)
       }
       // This is still held when the run ends.

@@ -30,7 +30,7 @@ function setup (t: Test, { advance } = mockClock(t)) {
     coalescer,
     published,
     errors,
-    fill: () => { isFull = true },
+    fill: (full = true) => { isFull = full },
     /** Makes publications wait for a promise. */
     hold: (promise: Promise<void> | undefined) => { publishing = promise },
     send: (...items: Item[]) => items.map(([data, fields]) => coalescer.send(data, fields)),
@@ -215,6 +215,17 @@ t.test('an item that exceeds a limit is not published, nor is what is discarded'
   t.strictSame(published, [['a']])
   fill()
   await send(['c'])[0]
+  t.strictSame(published, [['a']])
+})
+
+t.test('nothing follows an item that exceeds a limit', async t => {
+  const { coalescer, fill, published, wait, send } = setup(t)
+  send(['a'], ['too long'])
+  fill(true)
+  send([1])
+  fill(false)
+  await wait(25)
+  await coalescer.flushBeforeEnd()
   t.strictSame(published, [['a']])
 })
 
