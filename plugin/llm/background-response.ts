@@ -65,11 +65,13 @@ export class BackgroundResponse {
   /** Notes the position of an event. @returns whether it is new */
   #advance (data: string): boolean {
     const { type, response, sequence_number: position } = Object(jsonOrText(data)) as { type?: unknown, response?: { id?: unknown } | null, sequence_number?: unknown }
+    if (typeof response?.id === 'string') this.#id ??= response.id
+    // Another request may create another response, whose events are numbered from 0 again.
+    if (!this.isCreated) return true
     const isNumbered = typeof position === 'number'
     if (isNumbered && position <= this.position) return false
     if (isNumbered) this.position = position
     else if (typeof type === 'string') this.#isNumbered = false
-    if (typeof response?.id === 'string') this.#id ??= response.id
     if (LAST_EVENT.test(String(type))) this.#isOver = true
     return true
   }

@@ -57,13 +57,12 @@ async function sendWithResumes (response: BackgroundResponse, settings: ModelSet
       await new UpstreamRequest(response.protocol, response.nextRequest!, settings, stream, writer).settled
       break
     } catch (error) {
-      if (response.position > position) {
-        attempt = 0
-        interruption = undefined
-      }
+      if (response.position > position) attempt = 0
+      if (attempt === 0 || !response.isCreated) interruption = undefined
       interruption ??= error
       const delayOf = response.isCreated ? resumeDelay : retryDelay
-      const delay = error instanceof ModelError && response.nextRequest !== undefined ? delayOf(error, attempt, settings) : undefined
+      const canContinue = response.isCreated ? response.nextRequest !== undefined : !stream.hasPushed
+      const delay = error instanceof ModelError && canContinue ? delayOf(error, attempt, settings) : undefined
       if (delay === undefined) stream.fail(interruption)
       else await pause(delay, stream)
       if (delay === undefined || stream.cancelled) break

@@ -168,9 +168,26 @@ t.test('a response that was not created is requested again, as without the optio
   const upstream = await respondInTurn(t, none, request => { request.respond(500, { 'retry-after-ms': '1' }, '') }, all)
   t.strictSame((await answer(upstream)).deltas, DELTAS)
   t.strictSame(requestLines(upstream), Array(3).fill('POST /v1/responses'))
-  const failing = await respondInTurn(t, request => { request.respond(400, {}, '') })
+  const failing = await respondInTurn(t, none, request => { request.respond(400, {}, '') })
   t.match(await answer(failing), { deltas: [], error: { code: 'upstream_rejected' } })
-  t.equal(failing.requests.length, 1)
+  t.equal(failing.requests.length, 2)
+})
+
+t.test('an answer without an id is not requested again after its first delta', async t => {
+  for (const number of ['$&', '']) {
+    const upstream = await respondInTurn(t, (request, events) => {
+      request.stream(...events.slice(0, 8).map(event => event.replaceAll('"id":"resp_1",', '').replace(/,"sequence_number":\d+/, number))).socket.destroySoon()
+    })
+    t.match(await answer(upstream), { deltas: DELTAS.slice(0, 2), text: 'Größe 😀', error: { code: 'upstream_cut' } })
+    t.equal(upstream.requests.length, 1)
+  }
+})
+
+t.test('a request that fails before the response is created has no effect on the next one', async t => {
+  const failure = 'data: {"type":"error","code":"server_error","message":"x","sequence_number":8}\n\n'
+  const upstream = await respondInTurn(t, request => { request.stream(failure).end() }, part(5), all)
+  t.strictSame((await answer(upstream)).deltas, DELTAS)
+  t.strictSame(requestLines(upstream), ['POST /v1/responses', 'POST /v1/responses', 'GET /v1/responses/resp_1?stream=true&starting_after=4'])
 })
 
 t.test('an answer that the model ends with a failure is neither resumed nor cancelled', async t => {
