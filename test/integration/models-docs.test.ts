@@ -45,7 +45,7 @@ t.test('every example of the page runs in a test of this file', async t => {
   t.equal(examples.length, 9)
   for (const heading of examples) {
     t.ok(source.includes(`'${heading}'`), heading)
-    t.equal(blocksOf(PAGE, heading).length, heading === 'Other clients' ? 2 : 1, heading)
+    t.equal(blocksOf(PAGE, heading).length, heading === 'Other packages' ? 2 : 1, heading)
   }
 })
 
@@ -56,15 +56,15 @@ t.test('relay an answer', async t => {
   ])
 })
 
-t.test('show errors to people: the last event has a code, a message and whether to try again', async t => {
+t.test('show errors: the last event has a code, a message and whether a retry may help', async t => {
   const cut = await startExample(t, 'Relay an answer', request => { request.stream(ANSWER[2]!).socket.destroySoon() })
   const { events } = await cut.get('/ask?q=Hi')
   t.match(events, [text('Hel'), { event: 'failed' }])
   t.match(JSON.parse(events[1]!.data), { code: 'upstream_cut', message: /^The connection to the model was lost/, retryable: true })
 })
 
-t.test('keep an answer over reloads: every viewer receives the whole answer, and a repeated request starts none', async t => {
-  const { app, get, requests } = await startExample(t, 'Keep an answer over reloads', answer)
+t.test('survive a page reload: every viewer receives the answer from its beginning, and a repeated request does not start another', async t => {
+  const { app, get, requests } = await startExample(t, 'Survive a page reload', answer)
   for (let times = 0; times < 2; times++) {
     t.equal((await app.inject({ method: 'POST', url: '/answers', payload: { id: 'a', question: 'Hi' } })).statusCode, 202)
     const { events } = await get('/answers/a')
@@ -75,8 +75,8 @@ t.test('keep an answer over reloads: every viewer receives the whole answer, and
   t.equal((await get('/answers/b')).status, 404)
 })
 
-t.test('let a reasoning model think: reasoning and text are events of two types', async t => {
-  const { get, requests } = await startExample(t, 'Let a reasoning model think', request => {
+t.test('reasoning models: reasoning and text are events of two types', async t => {
+  const { get, requests } = await startExample(t, 'Reasoning models', request => {
     request.stream(...[
       { type: 'response.created', response: { id: 'resp_1' } },
       { type: 'response.reasoning_summary_text.delta', item_id: 'rs_1', output_index: 0, summary_index: 0, delta: 'Hm.' },
@@ -88,7 +88,7 @@ t.test('let a reasoning model think: reasoning and text are events of two types'
   t.match(requests[0]!.body, { input: 'Hi', reasoning: { effort: 'high', summary: 'auto' }, stream: true })
 })
 
-t.test('use another server: each gets its address, its key and its body', async t => {
+t.test('use another server: each receives requests at its URL, with its key and its body', async t => {
   const { get, requests } = await startExample(t, 'Use another server', request => {
     if (request.requestLine.includes('/api/chat')) request.respond(200, { 'content-type': 'application/x-ndjson' }, '{"message":{"content":"Hello"},"done":false}\n{"done":true,"done_reason":"stop"}\n')
     else answer(request)
@@ -105,7 +105,7 @@ t.test('use another server: each gets its address, its key and its body', async 
   t.equal((await get('/answers/from/unknown')).status, 404)
 })
 
-t.test('tools: the model asks for tools, gets their results and answers', async t => {
+t.test('tools: the model calls tools, receives their results and answers', async t => {
   const call = (index: number, fragment: object): string => chatChunk({ tool_calls: [{ index, ...fragment }] })
   const { get, requests } = await startExample(t, 'Tools', request => {
     if ((request.body.messages as object[]).length > 1) return answer(request)
@@ -160,7 +160,7 @@ t.test('open the stream at the first delta: an earlier failure has a status', as
   t.match({ status, headers }, { status: 429, headers: { 'retry-after': '7' } })
 })
 
-t.test('resume an answer: a lost connection to the model is not seen by the client', async t => {
+t.test('resume an answer: the client does not notice a lost connection to the model', async t => {
   const events = [
     { type: 'response.created', response: { id: 'resp_1' } },
     { type: 'response.output_text.delta', delta: 'Hel' },
@@ -205,7 +205,7 @@ t.test('README: a response of events is relayed as events', async t => {
 /** Runs an example of another client. @returns the data of the events that a client receives, and the error of the example */
 async function relayWith (t: Test, index: number, modules: Record<string, unknown>): Promise<{ received: string, error: unknown }> {
   const { app, listen } = await build(t)
-  const block = blocksOf(PAGE, 'Other clients')[index]!
+  const block = blocksOf(PAGE, 'Other packages')[index]!
   let error: unknown
   app.get('/', async (_request, reply) => {
     const emitter = reply.sse()
@@ -217,7 +217,7 @@ async function relayWith (t: Test, index: number, modules: Record<string, unknow
   return { received: decode(body).events.map(({ data }) => JSON.parse(data).text).join(''), error }
 }
 
-t.test('other clients: the openai package', async t => {
+t.test('other packages: the openai package', async t => {
   for (const [chunks, expected] of [[ANSWER, undefined], [ANSWER.slice(0, 3), { message: 'The answer was cut off' }]] as const) {
     const { baseURL } = await startUpstream(t, request => { request.stream(...chunks).end() })
     const modules = { openai: { default: class extends OpenAI { constructor () { super({ baseURL, apiKey: 'k' }) } } } }
@@ -225,7 +225,7 @@ t.test('other clients: the openai package', async t => {
   }
 })
 
-t.test('other clients: the ai package', async t => {
+t.test('other packages: the ai package', async t => {
   const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
   const finish = (unified: 'stop' | 'other') => ({ type: 'finish' as const, finishReason: { unified, raw: undefined }, usage })
   const failure = new Error('failed')
