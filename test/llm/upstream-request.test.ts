@@ -133,6 +133,8 @@ t.test('a response that ends is complete with a finish reason or the end of the 
   t.match(await respond(chatChunk({ content: 'Hi' }), DONE), { deltas: [{}, { type: 'finish', reason: 'other' }], error: undefined }, '[DONE] without finish reason')
   t.match(await respond(chatChunk({ content: 'Hi' }, 'stop'), 'data: [DONE]'), { text: 'Hi', error: undefined }, 'no last blank line')
   t.match(await respond(chatChunk({ content: 'Hi' }, 'stop').trimEnd()), { text: 'Hi', error: undefined })
+  t.match(await respond(chatChunk({ content: '' }, 'stop'), chatChunk({ content: 'Let me thi' })), { text: 'Let me thi', error: { code: 'truncated' } }, 'a finish reason before the text')
+  t.match(await respond(DONE), { text: '', error: { code: 'truncated' } }, '[DONE] alone')
   const ollama = await request(t, request => { request.respond(200, { 'content-type': 'application/x-ndjson' }, '{"message":{"content":"Hi"},"done":false}\n') }, {}, streamOllamaChat)
   t.match(ollama, { text: 'Hi', error: { code: 'truncated' } })
 })

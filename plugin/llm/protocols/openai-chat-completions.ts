@@ -176,7 +176,8 @@ function writeToolCalls (toolCalls: readonly ToolCall[], writer: DeltaWriter): v
     const key = index ?? position
     const isRepeatedKey = position > 0 && toolCalls.slice(0, position).some((other, otherPosition) => (other.index ?? otherPosition) === key)
     if (isObject(custom)) writer.toolCall(key, id, custom.name, custom.input, { isText: true, isRepeatedKey })
-    else writer.toolCall(key, id, call?.name, call?.arguments, isRepeatedKey ? { isRepeatedKey } : undefined)
+    // Bedrock begins a call with `{}`, before its arguments.
+    else writer.toolCall(key, id, call?.name, call?.arguments, isRepeatedKey || call?.arguments === '{}' ? { isRepeatedKey, isProvisional: true } : undefined)
   }
 }
 

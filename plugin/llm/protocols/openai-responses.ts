@@ -116,7 +116,7 @@ function writeDelta (event: Event, writer: DeltaWriter): boolean {
 
 function writeCallStart ({ output_index: index }: Event, { type, id, call_id: callId, name, arguments: args, input }: OutputItem, writer: DeltaWriter): void {
   const key = index ?? id
-  const options = { alias: id ?? undefined, isText: type === 'custom_tool_call' }
+  const options = { alias: id ?? undefined, isText: type === 'custom_tool_call', isProvisional: true }
   if (type === 'function_call') writer.toolCall(key, callId, name, args, options)
   else if (options.isText) writer.toolCall(key, callId, name, input, options)
 }

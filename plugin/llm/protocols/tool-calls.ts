@@ -5,6 +5,7 @@ import { JsonScanner } from './json-scanner.ts'
 
 /** What a call's arguments are if the model sends none. */
 const NO_ARGUMENTS = '{}'
+const OPENING_BRACE = 0x7B
 
 export interface ToolCallOptions {
   /** What the arguments are if no fragment of them follows; `{}` by default. */
@@ -13,6 +14,8 @@ export interface ToolCallOptions {
   readonly alias?: unknown
   /** Whether the arguments are any text, not JSON, and may be empty. */
   readonly isText?: boolean | undefined
+  /** Whether the arguments `{}` may stand only for arguments that follow. */
+  readonly isProvisional?: boolean | undefined
   /** Whether the same event has a fragment with the same key before this one. */
   readonly isRepeatedKey?: boolean | undefined
 }
@@ -28,15 +31,21 @@ export interface ToolCallFragment extends ToolCallOptions {
 class ToolCall extends AnswerPart {
   readonly index: number
   readonly initialArguments: string
+  readonly isText: boolean
   readonly joiner = new CharacterJoiner()
   readonly json = new JsonScanner()
   /** Whether the server repeats the name with fragments of the same call. */
   repeatsName = false
+  /** Whether the server repeats the arguments so far with each fragment. */
+  repeatsArguments = false
+  /** Whether `{}` was received, and is written at the end unless arguments follow. */
+  isEmptyObject = false
 
-  constructor (key: unknown, index: number, initialArguments: string) {
+  constructor (index: number, { key, initialArguments, isText = false }: ToolCallFragment) {
     super(key)
     this.index = index
-    this.initialArguments = initialArguments
+    this.isText = isText
+    this.initialArguments = initialArguments ?? (isText ? '' : NO_ARGUMENTS)
   }
 }
 
@@ -74,7 +83,7 @@ export class ToolCalls {
   /** @param isComplete whether calls without arguments have none; otherwise these may be missing */
   endAll (isComplete: boolean): void {
     for (const call of this.parts) {
-      const args = call.text === '' && isComplete ? call.initialArguments : call.joiner.end()
+      const args = call.text !== '' ? call.joiner.end() : call.isEmptyObject ? NO_ARGUMENTS : isComplete ? call.initialArguments : ''
       if (args !== '') this.#write(call, undefined, undefined, args)
     }
   }
@@ -92,11 +101,12 @@ export class ToolCalls {
   }
 
   #start (fragment: ToolCallFragment): void {
-    const call = new ToolCall(fragment.key, this.parts.length, fragment.initialArguments ?? (fragment.isText === true ? '' : NO_ARGUMENTS))
+    const call = new ToolCall(this.parts.length, fragment)
     this.parts.push(call)
     call.alias = fragment.alias
     for (const key of [undefined, fragment.key, fragment.alias]) this.#byKey.set(key, call)
-    this.#extend(call, fragment)
+    call.isEmptyObject = fragment.isProvisional === true && fragment.text === NO_ARGUMENTS
+    this.#extend(call, call.isEmptyObject ? { ...fragment, text: '' } : fragment)
   }
 
   /** Some servers repeat the id and the name with every fragment. */
@@ -115,7 +125,9 @@ export class ToolCalls {
     this.#extend(call, { id: undefined, name: undefined, text })
   }
 
-  #joined (call: ToolCall, text: string): string {
+  #joined (call: ToolCall, fragment: string): string {
+    const text = newArguments(call, fragment)
+    if (text === '') return ''
     call.text += text
     call.json.feed(text)
     return call.joiner.join(text)
@@ -124,6 +136,19 @@ export class ToolCalls {
   #write (call: ToolCall, id: string | undefined, name: string | undefined, args: string): void {
     this.#push({ type: 'tool-call', index: call.index, id, name, arguments: args })
   }
+}
+
+/**
+ * Some servers send the arguments so far with each fragment. No JSON object continues with its own beginning.
+ *
+ * @returns what a fragment adds to the arguments
+ */
+function newArguments (call: ToolCall, fragment: string): string {
+  if (fragment.length < call.text.length || fragment.charCodeAt(0) !== OPENING_BRACE || call.isText || call.text === '' || !fragment.startsWith(call.text)) return fragment
+  const isRepeated = fragment.length > call.text.length || call.repeatsArguments || call.json.isComplete
+  if (!isRepeated) return fragment
+  call.repeatsArguments = true
+  return fragment.slice(call.text.length)
 }
 
 function isBlank ({ id, name, text }: ToolCallFragment): boolean {
@@ -137,7 +162,7 @@ function startsAnotherCall ({ id, name, text, isRepeatedKey }: ToolCallFragment,
   if (name !== call.name) return true
   if (isRepeatedKey === true && call.text === '') return true
   // A server that repeats the name with every fragment may do so once more after the last one.
-  if (call.json.isComplete) return text !== '' || !call.repeatsName
+  if (call.json.isComplete || call.isEmptyObject) return text !== '' || !call.repeatsName
   if (call.text !== '') call.repeatsName = true
   return false
 }

@@ -59,7 +59,8 @@ t.test('tool calls are read in fragments', t => {
     { type: 'tool-call', index: 0, id: 'a', name: 'add', arguments: '' },
     { type: 'tool-call', index: 0, ...unnamed, arguments: '{"x"' },
     { type: 'tool-call', index: 0, ...unnamed, arguments: ':1}' },
-    { type: 'tool-call', index: 1, id: 'b', name: 'sub', arguments: '{}' },
+    { type: 'tool-call', index: 1, id: 'b', name: 'sub', arguments: '' },
+    { type: 'tool-call', index: 1, ...unnamed, arguments: '{}' },
     finish('tool-calls')
   ])
   const [first, second] = readEvents(openaiChatCompletions, chunk({ tool_calls: [{ id: 'a' }, { id: 'b' }] })).deltas
@@ -96,6 +97,12 @@ t.test('parallel calls without usable indexes and ids are told apart', t => {
 t.test('ids and arguments may have any type, and lists may have gaps', t => {
   t.strictSame(callsOf([null, fragment(0, 'f', { x: 1 }, 7)]), [call('f', '{"x":1}', '7')])
   t.strictSame(callsOf(fragment(0, 'f', '{}', 'a'), {}, [{}], [5]), [call('f', '{}', 'a')], 'an object instead of a list')
+  t.end()
+})
+
+t.test('an empty object before the arguments, and arguments that repeat what was sent of them, are read once', t => {
+  t.strictSame(callsOf([fragment(0, 'f', '{}', 'a')], [fragment(0, undefined, '{"x"')], [fragment(0, undefined, ':1}')]), [call('f', '{"x":1}', 'a')])
+  t.strictSame(callsOf([fragment(0, 'f', '{"x"', 'a')], [fragment(0, 'f', '{"x":1}', 'a')]), [call('f', '{"x":1}', 'a')])
   t.end()
 })
 

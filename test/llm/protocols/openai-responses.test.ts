@@ -161,6 +161,7 @@ t.test('arguments that are only sent as a whole are read, once', t => {
   }
   for (const events of [[added, done], [itemDone(whole)]]) t.strictSame(answerOf(...events, completedWith()), expected, 'without output at the end')
   t.strictSame(answerOf(added, { ...done, arguments: { x: 1 } }, completedWith()), expected, 'an object instead of JSON')
+  t.strictSame(answerOf({ ...added, item: { ...call, arguments: '{}' } }, done, completedWith()), expected, 'an empty object before the arguments')
   t.strictSame(answerOf(added, delta('{}'), itemDone({ ...call, arguments: '{ }' }), completedWith()), { 'call 0': 'a:add{}', finish: 'tool-calls' }, 'what was said stays')
   t.strictSame(answerOf({ ...done, name: 'add' }, itemDone(whole), completedWith()), { 'call 0': `add${args}a:`, finish: 'tool-calls' }, 'a call that starts with its arguments')
   t.strictSame(answerOf(delta('{}', { item_id: 'item_1' }), completedWith()), { finish: 'stop' }, 'a delta of a call that was not started')

@@ -93,6 +93,29 @@ t.test('a call without arguments gets its initial ones when it ends, unless they
   t.end()
 })
 
+t.test('an empty object that may stand for arguments which follow is written at the end if there are none', t => {
+  const write = (isComplete: boolean, ...texts: string[]): string => {
+    const { calls, deltas } = setup()
+    for (const text of texts) calls.write({ key: 0, id: 'a', name: 'f', text, isProvisional: true })
+    calls.endAll(isComplete)
+    return deltas.map(delta => delta.type === 'tool-call' ? delta.arguments : '').join('|')
+  }
+  t.equal(write(true, '{}', '{"x"', ':1}'), '|{"x"|:1}')
+  t.equal(write(true, '{}'), '|{}')
+  t.equal(write(false, '{}', ''), '|{}', 'the answer was cut short, but the call was not')
+  t.strictSame(callsOf([undefined, 'f', '{}', { isProvisional: true }], [undefined, 'f', '{}', { isProvisional: true }]).length, 2, 'two calls')
+  t.end()
+})
+
+t.test('arguments that repeat what was sent of them are read once', t => {
+  t.strictSame(callsOf(['a', 'f', '{"x'], ['a', 'f', '{"x":{'], ['a', undefined, '{"x":{'], ['a', undefined, '{"x":{}}'], ['a', undefined, '{"x":{}}']), [['a', 'f', '{"x":{}}']])
+  t.strictSame(callsOf(['a', 'f', '{"x":1}'], ['a', undefined, '{"x":1}']), [['a', 'f', '{"x":1}']])
+  t.strictSame(callsOf(['a', 'f', '{"x":"{'], ['a', undefined, '{"']), [['a', 'f', '{"x":"{{"']], 'but not a fragment that looks like their beginning')
+  t.strictSame(callsOf(['a', 'f', '{', { isText: true }], ['a', undefined, '{{']), [['a', 'f', '{{{']], 'nor text')
+  t.strictSame(callsOf(['a', 'f', '{'], ['a', undefined, '{']), [['a', 'f', '{{']])
+  t.end()
+})
+
 t.test('no arguments are assumed if the answer was cut short', t => {
   const { calls, deltas } = setup()
   calls.write({ key: 0, id: 'a', name: 'f', text: '' })
