@@ -123,7 +123,7 @@ export class SSE_ERR_CLOSED extends createError<[string]>('SSE_ERR_CLOSED', 'The
   constructor (reason: SseReason) {
     super(reason)
     this.reason = reason
-    // Loggers print it.
-    this.stack = String(this)
+    // Loggers print it. Like that of other errors, it is not enumerable.
+    Object.defineProperty(this, 'stack', { value: String(this), writable: true, configurable: true })
   }
 }

@@ -48,6 +48,7 @@ t.test('an error of a closed stream contains the reason', async t => {
   t.match(error, { code: 'SSE_ERR_CLOSED', statusCode: 500, message: 'The event stream is closed: timeout', reason: 'timeout' })
   t.ok(error instanceof SSE_ERR_CLOSED)
   t.equal(error.stack, 'FastifyError [SSE_ERR_CLOSED]: The event stream is closed: timeout', 'there is no trace')
+  t.equal(JSON.parse(JSON.stringify(error)).stack, undefined)
   t.notOk(error instanceof SSE_ERR_FULL)
 })
 
