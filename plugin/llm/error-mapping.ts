@@ -68,13 +68,14 @@ export function errorFromResponse (status: number, headers: ResponseHeaders, bod
 }
 
 /**
- * Maps JSON that is not a part of an answer, if it reports a failure: an event, a line, or the body of a response with the
- * status 200.
+ * Throws the failure that JSON reports instead of a part of an answer: an event, a line, or the body of a response with the
+ * status 200. Returns if it reports none.
  *
  * @param value of any shape
+ * @throws ModelError
  */
-export function reportedError (value: unknown): ModelError | undefined {
-  return reportsError(value) ? errorFromAnswer(value) : undefined
+export function throwReportedError (value: unknown): void {
+  if (reportsError(value)) throw errorFromAnswer(value)
 }
 
 /** Maps an error that the model reports within its answer. @param error text or JSON of any shape, as the model sent it */

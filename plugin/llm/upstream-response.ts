@@ -4,6 +4,7 @@ import { toError } from '../base/failure.ts'
 import { isNodeStream, iteratorOf } from '../stream/source.ts'
 import { errorFromDisconnect, errorFromResponse } from './error-mapping.ts'
 import { ModelError } from './model-error.ts'
+import { isObject } from './protocols/json-shape.ts'
 import { headerValue, isCompressed, type ResponseHeaders } from './response-headers.ts'
 
 /** Characters read from the body of an error response. */
@@ -123,10 +124,6 @@ export class UpstreamResponse {
     }
     return text
   }
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
 
 function isUnread (body: unknown): boolean {

@@ -20,11 +20,8 @@ import { RunSize, type RunBytes } from './run-size.ts'
 import type { RunState } from './run-state.ts'
 import type { RunSettings } from './options.ts'
 import { sendSource, type SendItem } from '../stream/source.ts'
-import { TextCoalescer } from './text-coalescer.ts'
+import { ITEMS_PER_TURN, TextCoalescer } from './text-coalescer.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
-
-/** Items published before the event loop can do other work, in case the producer never waits. */
-const ITEMS_PER_TURN = 128
 
 /** Text that was joined is published even if its run has ended meanwhile, as is the terminal event after it. */
 const NEVER = new AbortController().signal

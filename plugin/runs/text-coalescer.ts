@@ -6,8 +6,8 @@ import type { SseFields } from '../wire/event.ts'
 /** Characters at which joined text is published, however soon it was yielded. */
 const MAX_TEXT = 16 * 1024
 
-/** Items joined before the event loop can do other work, in case the producer never waits. */
-const ITEMS_PER_TURN = 128
+/** Items published or joined before the event loop can do other work, in case the producer never waits. */
+export const ITEMS_PER_TURN = 128
 
 export interface CoalescerTarget {
   /** Serializes an item. @returns undefined if it exceeds a limit, after which the run has ended. @throws if it can't be sent */

@@ -1,8 +1,17 @@
 import t from 'tap'
-import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromResponse, jsonOrText, reportedError } from '../../plugin/llm/error-mapping.ts'
+import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromResponse, jsonOrText, throwReportedError } from '../../plugin/llm/error-mapping.ts'
 
 const fromResponse = (status: number, body: unknown = '', headers: Record<string, string> = {}, limitsSpending = false): ReturnType<typeof errorFromResponse> =>
   errorFromResponse(status, headers, typeof body === 'string' ? body : JSON.stringify(body), limitsSpending)
+
+const reportedError = (value: unknown): unknown => {
+  try {
+    throwReportedError(value)
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
 
 const systemError = (code: unknown): Error => Object.assign(new Error('connect 10.0.0.1:443'), { code })
 

@@ -1,7 +1,7 @@
-import { reportedError } from '../error-mapping.ts'
+import { errorFromAnswer, throwReportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
-import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
+import { isFailure } from './finish-reason.ts'
 import { asArray, asJsonText, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -60,8 +60,6 @@ const FINISH_REASONS = new Map<string, FinishReason>([
   ['guardrail_intervened', 'content-filter']
 ])
 
-const FAILURES = new Set(['error', 'abort', 'aborted', 'cancelled', 'malformed_model_output', 'malformed_tool_use'])
-
 /**
  * Anthropic's Messages API.
  *
@@ -89,7 +87,7 @@ export const anthropicMessages: Protocol = {
       case 'message_delta':
         writeUsage(event.usage, writer)
         return writeStopReason(event.delta?.stop_reason, writer)
-      case 'message_stop': return writeEnd(writer)
+      case 'message_stop': return writer.complete()
       // `ping` and event types that are added later are ignored.
       default: if (mayReportError(event.type)) throwReportedError(event)
     }
@@ -99,18 +97,13 @@ export const anthropicMessages: Protocol = {
     if (message.error || message.content === undefined) throwReportedError(message)
     if (message.content !== null && typeof message.content !== 'string') asArray(message.content)
     writeMessage(message, writer, true)
-    writeEnd(writer)
+    writer.complete()
   }
 }
 
 /** Whether an event that is not one of the protocol may be the error of a proxy. */
 function mayReportError (type: unknown): boolean {
   return typeof type !== 'string' || /error|exception/i.test(type)
-}
-
-function throwReportedError (event: unknown): void {
-  const error = reportedError(event)
-  if (error !== undefined) throw error
 }
 
 /** Writes a message, or the one that starts a streamed answer, which usually has no content yet. */
@@ -144,13 +137,6 @@ function writeUsage (usage: Usage | null | undefined, writer: DeltaWriter): void
 
 function writeStopReason (reason: unknown, writer: DeltaWriter): void {
   if (typeof reason !== 'string' || reason === '' || reason === 'null') return
-  if (FAILURES.has(reason)) throw new ModelError('upstream_failed')
+  if (isFailure(reason)) throw errorFromAnswer(reason)
   writer.finishReason(FINISH_REASONS.get(reason) ?? 'other')
-}
-
-/** An answer that is empty and gives no reason for it has failed. */
-function writeEnd (writer: DeltaWriter): void {
-  if (writer.endIfFinished()) return
-  if (writer.empty) throw new ModelError('truncated')
-  writer.end()
 }

@@ -1,4 +1,5 @@
 import type { FinishReason, ModelDelta, ModelUsage } from '../model-delta.ts'
+import { ModelError } from '../model-error.ts'
 import { matchFinalValues, type AnswerPart, type FinalValue, type Match } from './answer-part.ts'
 import { asJsonText, asText } from './json-shape.ts'
 import { TextParts } from './text-parts.ts'
@@ -183,6 +184,17 @@ export class DeltaWriter {
   endIfFinished (): boolean {
     if (!this.ended && this.#isReasonLast) this.end()
     return this.ended
+  }
+
+  /**
+   * Ends an answer whose end the protocol marks.
+   *
+   * @throws ModelError truncated if it is empty and has no finish reason: some servers also mark the end of a failure
+   */
+  complete (): void {
+    if (this.endIfFinished()) return
+    if (this.empty) throw new ModelError('truncated')
+    this.end()
   }
 
   #match (kind: Final['kind'], values: readonly AnswerValue[], pass: number, isWholeAnswer: boolean): Map<FinalValue, Match<AnswerPart>> {

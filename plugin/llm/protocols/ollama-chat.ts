@@ -1,7 +1,8 @@
-import { reportedError } from '../error-mapping.ts'
+import { errorFromAnswer, throwReportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from './delta-writer.ts'
+import { isFailure } from './finish-reason.ts'
 import { asArray, parseObject } from './json-shape.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -31,7 +32,6 @@ const FINISH_REASONS = new Map<unknown, FinishReason>([
   ['tool_calls', 'tool-calls']
 ])
 
-const FAILURES = new Set<unknown>(['error', 'abort', 'aborted', 'cancelled'])
 /** Reasons that explain no empty answer: the model was loaded or unloaded instead, or there is none. */
 const NO_ANSWER = new Set<unknown>(['load', 'unload', undefined, null, ''])
 
@@ -60,11 +60,6 @@ function readLine (data: string, writer: DeltaWriter): void {
   if (done === true) writeEnd(line, writer)
 }
 
-function throwReportedError (line: Line): void {
-  const error = reportedError(line)
-  if (error !== undefined) throw error
-}
-
 function writeMessage ({ content, thinking, tool_calls: calls }: Message, writer: DeltaWriter): void {
   writer.reasoning(thinking)
   writer.text(content)
@@ -73,7 +68,7 @@ function writeMessage ({ content, thinking, tool_calls: calls }: Message, writer
 }
 
 function writeEnd ({ done_reason: reason, prompt_eval_count: input, eval_count: output }: Line, writer: DeltaWriter): void {
-  if (FAILURES.has(reason)) throw new ModelError('upstream_failed')
+  if (typeof reason === 'string' && isFailure(reason)) throw errorFromAnswer(reason)
   if (NO_ANSWER.has(reason) && writer.empty) throw new ModelError('truncated')
   // Ollama omits the input count if the whole prompt was cached.
   writer.usage(input ?? 0, output)

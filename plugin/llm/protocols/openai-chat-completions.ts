@@ -1,6 +1,5 @@
-import { errorFromAnswer, reportedError } from '../error-mapping.ts'
+import { errorFromAnswer, throwReportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
-import { ModelError } from '../model-error.ts'
 import type { DeltaWriter, Final, TextKind } from './delta-writer.ts'
 import { isFailure } from './finish-reason.ts'
 import { asArray, asList, asObject, isObject, parseObject } from './json-shape.ts'
@@ -109,22 +108,15 @@ export const openaiChatCompletions: Protocol = {
     return { ...fields, stream: true, ...options === null ? {} : { stream_options: { include_usage: true, ...options } } }
   },
   readEvent: (data, writer) => {
-    if (data.trim() === '[DONE]') writeEnd(writer)
+    if (data.trim() === '[DONE]') writer.complete()
     else writeChunk(parseObject<Chunk>(data), writer)
   },
   readWholeAnswer: (data, writer) => {
     const chunk = parseObject<Chunk>(data)
     writeChunk(chunk, writer)
     asObject(firstChoice(chunk)?.message)
-    writeEnd(writer)
+    writer.complete()
   }
-}
-
-/** Some servers send `[DONE]` even if they fail before they have begun. */
-function writeEnd (writer: DeltaWriter): void {
-  if (writer.endIfFinished()) return
-  if (writer.empty) throw new ModelError('truncated')
-  writer.end()
 }
 
 /** A request with `n` gets further choices, which deltas cannot express. */
@@ -133,23 +125,18 @@ function firstChoice ({ choices }: Chunk): Choice | undefined {
 }
 
 function writeChunk (chunk: Chunk, writer: DeltaWriter): void {
-  if (!Array.isArray(chunk.choices) || chunk.choices.length === 0 || chunk.error || chunk.base_resp) throwIfFailed(chunk)
+  if (!Array.isArray(chunk.choices) || chunk.choices.length === 0 || chunk.error || chunk.base_resp) throwReportedError(chunk)
   const choice = firstChoice(chunk)
   const usage = chunk.usage ?? choice?.usage ?? chunk.x_groq?.usage
   if (usage) writer.usage(usage.prompt_tokens, usage.completion_tokens)
   if (choice === undefined) return
-  if (choice.error) throwIfFailed(choice)
+  if (choice.error) throwReportedError(choice)
   const { delta, message, finish_reason: reason } = choice
   if (delta) writeDelta(delta, writer)
   if (message && (!delta || reason)) writer.snapshot(textsOf(message))
   if (typeof reason === 'string') writeFinishReason(reason, writer)
   // Groq's reason why it has stopped early.
-  else if (chunk.x_groq?.error) throwIfFailed({ error: chunk.x_groq.error })
-}
-
-function throwIfFailed (value: unknown): void {
-  const error = reportedError(value)
-  if (error !== undefined) throw error
+  else if (chunk.x_groq?.error) throwReportedError({ error: chunk.x_groq.error })
 }
 
 function writeFinishReason (text: string, writer: DeltaWriter): void {

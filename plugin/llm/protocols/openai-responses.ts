@@ -1,4 +1,4 @@
-import { errorFromAnswer, reportedError } from '../error-mapping.ts'
+import { errorFromAnswer, throwReportedError } from '../error-mapping.ts'
 import type { FinishReason } from '../model-delta.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter, Final, TextKind } from './delta-writer.ts'
@@ -76,13 +76,13 @@ export const openaiResponses: Protocol = {
     // Not part of the protocol, but some servers send it as in Chat Completions.
     if (data.trim() === '[DONE]') return
     const event = parseObject<Event>(data)
-    if (event.error) throwIfFailed(event)
+    if (event.error) throwReportedError(event)
     if (announcesWork(event)) writer.working()
     if (!writeDelta(event, writer)) writeFinal(event, writer)
   },
   readWholeAnswer: (data, writer) => {
     const response = parseObject<Response>(data)
-    if (response.error || !Array.isArray(response.output)) throwIfFailed(response)
+    if (response.error || !Array.isArray(response.output)) throwReportedError(response)
     asArray(response.output)
     writeEnd(response, response.status, writer)
   }
@@ -148,7 +148,7 @@ function writeFinal (event: Event, writer: DeltaWriter): void {
     case 'response.error':
     case 'error': throw errorFromAnswer(event)
     // All other events of the protocol are ignored.
-    default: if (typeof type !== 'string' || !type.startsWith('response.')) throwIfFailed(event)
+    default: if (typeof type !== 'string' || !type.startsWith('response.')) throwReportedError(event)
   }
 }
 
@@ -164,16 +164,11 @@ function announcesWork ({ type, item }: Event): boolean {
   return type !== 'response.content_part.added' && !(type === 'response.output_item.added' && item?.type === 'message')
 }
 
-function throwIfFailed (value: unknown): void {
-  const error = reportedError(value)
-  if (error !== undefined) throw error
-}
-
 /** @param response may be the event itself, as some servers send it */
 function writeEnd (response: Response, status: unknown, writer: DeltaWriter): void {
   const { error, output, incomplete_details: details, usage } = response
   if (status === 'failed') throw errorFromAnswer(error)
-  if (error) throwIfFailed({ error, output })
+  if (error) throwReportedError({ error, output })
   if (UNFINISHED_STATUSES.has(status)) throw new ModelError('truncated')
   const finals = asList<OutputItem>(output).flatMap((item, position) => itemFinals(asObject(item), [position, item.id]))
   if (!finals.some(({ kind }) => kind === 'text')) finals.push({ kind: 'text', value: response.output_text })

@@ -1,4 +1,4 @@
-import { errorFromAnswer, jsonOrText, reportedError } from '../error-mapping.ts'
+import { errorFromAnswer, jsonOrText, throwReportedError } from '../error-mapping.ts'
 import { ModelError } from '../model-error.ts'
 import type { DeltaWriter } from '../protocols/delta-writer.ts'
 import type { Protocol } from '../protocols/protocol.ts'
@@ -28,16 +28,14 @@ export function selectReader (status: number, headers: ResponseHeaders, protocol
     if (eventType === 'error') throw errorFromAnswer(jsonOrText(data))
     if (data.charCodeAt(0) === OPENING_BRACE || !KEEP_ALIVE.test(data.trim())) protocol.readEvent(data, writer)
   }
+  // Some servers append an error as plain JSON to an event stream.
+  const onJsonLine = (line: string): void => {
+    if (!writer.ended) throwReportedError(jsonOrText(line))
+  }
   return detectingReader(format => {
     if (format === 'json' || (format === 'json-line' && protocol.contentType === 'text/event-stream')) return textReader(maxEventBytes, text => { protocol.readWholeAnswer(text, writer) })
-    if (format === 'event-stream' || (format === 'other' && type === 'text/event-stream')) return eventStreamReader(maxEventBytes, onEvent, line => { throwIfError(line, writer) })
+    if (format === 'event-stream' || (format === 'other' && type === 'text/event-stream')) return eventStreamReader(maxEventBytes, onEvent, onJsonLine)
     if (format === 'json-line' || (format === 'other' && type === protocol.contentType)) return ndjsonReader(maxEventBytes, onEvent)
     throw new ModelError('bad_content_type', { upstreamStatus: status })
   })
-}
-
-/** Some servers append an error as plain JSON to an event stream. */
-function throwIfError (line: string, writer: DeltaWriter): void {
-  const error = writer.ended ? undefined : reportedError(jsonOrText(line))
-  if (error !== undefined) throw error
 }

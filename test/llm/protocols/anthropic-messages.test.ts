@@ -89,7 +89,7 @@ t.test('a failure is recognized in the shapes of proxies', t => {
     t.throws(() => readEvents(anthropicMessages, blockStart(0, { type: 'text', text: 'Hi' }), event), { code }, JSON.stringify(event))
     t.throws(() => readWholeAnswer(anthropicMessages, event), { code }, JSON.stringify(event))
   }
-  for (const reason of ['error', 'abort', 'malformed_tool_use']) {
+  for (const reason of ['error', 'abort', 'malformed_tool_use', 'timeout']) {
     t.throws(() => readEvents(anthropicMessages, ...stop(reason)), { code: 'upstream_failed' }, reason)
     t.throws(() => readWholeAnswer(anthropicMessages, { content: [], stop_reason: reason }), { code: 'upstream_failed' }, reason)
   }

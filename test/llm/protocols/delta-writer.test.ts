@@ -173,13 +173,24 @@ t.test('stop with a tool call becomes tool-calls', t => {
   t.end()
 })
 
-t.test('a finish reason that is not the last thing said does not make a cut answer complete', t => {
+t.test('a finish reason before other content does not complete an answer that is cut off', t => {
   const { writer, deltas } = setup()
   writer.finishReason('length')
   writer.text('more')
   t.equal(writer.endIfFinished(), false)
   writer.end()
   t.strictSame(deltas.at(-1), { type: 'finish', reason: 'length', usage: undefined }, 'but a regular end does')
+  t.end()
+})
+
+t.test('complete() ends an answer that has content or a finish reason, and throws for any other', t => {
+  for (const write of [(writer: DeltaWriter) => writer.text('Hi'), (writer: DeltaWriter) => writer.finishReason('length')]) {
+    const { writer, deltas } = setup()
+    write(writer)
+    writer.complete()
+    t.match(deltas.at(-1), { type: 'finish' })
+  }
+  t.throws(() => { setup().writer.complete() }, { code: 'truncated' })
   t.end()
 })
 

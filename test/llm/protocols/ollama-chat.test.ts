@@ -72,7 +72,8 @@ t.test('a failure is recognized in every shape', t => {
     [{ message: 'prompt too long; exceeded max context length by 5 tokens' }, 'prompt_too_long'],
     [{ message: { content: '' }, error: 'boom' }, 'upstream_failed'],
     [{ done: true, done_reason: 'error' }, 'upstream_failed'],
-    [{ message: { content: '' }, done: true, done_reason: 'abort' }, 'upstream_failed']
+    [{ message: { content: '' }, done: true, done_reason: 'abort' }, 'upstream_failed'],
+    [{ done: true, done_reason: 'timeout' }, 'upstream_failed']
   ]
   for (const [line, code] of failures) {
     t.throws(() => readEvents(ollamaChat, { message: { content: 'Hi' }, done: false }, line), { code }, JSON.stringify(line))
