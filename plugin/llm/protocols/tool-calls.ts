@@ -20,11 +20,16 @@ export interface ToolCallOptions {
   readonly isRepeatedKey?: boolean | undefined
 }
 
-export interface ToolCallFragment extends ToolCallOptions {
+interface Identity {
+  readonly id?: string | undefined
+  readonly name?: string | undefined
+}
+
+const UNNAMED: Identity = {}
+
+export interface ToolCallFragment extends ToolCallOptions, Identity {
   /** Identifies the call; the same for all of its fragments, unless the server uses it for several calls. */
   readonly key: unknown
-  readonly id: string | undefined
-  readonly name: string | undefined
   readonly text: string
 }
 
@@ -71,13 +76,13 @@ export class ToolCalls {
     const sameId = fragment.id === undefined || fragment.id === known.id ? undefined : this.#byId.get(fragment.id)
     if (sameId !== undefined) this.#byKey.set(fragment.key, sameId)
     if (sameId === undefined && startsAnotherCall(fragment, known)) this.#start(fragment)
-    else this.#extend(sameId ?? known, fragment)
+    else this.#extend(sameId ?? known, fragment, newArguments(sameId ?? known, fragment.text))
   }
 
   /** No fragment of a call's arguments follows. A call without any is decided by the finish reason: it may be cut short. */
   end (key: unknown): void {
     const call = this.#byKey.get(key)
-    if (call !== undefined && call.text === '' && call.initialArguments !== NO_ARGUMENTS) this.#append(call, call.initialArguments)
+    if (call !== undefined && call.text === '' && call.initialArguments !== NO_ARGUMENTS) this.#extend(call, UNNAMED, call.initialArguments)
   }
 
   /** @param isComplete whether calls without arguments have none; otherwise these may be missing */
@@ -91,7 +96,7 @@ export class ToolCalls {
   writeFinal (value: FinalValue & ToolCallOptions, match: Match<AnswerPart> | undefined, pass: number): void {
     const { id, name, text, isText } = value
     if (match !== undefined) {
-      this.#extend(match.part as ToolCall, { id, name, text: match.rest })
+      this.#extend(match.part as ToolCall, value, match.rest)
       return match.part.cover(pass, match.rest.length)
     }
     const fragment = { key: value.items[0], id, name, text, isText }
@@ -106,11 +111,11 @@ export class ToolCalls {
     call.alias = fragment.alias
     for (const key of [undefined, fragment.key, fragment.alias]) this.#byKey.set(key, call)
     call.isEmptyObject = fragment.isProvisional === true && fragment.text === NO_ARGUMENTS
-    this.#extend(call, call.isEmptyObject ? { ...fragment, text: '' } : fragment)
+    this.#extend(call, fragment, call.isEmptyObject ? '' : fragment.text)
   }
 
   /** Some servers repeat the id and the name with every fragment. */
-  #extend (call: ToolCall, { id, name, text }: Pick<ToolCallFragment, 'id' | 'name' | 'text'>): void {
+  #extend (call: ToolCall, { id, name }: Identity, text: string): void {
     const isNew = call.id === undefined && call.name === undefined && call.text === ''
     const newId = call.id === undefined ? id : undefined
     const newName = call.name === undefined ? name : undefined
@@ -121,13 +126,7 @@ export class ToolCalls {
     if (isNew || newId !== undefined || newName !== undefined || args !== '') this.#write(call, newId, newName, args)
   }
 
-  #append (call: ToolCall, text: string): void {
-    this.#extend(call, { id: undefined, name: undefined, text })
-  }
-
-  #joined (call: ToolCall, fragment: string): string {
-    const text = newArguments(call, fragment)
-    if (text === '') return ''
+  #joined (call: ToolCall, text: string): string {
     call.text += text
     call.json.feed(text)
     return call.joiner.join(text)
@@ -139,16 +138,16 @@ export class ToolCalls {
 }
 
 /**
- * Some servers send the arguments so far with each fragment. No JSON object continues with its own beginning.
+ * Some servers send the arguments so far with each fragment. A JSON object continues with its own beginning only where a value
+ * is expected.
  *
  * @returns what a fragment adds to the arguments
  */
 function newArguments (call: ToolCall, fragment: string): string {
-  if (fragment.length < call.text.length || fragment.charCodeAt(0) !== OPENING_BRACE || call.isText || call.text === '' || !fragment.startsWith(call.text)) return fragment
-  const isRepeated = fragment.length > call.text.length || call.repeatsArguments || call.json.isComplete
-  if (!isRepeated) return fragment
-  call.repeatsArguments = true
-  return fragment.slice(call.text.length)
+  const { text } = call
+  if (fragment.length < text.length || fragment.charCodeAt(0) !== OPENING_BRACE || call.isText || text === '' || !fragment.startsWith(text)) return fragment
+  if (!call.repeatsArguments) call.repeatsArguments = call.json.isComplete || (fragment.length > text.length && !/[:,[]$/.test(text.trimEnd()))
+  return call.repeatsArguments ? fragment.slice(text.length) : fragment
 }
 
 function isBlank ({ id, name, text }: ToolCallFragment): boolean {

@@ -113,6 +113,15 @@ t.test('arguments that repeat what was sent of them are read once', t => {
   t.strictSame(callsOf(['a', 'f', '{"x":"{'], ['a', undefined, '{"']), [['a', 'f', '{"x":"{{"']], 'but not a fragment that looks like their beginning')
   t.strictSame(callsOf(['a', 'f', '{', { isText: true }], ['a', undefined, '{{']), [['a', 'f', '{{{']], 'nor text')
   t.strictSame(callsOf(['a', 'f', '{'], ['a', undefined, '{']), [['a', 'f', '{{']])
+  t.strictSame(callsOf(['a', 'f', '{"x":'], ['a', undefined, '{"x":{}}}']), [['a', 'f', '{"x":{"x":{}}}']], 'a value that begins as its object')
+  t.end()
+})
+
+t.test('the end of a final value may begin as the arguments do', t => {
+  const { calls } = setup()
+  calls.write({ key: 0, id: 'a', name: 'f', text: '{"x":{' })
+  calls.writeFinal({ id: 'a', text: '', items: [] }, { part: calls.parts[0]!, rest: '{"x":{}}}' }, 1)
+  t.equal(calls.parts[0]!.text, '{"x":{{"x":{}}}')
   t.end()
 })
 
