@@ -32,7 +32,7 @@ t.test('the package', async t => {
 
   t.test('contains only what a user needs', async t => {
     const pictures = packed.files.filter(({ path }) => path.endsWith('.png')).reduce((total, { size }) => total + size, 0)
-    t.ok(packed.size - pictures < 550 * 1_024, `${packed.size - pictures} bytes without pictures`)
+    t.ok(packed.size - pictures < 640 * 1_024, `${packed.size - pictures} bytes without pictures`)
     t.ok(pictures < 600 * 1_024, `${pictures} bytes of pictures`)
     const others = packed.files.map(({ path }) => path).filter(path => !/^(plugin\/[\w/-]+\.ts|dist\/plugin\/[\w/-]+\.(js|d\.ts)(\.map)?|docs\/[\w-]+\.md|docs\/images\/\w+\.png)$/.test(path))
     t.strictSame(others.sort(), ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
