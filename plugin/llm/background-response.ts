@@ -10,8 +10,8 @@ const CANCEL_TIMEOUT = 10_000
 const LAST_EVENT = /^(?:error|response\.(?:completed|incomplete|failed|cancelled|error))$/
 
 /**
- * A response of OpenAI's Responses in background mode. The server continues it without a connection, and sends the events after
- * a position again.
+ * A response of OpenAI's Responses in background mode. The server continues it without a connection, and can send the
+ * events after a given position again.
  *
  * @see https://platform.openai.com/docs/guides/background
  */
@@ -21,7 +21,7 @@ export class BackgroundResponse {
   readonly #request: ModelRequest
   #id: string | undefined
   #isNumbered = true
-  #isOver = false
+  #hasEnded = false
   /** The sequence number of the last event. */
   position = -1
 
@@ -41,17 +41,17 @@ export class BackgroundResponse {
     return this.#id !== undefined
   }
 
-  /** The request for the events that are left: at first, all of them. Undefined if the server does not say which those are. */
+  /** The request for the remaining events; at first, for all of them. Undefined if the response has ended or numbers no events. */
   get nextRequest (): ModelRequest | undefined {
     if (!this.isCreated) return this.#request
-    if (this.#isOver || !this.#isNumbered) return undefined
+    if (this.#hasEnded || !this.#isNumbered) return undefined
     return this.#requestTo('GET', '', `stream=true&starting_after=${this.position}`)
   }
 
-  /** Stops the response, so that it costs nothing more. Does nothing if it is over. Never fails. */
+  /** Cancels the response, so that it costs nothing more. Does nothing if it has ended. Never throws. */
   cancel (dispatcher: Dispatcher): void {
-    if (!this.isCreated || this.#isOver) return
-    this.#isOver = true
+    if (!this.isCreated || this.#hasEnded) return
+    this.#hasEnded = true
     const ignore = (): void => {}
     try {
       dispatcher.dispatch({ ...this.#requestTo('POST', '/cancel', ''), headersTimeout: CANCEL_TIMEOUT, bodyTimeout: CANCEL_TIMEOUT }, {
@@ -72,7 +72,7 @@ export class BackgroundResponse {
     if (isNumbered && position <= this.position) return false
     if (isNumbered) this.position = position
     else if (typeof type === 'string') this.#isNumbered = false
-    if (LAST_EVENT.test(String(type))) this.#isOver = true
+    if (LAST_EVENT.test(String(type))) this.#hasEnded = true
     return true
   }
 

@@ -10,7 +10,7 @@ const QUOTA_EXHAUSTED = new RegExp([
   'arrearage', 'overdue', 'unpaid invoice', 'free ?tier ?only', '余额不足', '欠费'
 ].join('|'))
 
-/** Wordings of a limit that is over soon, as servers other than Anthropic's send them without Retry-After. */
+/** Wordings of a temporary limit. Anthropic itself sends Retry-After with one; proxies may not. */
 const TEMPORARY_LIMIT = /per.?(?:second|minute|hour)|(?:try|retry|retrying)\b.{0,20}\b(?:again|in|after|later)|throttl|too.?many.?requests|concurren/
 
 /** OpenAI's wording for a spent budget. Gemini also uses it for limits per minute. */
@@ -44,7 +44,7 @@ const STATUS_OF_MESSAGE: ReadonlyArray<[pattern: RegExp, status: number]> = [
   [/model\b.{0,100}(?:not found|(?:does not|doesn't|not) exist)/, 404]
 ]
 
-/** Codes that blame the request. */
+/** Codes of errors for which the request is the cause. */
 const INVALID_REQUEST = /^(?:invalid|unsupported|empty|missing)|^image_(?!generation)|bad.?request|validation|unprocessable|content.?(?:filter|policy)|inspection.?failed|context_length_exceeded/m
 
 /**

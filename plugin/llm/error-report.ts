@@ -1,4 +1,4 @@
-/** What a server says about a failure, wherever it puts it. */
+/** The description of a failure, from all places where servers put it. */
 export interface ErrorReport {
   /** Statuses that are numbers, the most specific first. */
   readonly statuses: readonly number[]
@@ -20,7 +20,7 @@ const INNER_REPORTS = ['error', 'errors']
 const OUTER_REPORTS = ['detail', 'details', 'base_resp', 'metadata', 'raw']
 const MAX_DEPTH = 6
 
-/** MiniMax's codes and the HTTP statuses they stand for. */
+/** MiniMax's codes and the equivalent HTTP statuses. */
 const BASE_RESP_STATUSES = new Map<unknown, number>([[1002, 429], [1004, 401], [1008, 402], [1039, 429], [2049, 401]])
 
 /** Types and statuses of events that report no failure, even if they have a message. */
@@ -34,7 +34,7 @@ export function reportsError (value: unknown): boolean {
   if (Array.isArray(value)) return value.some(item => !Array.isArray(item) && reportsError(item))
   const fields = Object(value) as Fields
   const { error, errors, type } = fields
-  // Some servers send an error without content with every event.
+  // Some servers send an empty `error` with every event.
   if (error && (isFilled(error) || Object.keys(fields).length === 1)) return true
   if (type === 'error' || fields.object === 'error' || fields.success === false || isFilled(errors)) return true
   if (isFailureStatus((Object(fields.base_resp) as Fields).status_code)) return true
@@ -45,7 +45,7 @@ export function reportsError (value: unknown): boolean {
   return isFilled(fields.detail) || isWord(fields.code) || MESSAGE_FIELDS.some(name => isWord(fields[name]))
 }
 
-/** Collects what a server says about a failure. @param value text, or JSON of any shape */
+/** Collects the description of a failure. @param value text, or JSON of any shape */
 export function readErrorReport (value: unknown): ErrorReport {
   const statuses: number[] = []
   const codes: string[] = []

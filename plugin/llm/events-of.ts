@@ -28,7 +28,7 @@ export interface EventsOptions {
   /**
    * Milliseconds without any data, counted only while an event is requested. 0 sets no limit.
    *
-   * @default 900000 (15 minutes, since a model may reason for so long)
+   * @default 900000 (15 minutes, because a model may reason that long)
    */
   readonly idleTimeout?: number | undefined
 
@@ -58,13 +58,13 @@ const CHECKS: Checks<EventsSettings> = {
  * Reads the event stream of any server, to relay it without interpreting it: yields its events, with their types and ids, as
  * `sendAll` and runs accept them. While no event is requested, reading from the server pauses.
  *
- * Only what applies to the events is kept. Comments and the server's `retry:` are not. An id that no event follows is given
- * to the next event. As the HTML standard says, an event that the end of the stream cuts off is discarded; the iteration
- * then rejects with the code `truncated`. A stream that ends after a whole event counts as complete.
+ * Comments and the server's `retry:` are not relayed. An id without an event applies to the next event. An event that the end
+ * of the stream cuts off is discarded, as the HTML standard requires, and the iteration rejects with the code `truncated`. A
+ * stream that ends after an event counts as complete.
  *
- * Events of types that begin with `sse-` are of another server with this package, and cannot be sent again. `sse-error`
+ * Events whose types begin with `sse-` come from another server that uses this package, and cannot be relayed. `sse-error`
  * makes the iteration reject with the error that it contains, and `sse-gap` and `sse-reset` with the code `truncated`. The
- * others are passed over.
+ * others are ignored.
  *
  * @param response a `Response` of `fetch`, the result of undici's `request()`, or any object with `statusCode`, `headers` and
  *   `body`
@@ -151,7 +151,7 @@ class EventIterator implements ResponseEvents {
 }
 
 /**
- * Whether an event is of a server with this package, for its own client.
+ * Whether another server that uses this package has sent an event for its own client.
  *
  * @throws ModelError if it reports a failure, or that events are missing
  */

@@ -17,9 +17,9 @@ export type OllamaChatBody = Body<{ readonly model: string, readonly messages?: 
 export type ModelDeltas = AsyncGenerator<ModelDelta, void, undefined>
 
 /**
- * Streams an answer over OpenAI's Chat Completions, which many other servers also speak: `POST {baseURL}/chat/completions`.
+ * Streams an answer over OpenAI's Chat Completions, which many other servers implement: `POST {baseURL}/chat/completions`.
  * The request is sent when the first delta is requested. `stream` is always set to true; `stream_options.include_usage`
- * is set to true unless the body sets it. With `stream_options: null`, the field is not sent: some servers refuse it.
+ * is set to true unless the body sets it. With `stream_options: null`, the field is not sent: some servers reject it.
  *
  * A complete answer ends with exactly one `finish` delta. If the answer is cut off, the iteration yields the deltas
  * received so far and then rejects. While no delta is requested, reading from the model pauses. If the body requests
@@ -35,7 +35,7 @@ export function streamChatCompletions (body: ChatCompletionsBody, options: Model
 
 /**
  * Streams an answer over OpenAI's Responses: `POST {baseURL}/responses`. Behaves like `streamChatCompletions` otherwise. With
- * `options.resume`, an answer in background mode survives a lost connection to the model.
+ * `options.resume`, an answer in background mode continues after a lost connection to the model.
  *
  * @param body `model`, `input` and any other fields of the protocol
  */

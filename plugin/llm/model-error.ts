@@ -102,7 +102,7 @@ export class ModelError extends Error {
   }
 }
 
-/** Malformed data is incomplete data if the end of the body cuts it off. The request may then be retried. */
+/** Data that the end of the body cuts off is incomplete, not malformed, so that the request may be retried. */
 export function errorAtEnd (error: unknown, isCutOff: boolean): unknown {
   return isCutOff && error instanceof ModelError && error.code === 'bad_chunk' ? new ModelError('truncated', { cause: error }) : error
 }

@@ -60,7 +60,7 @@ export interface ModelOptions {
    * it reasons or runs a tool, it may be silent for `firstTokenTimeout` instead. 0 sets no limit.
    *
    * @default 60000; for Chat Completions and Ollama with `tools`, `firstTokenTimeout`: many servers send a tool call only when
-   * it is whole
+   * it is complete
    */
   readonly idleTimeout?: number | undefined
 
@@ -88,7 +88,7 @@ export interface ModelOptions {
   readonly maxRetryDelay?: number | undefined
 
   /**
-   * A dispatcher of undici 7, for a separate connection pool, a proxy or a mock.
+   * A dispatcher of undici, for a separate connection pool, a proxy or a mock.
    *
    * @default an agent shared by all requests
    */
@@ -98,9 +98,9 @@ export interface ModelOptions {
 /** The options of `streamResponses`. */
 export interface ResponsesOptions extends ModelOptions {
   /**
-   * Whether an answer whose connection is lost, or is silent for too long, continues on another connection. Requires a body with
-   * `background: true`. `retries` and `maxRetryDelay` apply to resumes that bring no further event. If the answer can't be
-   * resumed, the iteration rejects with the original error.
+   * Whether the answer continues on another connection if the connection to the model is lost or times out. Requires a body with
+   * `background: true`. `retries` limits the consecutive resumes without a new event, and `maxRetryDelay` the delay before each.
+   * If the answer can't be resumed, the iteration rejects with the original error.
    *
    * A response in background mode continues without a connection. With this option, it is therefore cancelled when the
    * iteration ends early.

@@ -44,7 +44,7 @@ export class RequestTimeouts {
 
   /**
    * Data was read after the first delta. It shows that the connection is alive, but a proxy may send pings for a model that
-   * is not, and nothing of interest follows a finish reason.
+   * is not, and no further delta follows a finish reason.
    *
    * @param progress what the data contained last
    * @param isDemanded whether a delta is requested; the timeout restarts with the next request otherwise

@@ -12,7 +12,7 @@ export function headerValue (headers: ResponseHeaders, name: string): string | u
 /** Values of Content-Encoding that servers send for a body that is not compressed. */
 const NOT_COMPRESSED = /^(?:identity|none|utf-?8|chunked)?$/i
 
-/** Whether the body is compressed. Requests ask for no compression, but some proxies compress nonetheless. */
+/** Whether the body is compressed. Requests exclude compression, but some proxies compress anyway. */
 export function isCompressed (headers: ResponseHeaders): boolean {
   return !(headerValue(headers, 'content-encoding') ?? '').split(',').every(coding => NOT_COMPRESSED.test(coding.trim()))
 }

@@ -18,7 +18,7 @@ export function retryDelay (error: ModelError, attempt: number, settings: RetryS
   return attempt >= repeats ? undefined : resumeDelay(error, attempt, settings, random)
 }
 
-/** The same before an answer is resumed, which is also done after a timeout: the model does not answer again. */
+/** The delay before an answer is resumed. Unlike a retry, this is also done after a timeout: the model does not start again. */
 export function resumeDelay (error: ModelError, attempt: number, { retries, maxRetryDelay }: RetrySettings, random = Math.random()): number | undefined {
   if (!error.retryable || attempt >= retries) return undefined
   const { retryAfter } = error

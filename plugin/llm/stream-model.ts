@@ -49,6 +49,7 @@ async function sendWithRetries (protocol: Protocol, request: ModelRequest, setti
 /** Before the response is created, behaves like `sendWithRetries`. */
 async function sendWithResumes (response: BackgroundResponse, settings: ModelSettings, stream: DeltaStream): Promise<void> {
   const writer = new DeltaWriter(delta => { stream.push(delta) })
+  /** The first error since the last event. */
   let interruption: unknown
   for (let attempt = 0; ; attempt++) {
     const { position } = response

@@ -5,7 +5,7 @@ import type { SseRunResult } from './run-result.ts'
 /** The options of `app.sse.runs.get()` and `app.sse.runs.cancel()`. */
 export interface SseRunLookup {
   /**
-   * The owner of the run, for example the id of an authenticated user. A run of another owner, or of none, is not found.
+   * The owner of the run, for example the id of an authenticated user. A run with another owner, or without one, is not found.
    * Without it, only runs that have no owner are found.
    *
    * @default undefined
@@ -16,18 +16,17 @@ export interface SseRunLookup {
 /** The options of `app.sse.runs.start()`. */
 export interface SseRunOptions {
   /**
-   * Who the run belongs to, for example the id of an authenticated user: a non-empty string. The run can be found with the
-   * same owner only. Each owner has ids of their own: two owners can use the same id, and neither notices.
+   * The owner of the run, for example the id of an authenticated user: a non-empty string. The run can only be found with the
+   * same owner. Each owner has ids of their own: with another owner, the same id is another run.
    *
    * @default undefined
    */
   readonly owner?: string | undefined
 
   /**
-   * Called once when the run has ended, in the process that calls the producer, for example to store the answer. Its terminal
-   * event is in the log then, after all that the producer had yielded, whether it is `done`, `failed` or `aborted`. An error is
-   * logged. `app.close()` waits for a promise that it returns, up to `shutdownGrace`. It is not called if the process dies, or if
-   * the run existed before.
+   * Called once when the run has ended, as `done`, `failed` or `aborted`, for example to store the answer. It is called in the
+   * process that calls the producer, after the terminal event is in the log. Errors that it throws are logged. `app.close()` waits
+   * for the promise that it returns, up to `shutdownGrace`. It is not called if the process dies, or if the run existed before.
    *
    * @default undefined
    */
@@ -65,10 +64,10 @@ export interface SseRunOptions {
   readonly retention?: number | undefined
 
   /**
-   * Milliseconds within which text is joined, which makes answers cheaper to store. At most one event of text is published
-   * per interval, and the text that follows within the interval is joined to one event: strings, and flat objects with a
-   * string `text` that are otherwise equal, if they have the same event type and no other field. Anything else, and the first
-   * text after a longer pause, is published immediately. 0 publishes each item on its own; at most 10000.
+   * Milliseconds within which text is joined into one event, so that an answer costs fewer events. At most one event of text is
+   * published per interval. Text is a string, or a flat object with a string `text`; it is joined if all other properties and
+   * the event type are the same, and no other field is set. Any other item, and the first text after a longer pause, is
+   * published immediately. 0 publishes each item on its own. At most 10000.
    *
    * @default 0
    */

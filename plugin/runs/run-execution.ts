@@ -23,7 +23,7 @@ import { sendSource, type SendItem } from '../stream/source.ts'
 import { ITEMS_PER_TURN, TextCoalescer } from './text-coalescer.ts'
 import { WheelTimer, type TimerWheel } from '../base/timer-wheel.ts'
 
-/** Text that was joined is published even if its run has ended meanwhile, as is the terminal event after it. */
+/** Joined text is published even if its run has ended, like the terminal event after it. */
 const NEVER = new AbortController().signal
 
 export interface RunExecutionOwner extends RunBytes {
@@ -55,14 +55,14 @@ export class RunExecution extends WheelTimer {
   readonly #size: RunSize
   readonly #coalescer: TextCoalescer | undefined
   #forgetAt = Infinity
-  /** Whether its producer is called. That of a run which has ended meanwhile is not. */
+  /** Whether the producer was called. It is not if the run ends before that. */
   #isStarted = false
   #onEndResult: Promise<void> | undefined
   /** Whether the producer has to be aborted if the run ends. */
   #isProducing = true
   /** Set once the terminal event is being published, or was published by another process. */
   #ending: Promise<void> | undefined
-  /** Whether nobody waits for `begin` any more. */
+  /** Whether the caller of `begin` has given up. */
   #isAbandoned = false
   #isForgotten = false
 
@@ -141,7 +141,7 @@ export class RunExecution extends WheelTimer {
     }
   }
 
-  /** Nobody waits for `begin` any more: if it succeeds nevertheless, the run fails without a call of its producer. */
+  /** Gives up `begin`. If it succeeds nevertheless, the run fails without a call of its producer. */
   abandon (): void {
     this.#isAbandoned = true
   }

@@ -42,8 +42,8 @@ export interface SseRuns {
   list (): SseRunInfo[]
 
   /**
-   * Starts a run. If the owner, or no owner, already uses the id, in this process or in another one with the same broker, it
-   * returns the existing run, whatever its state, and does not call the producer.
+   * Starts a run. If a run with this id and owner exists, in this process or in another one with the same broker, it returns that
+   * run, whatever its state, and does not call the producer.
    *
    * @typeParam Events the data of each type of event
    * @param id 1 to 200 characters, no control characters. It should be hard to guess, unless the run has an owner

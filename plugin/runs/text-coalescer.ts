@@ -24,16 +24,16 @@ const RESOLVED = Promise.resolve()
 interface HeldItem {
   readonly data: unknown
   readonly fields: SseFields | undefined
-  /** Its text, to which that of the following items is added; undefined if it is no text. */
+  /** Its text, to which that of the following items is added; undefined if it is not text. */
   text: string | undefined
 }
 
 /**
- * Publishes the items of a producer, of which it joins text: at most one event of text is published per interval, and text that
- * follows one within the interval waits for its end. Text after a longer pause, and all that is no text, never waits.
+ * Publishes the items of a producer, and joins text: at most one event of text is published per interval, and further text waits
+ * for the end of the interval. Text after a longer pause, and items that are not text, never wait.
  *
- * The order is kept, and what was yielded is published before the terminal event. While the broker takes its time, text is
- * joined too. The producer waits at {@link MAX_TEXT} characters, and whenever an item that can't be joined follows.
+ * The order is kept, and everything yielded is published before the terminal event. While the broker is slow, more text is
+ * joined. The producer waits at {@link MAX_TEXT} characters, and when an item follows that can't be joined.
  */
 export class TextCoalescer {
   readonly #interval: number
@@ -44,8 +44,8 @@ export class TextCoalescer {
   /** Resolves when everything but the held item is published. */
   #published = RESOLVED
   #joined = 0
-  /** Whether an item was refused: no other may follow the gap. */
-  #isOver = false
+  /** Whether an item was not published. No other may follow the gap. */
+  #hasGap = false
 
   /** @param interval milliseconds */
   constructor (interval: number, target: CoalescerTarget) {
@@ -58,7 +58,7 @@ export class TextCoalescer {
     const text = textOf(data, fields)
     if (text !== undefined && this.#held !== undefined && canJoin(this.#held, data, fields)) return this.#join(this.#held, text)
     const published = this.#held && this.flush()
-    if (this.#isOver) return published
+    if (this.#hasGap) return published
     // The producer may change its object.
     this.#held = { data: text === undefined || typeof data === 'string' ? data : { ...data as object }, fields, text }
     const delay = this.#publishedAt + this.#interval - currentTime()
@@ -84,8 +84,8 @@ export class TextCoalescer {
     if (held !== undefined) {
       this.discard()
       this.#publishedAt = currentTime()
-      const payload = this.#target.admit(whole(held), held.fields)
-      if (payload === undefined) this.#isOver = true
+      const payload = this.#target.admit(withJoinedText(held), held.fields)
+      if (payload === undefined) this.#hasGap = true
       else this.#published = this.#published.then(() => this.#target.publish(payload))
     }
     return this.#published
@@ -109,12 +109,12 @@ export class TextCoalescer {
   }
 }
 
-/** Returns the text of an item that has nothing else to which a meaning could belong; undefined for any other item. */
+/** Returns the text of a string, or of a flat object with no fields but an event type; undefined for any other item. */
 function textOf (data: unknown, fields: SseFields | undefined): string | undefined {
   for (const name in fields) if (name !== 'event') return undefined
   if (typeof data === 'string') return data
   if (!isPlainObject(data) || typeof data.text !== 'string') return undefined
-  // The content of another object may have changed meanwhile.
+  // The content of a nested object may change before the text is published.
   for (const name in data) if (Object(data[name]) === data[name]) return undefined
   return data.text
 }
@@ -128,7 +128,7 @@ function canJoin (held: HeldItem, data: unknown, fields: SseFields | undefined):
     Object.keys(second).every(name => name === 'text' || (Object.hasOwn(first, name) && first[name] === second[name]))
 }
 
-function whole ({ data, text }: HeldItem): unknown {
+function withJoinedText ({ data, text }: HeldItem): unknown {
   if (text === undefined) return data
   return typeof data === 'string' ? text : { ...data as object, text }
 }

@@ -1,10 +1,10 @@
-/** One text of the answer, or the arguments of one tool call, as far as the model has sent it. */
+/** One text of the answer, or the arguments of one tool call, as received so far. Final values repeat it, and cover what they repeat. */
 export class AnswerPart {
-  /** The item that the part belongs to: its position in the answer, or its id. Undefined if the server does not tell. */
+  /** The item that the part belongs to: its position in the answer, or its id. Undefined if the server sends neither. */
   readonly item: unknown
   /** The position of the part in its item. */
   readonly position: unknown
-  /** Another key of the item, which identifies it for certain. */
+  /** Another key of the item, which no other item has. */
   alias: unknown
   id: string | undefined
   name: string | undefined
@@ -17,7 +17,7 @@ export class AnswerPart {
     this.position = position
   }
 
-  /** Whether text at this place continues the part. What the server leaves out does not differ. */
+  /** Whether text at this place continues the part. What the server omits may have any value. */
   continuesAt (item: unknown, position: unknown): boolean {
     return this.#pass === 0 && isSame(this.item, item) && isSame(this.position, position)
   }
@@ -39,7 +39,7 @@ export class AnswerPart {
   }
 }
 
-/** A whole text, as a server repeats it when a part, an item or the answer is complete. */
+/** A complete text, which a server sends at the end of a part, an item or the answer. */
 export interface FinalValue {
   /** The keys by which the server may have named the item before: its position, its id. */
   readonly items: readonly unknown[]
@@ -57,7 +57,7 @@ export interface Match<Part> {
 
 type Rule = (part: AnswerPart, value: FinalValue, uncovered: string, pass: number) => boolean
 
-/** From the most to the least certain. A value that contradicts its part has one nonetheless: what was said can't be unsaid. */
+/** From the most to the least certain. A value that contradicts its part still belongs to it: deltas can't be taken back. */
 const RULES: readonly Rule[] = [
   isIdentical,
   (part, value, uncovered) => isAtPlace(part, value) && agree(uncovered, value.text),
@@ -65,7 +65,7 @@ const RULES: readonly Rule[] = [
   isAtPlace
 ]
 
-/** Only for the values of a whole answer, whose items some servers number in another way than before. */
+/** For the values of a whole answer, in which some servers number the items differently. */
 const RULES_OF_WHOLE_ANSWERS: readonly Rule[] = [
   ...RULES.slice(0, 2),
   (_part, value, uncovered) => uncovered !== '' && agree(uncovered, value.text),
@@ -148,6 +148,7 @@ function isSame (one: unknown, other: unknown): boolean {
   return one === undefined || other === undefined || one === other
 }
 
-function agree (said: string, value: string): boolean {
-  return value.startsWith(said) || said.startsWith(value)
+/** Whether one text is the beginning of the other. */
+function agree (text: string, value: string): boolean {
+  return value.startsWith(text) || text.startsWith(value)
 }

@@ -14,7 +14,7 @@ export class CharacterJoiner {
     return (isFirstHalf(last) ? joined.slice(0, -1) : joined).replace(LONE_SURROGATES, REPLACEMENT_CHARACTER)
   }
 
-  /** @returns what stands for a half character that was never completed */
+  /** @returns a replacement character for half a character that was never completed; an empty string if there is none */
   end (): string {
     const isIncomplete = this.#firstHalf !== ''
     this.#firstHalf = ''

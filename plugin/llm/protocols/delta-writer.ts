@@ -31,8 +31,8 @@ export interface Final extends Pick<ToolCallOptions, 'isText'> {
 }
 
 /**
- * Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty texts. Characters that
- * a server splits between two texts are written whole.
+ * Writes what a protocol reads as deltas, the same for all protocols. Ignores null, undefined and empty texts. A character
+ * that a server splits between two texts is joined.
  */
 export class DeltaWriter {
   readonly #push: (delta: ModelDelta) => void
@@ -73,24 +73,24 @@ export class DeltaWriter {
    * @param position the position of the text in its item
    */
   text (text: unknown, item?: unknown, position?: unknown): void {
-    const said = asText(text)
-    if (said !== '') this.#parts.text.write(said, item, position)
+    const content = asText(text)
+    if (content !== '') this.#parts.text.write(content, item, position)
   }
 
   reasoning (text: unknown, item?: unknown, position?: unknown): void {
-    const said = asText(text)
-    if (said !== '') this.#parts.reasoning.write(said, item, position)
+    const content = asText(text)
+    if (content !== '') this.#parts.reasoning.write(content, item, position)
   }
 
   /** Written as reasoning, but its positions are numbered separately. */
   summary (text: unknown, item?: unknown, position?: unknown): void {
-    const said = asText(text)
-    if (said !== '') this.#parts.summary.write(said, item, position)
+    const content = asText(text)
+    if (content !== '') this.#parts.summary.write(content, item, position)
   }
 
   refusal (text: unknown, item?: unknown, position?: unknown): void {
-    const said = asText(text)
-    if (said !== '') this.#parts.refusal.write(said, item, position)
+    const content = asText(text)
+    if (content !== '') this.#parts.refusal.write(content, item, position)
   }
 
   /** @param key identifies the call; the same for all of its fragments */
@@ -115,11 +115,11 @@ export class DeltaWriter {
   }
 
   /**
-   * Writes what whole texts hold beyond what was written before. A text that contradicts what was written is ignored.
+   * Writes what final values contain beyond what was streamed. A value that contradicts the streamed text is ignored.
    *
    * @param finals in the order of the answer
-   * @param pass rises with what the server completes: a part, an item, the answer
-   * @param isWholeAnswer whether these are all texts of the answer
+   * @param pass higher for the values of an item than for those of its parts, and highest for those of the answer
+   * @param isWholeAnswer whether these are all values of the answer
    */
   finals (finals: readonly Final[], pass: number, isWholeAnswer: boolean): void {
     const values = finals.map(valueOf)
@@ -128,7 +128,7 @@ export class DeltaWriter {
   }
 
   /**
-   * Writes what the answer so far, sent as a whole, holds beyond what was written before.
+   * Writes what a message with the whole answer so far contains beyond what was written before.
    *
    * @param finals in the order of the answer
    */
@@ -223,7 +223,7 @@ function textOrUndefined (value: unknown): string | undefined {
   return asText(value) || undefined
 }
 
-/** A server that omits a count later, or reports 0, does not take the earlier one back. */
+/** A later count that is missing or 0 does not replace an earlier one. */
 function latestCount (count: unknown, previous: number | undefined): number | undefined {
   return typeof count === 'number' && (count > 0 || previous === undefined) ? count : previous
 }

@@ -1,4 +1,4 @@
-/** Tells whether a text that arrives in fragments is a complete JSON object or array, without parsing it again each time. */
+/** Detects when a text that arrives in fragments is a complete JSON object or array, without parsing it again each time. */
 export class JsonScanner {
   #depth = 0
   #isInString = false

@@ -31,9 +31,9 @@ export function isObject<Value> (value: Value): value is Value & object {
 }
 
 /**
- * The items of a list, without `null`. An object that is not in a list is a list of one, and an empty object is none.
+ * The items of a list, without `null`. An object that is not in a list is a list of one, and an empty object is an empty list.
  *
- * @throws ModelError bad_chunk if the value is neither a list nor an object nor absent
+ * @throws ModelError bad_chunk if the value is present, but not a list or an object
  */
 export function asList<Item> (value: unknown): Item[] {
   if (value === null || value === undefined) return []

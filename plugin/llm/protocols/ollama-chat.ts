@@ -32,7 +32,7 @@ const FINISH_REASONS = new Map<unknown, FinishReason>([
   ['tool_calls', 'tool-calls']
 ])
 
-/** Reasons that explain no empty answer: the model was loaded or unloaded instead, or there is none. */
+/** Reasons with which an empty answer is incomplete: the model was only loaded or unloaded, or the reason is missing. */
 const NO_ANSWER = new Set<unknown>(['load', 'unload', undefined, null, ''])
 
 /**

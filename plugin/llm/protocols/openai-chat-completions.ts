@@ -88,13 +88,13 @@ const FINISH_REASONS = new Map<string, FinishReason>([
   ['sensitive', 'content-filter']
 ])
 
-/** Indexes of the first choice; some servers have only one. */
+/** Indexes of the first choice, which some servers omit. */
 const FIRST = new Set<unknown>([0, '0', null, undefined])
 /** An absent reason as some servers send it. */
 const NO_REASON = /^(?:null|none|undefined)?$/
 
 /**
- * OpenAI's Chat Completions, also spoken by many other servers.
+ * OpenAI's Chat Completions, which many other servers implement.
  *
  * @see https://platform.openai.com/docs/api-reference/chat-streaming
  */
@@ -168,7 +168,7 @@ function writeToolCalls (toolCalls: readonly ToolCall[], writer: DeltaWriter): v
   }
 }
 
-/** An object of another shape is malformed: it may be what the model says. */
+/** An object of another shape is malformed, because it may be content that would be lost. */
 function hasParts (content: unknown): content is object {
   return Array.isArray(content) || (isObject(content) && 'text' in content)
 }

@@ -51,7 +51,7 @@ interface Event extends Response {
   readonly response?: Response | null
 }
 
-/** What a final value completes. */
+/** The passes of final values: what each of them completes. */
 const [PART, WHOLE_PART, ITEM, ANSWER] = [1, 2, 3, 4] as const
 
 const INCOMPLETE_REASONS = new Map<unknown, FinishReason>([
@@ -126,7 +126,7 @@ function callKey ({ item_id: id, output_index: index }: Event, writer: DeltaWrit
   return id !== undefined && writer.hasToolCall(id) ? id : index ?? id
 }
 
-/** What a server sends as a whole may not have been streamed. */
+/** Writes the texts that an event contains as a whole, unless they were streamed. */
 function writeFinal (event: Event, writer: DeltaWriter): void {
   const { type, output_index: index, item_id: id, item, part } = event
   const items = [index, id]

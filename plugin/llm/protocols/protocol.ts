@@ -9,8 +9,8 @@ export interface Protocol {
   /** Whether a 429 without Retry-After means that a spending limit was reached, so that retrying does not help. */
   readonly limitsSpending?: boolean
   /**
-   * Whether servers generate a tool call in silence, and send it whole. Other protocols announce it, or send its arguments in
-   * fragments.
+   * Whether a server may send nothing while the model generates a tool call. In other protocols, the call is announced, or its
+   * arguments are sent in fragments.
    */
   readonly sendsWholeToolCalls?: boolean
   /** Headers sent with every request. */

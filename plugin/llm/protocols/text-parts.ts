@@ -27,7 +27,7 @@ export class TextParts {
 
   /**
    * Removes what was written before from texts that repeat all of this kind, however they are divided. If they contradict it,
-   * nothing is left of them; but a server that streams no deltas may send the next texts each time.
+   * they are removed completely, unless the server streams no deltas: it may send only new texts each time.
    */
   omitWritten (values: ReadonlyArray<{ text: string }>): void {
     const written = this.parts.map(({ text }) => text).join('')

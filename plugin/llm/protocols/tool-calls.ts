@@ -3,14 +3,14 @@ import { AnswerPart, type FinalValue, type Match } from './answer-part.ts'
 import { CharacterJoiner } from './character-joiner.ts'
 import { JsonScanner } from './json-scanner.ts'
 
-/** What a call's arguments are if the model sends none. */
+/** The arguments of a call for which the model sends none. */
 const NO_ARGUMENTS = '{}'
 const OPENING_BRACE = 0x7B
 
 export interface ToolCallOptions {
-  /** What the arguments are if no fragment of them follows; `{}` by default. */
+  /** The arguments if no fragment of them follows; `{}` by default. */
   readonly initialArguments?: string | undefined
-  /** Another key of the call, which identifies it for certain. */
+  /** Another key of the call, which no other call has. */
   readonly alias?: unknown
   /** Whether the arguments are any text, not JSON, and may be empty. */
   readonly isText?: boolean | undefined
@@ -79,13 +79,13 @@ export class ToolCalls {
     else this.#extend(sameId ?? known, fragment, newArguments(sameId ?? known, fragment.text))
   }
 
-  /** No fragment of a call's arguments follows. A call without any is decided by the finish reason: it may be cut short. */
+  /** No fragment of a call's arguments follows. Whether a call without any is complete depends on the finish reason. */
   end (key: unknown): void {
     const call = this.#byKey.get(key)
     if (call !== undefined && call.text === '' && call.initialArguments !== NO_ARGUMENTS) this.#extend(call, UNNAMED, call.initialArguments)
   }
 
-  /** @param isComplete whether calls without arguments have none; otherwise these may be missing */
+  /** @param isComplete whether a call without arguments has none; otherwise, they may have been cut off */
   endAll (isComplete: boolean): void {
     for (const call of this.parts) {
       const args = call.text !== '' ? call.joiner.end() : call.isEmptyObject ? NO_ARGUMENTS : isComplete ? call.initialArguments : ''
