@@ -203,7 +203,7 @@ t.test('an answer that the model ends with a failure is neither resumed nor canc
   }
 })
 
-t.test('events without sequence numbers make an answer that cannot be resumed', async t => {
+t.test('an answer whose events have no sequence numbers is not resumed', async t => {
   const upstream = await respondInTurn(t, (request, events) => { request.stream(...events.slice(0, 8).map(event => event.replace(/,"sequence_number":\d+/, ''))).socket.destroySoon() })
   const cancelled = upstream.requestNumber(2)
   t.match(await answer(upstream), { deltas: DELTAS.slice(0, 2), error: { code: 'upstream_cut' } })
@@ -211,7 +211,7 @@ t.test('events without sequence numbers make an answer that cannot be resumed', 
   t.strictSame(requestLines(upstream), ['POST /v1/responses', 'POST /v1/responses/resp_1/cancel'])
 })
 
-t.test('silence is a reason to resume', async t => {
+t.test('an answer that times out is resumed', async t => {
   const upstream = await respondInTurn(t, (request, events) => { request.stream(...events.slice(0, 9)) }, all)
   t.strictSame((await answer(upstream, { idleTimeout: 20, firstTokenTimeout: 20, retries: 100 })).deltas, DELTAS)
 })

@@ -145,7 +145,7 @@ t.test('a lost connection is reported with its system error code', t => {
   t.end()
 })
 
-t.test('data that is not JSON is taken as text', t => {
+t.test('data that is not JSON is returned as text', t => {
   t.strictSame(jsonOrText('{"message":"x"}'), { message: 'x' })
   t.equal(jsonOrText('not JSON'), 'not JSON')
   t.end()
@@ -224,7 +224,7 @@ t.test('a limit per minute or per day is a rate limit, also where it is called a
   t.end()
 })
 
-t.test('a delay that the body states is used unless the headers state one', t => {
+t.test('a retry delay in the body is used unless a header has one', t => {
   const body = (retryDelay: unknown): object => ({ error: { code: 429, status: 'RESOURCE_EXHAUSTED', details: [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay }] } })
   t.match(fromResponse(429, [body('34.074824224s')]), { code: 'upstream_rate_limit', retryAfter: 34_075, headers: { 'retry-after': '35' } })
   t.match(fromResponse(429, body('20s'), { 'retry-after': '7' }), { retryAfter: 7_000 })
@@ -233,7 +233,7 @@ t.test('a delay that the body states is used unless the headers state one', t =>
   t.end()
 })
 
-t.test('a body that is more exact than the status decides', t => {
+t.test('an error in the body that is more exact than the status determines the code', t => {
   const expected: Array<[status: number, body: unknown, code: string]> = [
     [500, { error: { code: 429, message: 'slow' } }, 'upstream_rate_limit'],
     [500, { error: { message: 'litellm.RateLimitError: AnthropicException - slow', type: 'throttling_error', code: '500' } }, 'upstream_rate_limit'],
@@ -292,7 +292,7 @@ t.test('a failure is recognized in every shape', t => {
   t.end()
 })
 
-t.test('JSON without a failure is no error', t => {
+t.test('JSON that reports no failure does not throw', t => {
   const harmless = [
     null, 5, 'text', [], [5], [[{ error: 'nested' }]], {}, { choices: [], error: {} }, { type: 'message_delta', delta: {}, error: { code: null } }, { choices: [], error: { code: null, message: '' } }, { error: null }, { error: '' },
     { errors: [], detail: null, message: '' }, { type: 'ping', message: 'hello' }, { type: 'keepalive' }, { status: 'processing', message: 'Please wait' },

@@ -81,7 +81,7 @@ t.test('events keep their data, types and ids', async t => {
   })
 })
 
-t.test('events split at every byte are read as whole ones', async t => {
+t.test('events that are split at any byte are complete', async t => {
   const bytes = Buffer.from(STREAM)
   for (let at = 0; at < bytes.length; at++) {
     t.strictSame(await collect(eventsOf(responseOf([bytes.subarray(0, at), bytes.subarray(at)]))), { events: EVENTS, error: undefined })
@@ -112,7 +112,7 @@ t.test('an id that cannot be sent is left out', async t => {
   t.strictSame(events.map(({ fields }) => fields), [{ id: 'a' }, {}, { id: 'b' }])
 })
 
-t.test('the markers of another server with this package', async t => {
+t.test('markers of another server that uses this package reject, or are ignored', async t => {
   const before = { events: [{ data: 'a', fields: { id: '1' } }] }
   t.strictSame(await collect(eventsOf(responseOf(['event: sse-ready\nid: 1\ndata: {}\n\ndata: a\n\nevent: sse-heartbeat\nid: 1\ndata\n\n']))), { ...before, error: undefined }, 'are passed over')
   for (const type of ['sse-gap', 'sse-reset']) {
@@ -122,7 +122,7 @@ t.test('the markers of another server with this package', async t => {
   t.match(await collect(eventsOf(responseOf([`id: 1\ndata: a\n\nevent: sse-error\ndata: ${JSON.stringify(failure)}\n\n`]))), { ...before, error: failure }, 'report a failure')
 })
 
-t.test('an error response rejects with the class of its status and body', async t => {
+t.test('an error response rejects with the code of its status and body', async t => {
   const long = '{"error":{"code":"context_length_exceeded"}}'
   await readWith(t, request => { request.respond(429, { 'content-type': 'application/json', 'retry-after': '7' }, '{}') }, {}, ({ error }, client) => {
     t.match(error, { name: 'ModelError', code: 'upstream_rate_limit', upstreamStatus: 429, retryAfter: 7_000 }, client)
@@ -207,7 +207,7 @@ t.test('an event or a line above maxEventBytes rejects', async t => {
   }
 })
 
-t.test('silence for idleTimeout rejects and closes the connection, and a comment is no silence', async t => {
+t.test('idleTimeout without data rejects and closes the connection, and comments count as data', async t => {
   const { advance } = mockClock(t)
   const { response, push, ended } = manualResponse()
   const events = eventsOf(response, { idleTimeout: 1_000 })
@@ -373,7 +373,7 @@ t.test('a client that disconnects closes the connection to the upstream, without
   }
 })
 
-t.test('an item has the type of those that event() creates', async t => {
+t.test('items are events as event() creates them', async t => {
   const { value } = await eventsOf(responseOf(['data: a\n\n'])).next()
   t.equal(Object.getPrototypeOf(value), Object.getPrototypeOf(event('a')))
 })

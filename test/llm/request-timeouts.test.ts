@@ -130,7 +130,7 @@ const MINUTE = 60_000
 
 interface Conversation {
   /** Sends data at once, then lets time pass. */
-  say: (text: string, ms: number) => Promise<void>
+  send: (text: string, ms: number) => Promise<void>
   result: ReturnType<typeof collect>
   isSettled: () => boolean
 }
@@ -155,7 +155,7 @@ function converse (t: Test, options: Partial<ModelOptions> = {}, stream: typeof 
   return {
     upstream,
     wait,
-    say: async (text, ms) => {
+    send: async (text, ms) => {
       upstream.write(text)
       await wait(ms)
     },
@@ -169,11 +169,11 @@ const PING = ': ping\n\n'
 
 t.test('a model may be silent for more than ten minutes before its answer', async t => {
   for (const start of ['', chatChunk({ role: 'assistant', content: '' }), PING]) {
-    const { upstream, say, wait, result } = converse(t)
+    const { upstream, send, wait, result } = converse(t)
     await wait(14 * MINUTE)
     upstream.writeHead(200, SSE_TYPE)
-    await say(start, 14 * MINUTE)
-    await say(chatChunk({ content: 'Hi' }, 'stop') + DONE, 0)
+    await send(start, 14 * MINUTE)
+    await send(chatChunk({ content: 'Hi' }, 'stop') + DONE, 0)
     upstream.end()
     t.match(await result, { text: 'Hi', error: undefined }, start)
   }
@@ -184,30 +184,30 @@ t.test('a model may be silent for more than ten minutes before its answer', asyn
 
 t.test('any data restarts the idle timeout, but a model without a delta for firstTokenTimeout is dead', async t => {
   for (const sign of [PING, chatChunk({ content: '' }), ': a part of']) {
-    const { upstream, say, result } = converse(t)
+    const { upstream, send, result } = converse(t)
     upstream.writeHead(200, SSE_TYPE)
-    await say(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
-    await say(sign, 0.9 * MINUTE)
-    await say(PING, 1.1 * MINUTE)
+    await send(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
+    await send(sign, 0.9 * MINUTE)
+    await send(PING, 1.1 * MINUTE)
     t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, sign)
   }
-  const { upstream, say, result, isSettled } = converse(t)
+  const { upstream, send, result, isSettled } = converse(t)
   upstream.writeHead(200, SSE_TYPE)
   for (let answer = 0; answer < 2; answer++) {
-    await say(chatChunk({ content: 'Hi' }), 0.5 * MINUTE)
-    for (let minute = 0; minute < 14; minute++) await say(PING, 0.9 * MINUTE)
+    await send(chatChunk({ content: 'Hi' }), 0.5 * MINUTE)
+    for (let minute = 0; minute < 14; minute++) await send(PING, 0.9 * MINUTE)
     t.notOk(isSettled())
   }
-  for (let minute = 0; minute < 5; minute++) await say(PING, 0.9 * MINUTE)
+  for (let minute = 0; minute < 5; minute++) await send(PING, 0.9 * MINUTE)
   t.match(await result, { text: 'HiHi', error: { code: 'idle_timeout' } })
 })
 
 t.test('pings after the finish reason delay the end by no more than idleTimeout', async t => {
-  const { upstream, say, result } = converse(t)
+  const { upstream, send, result } = converse(t)
   upstream.writeHead(200, SSE_TYPE)
-  await say(chatChunk({ content: 'Hi' }), 0)
-  await say(chatChunk({}, 'stop'), 0.6 * MINUTE)
-  await say(PING, 0.6 * MINUTE)
+  await send(chatChunk({ content: 'Hi' }), 0)
+  await send(chatChunk({}, 'stop'), 0.6 * MINUTE)
+  await send(PING, 0.6 * MINUTE)
   t.match(await result, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined })
 })
 
@@ -220,19 +220,19 @@ t.test('a model that announces work may be silent for more than ten minutes in t
     start(1, { type: 'tool_use', id: 'a', name: 'add', input: {} }), stop, stop + start(1, { type: 'thinking', thinking: '' }) + PING
   ]
   for (const announcement of announcements) {
-    const { upstream, say, result } = converse(t, {}, streamMessages)
+    const { upstream, send, result } = converse(t, {}, streamMessages)
     upstream.writeHead(200, SSE_TYPE)
-    await say(start(0, { type: 'text', text: '' }) + text('Hi'), 0)
-    await say(announcement, 8 * MINUTE)
-    await say(PING, 6 * MINUTE)
-    await say(text('!'), 0.9 * MINUTE)
-    await say(text('?'), 1.1 * MINUTE)
+    await send(start(0, { type: 'text', text: '' }) + text('Hi'), 0)
+    await send(announcement, 8 * MINUTE)
+    await send(PING, 6 * MINUTE)
+    await send(text('!'), 0.9 * MINUTE)
+    await send(text('?'), 1.1 * MINUTE)
     t.match(await result, { text: 'Hi!?', error: { code: 'idle_timeout' } }, 'after the next delta, idleTimeout applies again')
   }
-  const { upstream, say, result } = converse(t, {}, streamMessages)
+  const { upstream, send, result } = converse(t, {}, streamMessages)
   upstream.writeHead(200, SSE_TYPE)
-  await say(text('Hi') + stop, 8 * MINUTE)
-  await say(stop, 8 * MINUTE)
+  await send(text('Hi') + stop, 8 * MINUTE)
+  await send(stop, 8 * MINUTE)
   t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, 'further announcements extend nothing')
 })
 
@@ -241,10 +241,10 @@ t.test('a server may generate a tool call in silence where it sends calls only w
   const [hi, whole] = [chatChunk({ content: 'Hi' }), chatChunk({ tool_calls: [{ index: 0, ...call }] }, 'tool_calls') + DONE]
   const [hiLine, wholeLine] = ['{"message":{"content":"Hi"},"done":false}\n', `${JSON.stringify({ message: { tool_calls: [call] }, done: true, done_reason: 'stop' })}\n`]
   for (const [stream, start, end] of [[streamChatCompletions, hi, whole], [streamOllamaChat, hiLine, wholeLine]] as const) {
-    const { upstream, say, result } = converse(t, {}, stream, { tools: [{}] })
+    const { upstream, send, result } = converse(t, {}, stream, { tools: [{}] })
     upstream.writeHead(200, SSE_TYPE)
-    await say(start, 14 * MINUTE)
-    await say(end, 0)
+    await send(start, 14 * MINUTE)
+    await send(end, 0)
     const { text, deltas, error } = await result
     const calls = deltas.filter(delta => delta.type === 'tool-call')
     t.match({ text, name: calls[0]?.name, args: calls.map(({ arguments: args }) => args).join(''), end: deltas.at(-1), error }, { text: 'Hi', name: 'add', args: '{}', end: { reason: 'tool-calls' }, error: undefined })
@@ -257,9 +257,9 @@ t.test('a server may generate a tool call in silence where it sends calls only w
     [{}, streamMessages, sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }), { tools: [{}] }, 1.1 * MINUTE]
   ]
   for (const [options, stream, start, body, ms] of cases) {
-    const { upstream, say, result } = converse(t, options, stream, body)
+    const { upstream, send, result } = converse(t, options, stream, body)
     upstream.writeHead(200, SSE_TYPE)
-    await say(start, ms)
+    await send(start, ms)
     t.match(await result, { text: 'Hi', error: { code: 'idle_timeout' } }, JSON.stringify([options, body]))
   }
 })
@@ -279,30 +279,30 @@ t.test('Responses announces work by the start and the end of its items', async t
     [{}, false]
   ]
   for (const [event, isWork] of announcements) {
-    const { upstream, say, result, isSettled } = converse(t, {}, streamResponses)
+    const { upstream, send, result, isSettled } = converse(t, {}, streamResponses)
     upstream.writeHead(200, SSE_TYPE)
-    await say(text, 0)
-    await say(sseEvent(event), 1.1 * MINUTE)
+    await send(text, 0)
+    await send(sseEvent(event), 1.1 * MINUTE)
     t.equal(isSettled(), !isWork, JSON.stringify(event))
-    if (isWork) await say(sseEvent({ type: 'response.completed', response: {} }), 0)
+    if (isWork) await send(sseEvent({ type: 'response.completed', response: {} }), 0)
     await result
   }
 })
 
 t.test('a model that finishes after its work is awaited no longer than idleTimeout', async t => {
-  const { upstream, say, result } = converse(t, {}, streamMessages)
+  const { upstream, send, result } = converse(t, {}, streamMessages)
   upstream.writeHead(200, SSE_TYPE)
-  await say(sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }) + sseEvent({ type: 'content_block_stop', index: 0 }), 2 * MINUTE)
-  await say(sseEvent({ type: 'message_delta', delta: { stop_reason: 'end_turn' } }), 1.1 * MINUTE)
+  await send(sseEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi' } }) + sseEvent({ type: 'content_block_stop', index: 0 }), 2 * MINUTE)
+  await send(sseEvent({ type: 'message_delta', delta: { stop_reason: 'end_turn' } }), 1.1 * MINUTE)
   t.match(await result, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined })
 })
 
 t.test('the limit of a silent model is never below idleTimeout', async t => {
-  const { upstream, say, result } = converse(t, { firstTokenTimeout: 1_000 })
+  const { upstream, send, result } = converse(t, { firstTokenTimeout: 1_000 })
   upstream.writeHead(200, SSE_TYPE)
-  await say(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
-  await say(PING, 0.5 * MINUTE)
-  await say(chatChunk({ content: '!' }, 'stop') + DONE, 0)
+  await send(chatChunk({ content: 'Hi' }), 0.9 * MINUTE)
+  await send(PING, 0.5 * MINUTE)
+  await send(chatChunk({ content: '!' }, 'stop') + DONE, 0)
   t.match(await result, { text: 'Hi!', error: undefined })
 })
 

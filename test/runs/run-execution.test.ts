@@ -412,7 +412,7 @@ t.test('onEnd', async t => {
     return { ...testRuns, stored, producer }
   }
 
-  t.test('receives how the run ended and what was said, once', async t => {
+  t.test('receives the state, the data and the text of the run, once', async t => {
     const aborted = { reason: 'cancelled' }
     const ends: Array<[state: string, data: object, end: (testRuns: Awaited<ReturnType<typeof startStoring>>) => unknown]> = [
       ['done', { usage: 5 }, ({ producer }) => producer.return({ usage: 5 })],

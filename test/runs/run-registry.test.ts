@@ -84,7 +84,7 @@ t.test('get() and cancel() report an unknown id, and reject an invalid one', asy
   await t.rejects(runs.cancel(''), { code: 'SSE_ERR_RUN_ID' })
 })
 
-t.test('a run of another owner is as if it did not exist, in every process and at any step', async t => {
+t.test('a run of another owner does not exist for a caller, in every process and at any step', async t => {
   for (const broker of [memoryBroker(), new SlowBroker()]) {
     const [first, second] = [createRuns(broker), createRuns(broker)]
     const producers = { ann: manualProducer(), bob: manualProducer(), none: manualProducer() }

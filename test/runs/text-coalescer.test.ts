@@ -76,7 +76,7 @@ t.test('text that was published before the interval has ended begins another int
   t.strictSame(published.at(-1), ['c'])
 })
 
-t.test('only text that differs in nothing else is joined, and nothing changes its place', async t => {
+t.test('only text that differs in nothing else is joined, and the order is kept', async t => {
   const object = { text: 'x' }
   const alone: Item[] = [
     [1], [null], [[]], [{ n: 1 }], [{ text: 1 }], [{ text: 'x', more: {} }], [{ text: 'x', more: [] }], [new Date(0)], [Object.create(object)],
@@ -196,7 +196,7 @@ t.test('an error of a held item fails the run at the end of the interval, and on
   t.equal(errors.length, 1)
 })
 
-t.test('an item that the broker refuses rejects what waits for it, and all that follows', async t => {
+t.test('an item that the broker rejects fails the calls that wait for it, and all later ones', async t => {
   const { coalescer, errors, hold, wait, send } = setup(t)
   hold(Promise.reject(new Error('refused')))
   await t.rejects(send(['a'])[0]!, { message: 'refused' })
@@ -207,7 +207,7 @@ t.test('an item that the broker refuses rejects what waits for it, and all that 
   await coalescer.flushBeforeEnd()
 })
 
-t.test('an item that exceeds a limit is not published, nor is what is discarded', async t => {
+t.test('an item that exceeds a limit, and discarded text, are not published', async t => {
   const { coalescer, fill, published, wait, send } = setup(t)
   send(['a'], ['b'])
   coalescer.discard()

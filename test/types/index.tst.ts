@@ -492,7 +492,7 @@ test('messages of diagnostics channels have types', () => {
 })
 
 describe('eventsOf()', () => {
-  test('takes a response of fetch, of undici, or any object with its parts', () => {
+  test('accepts a response of fetch, of undici, or any object with its parts', () => {
     expect(eventsOf(new Response())).type.toBe<ResponseEvents>()
     expect(eventsOf).type.toBeCallableWith({} as UndiciResponse, { ids: false })
     expect(eventsOf).type.toBeCallableWith({} as Dispatcher.ResponseData)

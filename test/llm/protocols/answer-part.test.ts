@@ -7,35 +7,35 @@ function partsOf (texts: readonly PlacedText[]): AnswerPart[] {
   return texts.map(([text, item, position]) => Object.assign(new AnswerPart(item, position), { text }))
 }
 
-/** What is not streamed of each value; the whole value if no part matches. */
-function unsaid (streamed: readonly PlacedText[], values: readonly PlacedText[], isWholeAnswer = true): string[] {
+/** What was not streamed of each value; the whole value if no part matches. */
+function notStreamed (streamed: readonly PlacedText[], values: readonly PlacedText[], isWholeAnswer = true): string[] {
   const finals = values.map(([text, item, position]): FinalValue => ({ text, items: [item, `id-${String(item)}`], position }))
   const matches = matchFinalValues(partsOf(streamed), finals, 1, isWholeAnswer)
   return finals.map(final => matches.get(final)?.rest ?? final.text)
 }
 
-t.test('only the end that was not streamed is left of a final value', t => {
-  t.strictSame(unsaid([['Hello', 0, 0]], [['Hello there', 0, 0]]), [' there'])
-  t.strictSame(unsaid([['Hello', 0, 0]], [['Hello', 0, 0]]), [''])
-  t.strictSame(unsaid([['Hello\n', 0, 0]], [['Hello', 0, 0]]), [''], 'the server has trimmed it')
-  t.strictSame(unsaid([['Hello', 0, 0]], [['Goodbye', 0, 0]]), [''], 'what was said cannot be unsaid')
-  t.strictSame(unsaid([], [['Hello', 0, 0]]), ['Hello'])
+t.test('only the end of a final value that was not streamed remains', t => {
+  t.strictSame(notStreamed([['Hello', 0, 0]], [['Hello there', 0, 0]]), [' there'])
+  t.strictSame(notStreamed([['Hello', 0, 0]], [['Hello', 0, 0]]), [''])
+  t.strictSame(notStreamed([['Hello\n', 0, 0]], [['Hello', 0, 0]]), [''], 'the server has trimmed it')
+  t.strictSame(notStreamed([['Hello', 0, 0]], [['Goodbye', 0, 0]]), [''], 'deltas cannot be taken back')
+  t.strictSame(notStreamed([], [['Hello', 0, 0]]), ['Hello'])
   t.end()
 })
 
 t.test('each part of an answer is completed by the value at its place', t => {
-  t.strictSame(unsaid([['He', 0, 0], ['Wor', 1, 0]], [['Hello', 0, 0], ['World', 1, 0]]), ['llo', 'ld'])
-  t.strictSame(unsaid([['OK', 1, 0]], [['OK', 0, 0], ['OK', 1, 0]]), ['OK', ''], 'equal texts')
-  t.strictSame(unsaid([['O', 0, 1]], [['OK', 0, 0], ['OK', 0, 1]]), ['OK', 'K'], 'two parts of one item')
-  t.strictSame(unsaid([['He', 'id-1']], [['first', 0], ['Hello', 1]]), ['first', 'llo'], 'by the id of the item')
+  t.strictSame(notStreamed([['He', 0, 0], ['Wor', 1, 0]], [['Hello', 0, 0], ['World', 1, 0]]), ['llo', 'ld'])
+  t.strictSame(notStreamed([['OK', 1, 0]], [['OK', 0, 0], ['OK', 1, 0]]), ['OK', ''], 'equal texts')
+  t.strictSame(notStreamed([['O', 0, 1]], [['OK', 0, 0], ['OK', 0, 1]]), ['OK', 'K'], 'two parts of one item')
+  t.strictSame(notStreamed([['He', 'id-1']], [['first', 0], ['Hello', 1]]), ['first', 'llo'], 'by the id of the item')
   t.end()
 })
 
 t.test('without reliable places, a final value is recognized by its text', t => {
-  t.strictSame(unsaid([['HelloWor']], [['Hello', 0, 0], ['World', 1, 0]]), ['', 'ld'], 'no places at all')
-  t.strictSame(unsaid([['Hel', 0, 0]], [['first', 5, 0], ['Hello', 6, 0]]), ['first', 'lo'], 'other positions')
-  t.strictSame(unsaid([['Hel', 'x'], ['lo ', 'y'], ['World', 'z']], [['Hello World!', 0]]), ['!'], 'an id for each delta')
-  t.strictSame(unsaid([['Hello', 0, 0]], [['Good', 5, 0], ['bye', 6, 0]]), ['', 'bye'], 'a contradiction at another place, once')
+  t.strictSame(notStreamed([['HelloWor']], [['Hello', 0, 0], ['World', 1, 0]]), ['', 'ld'], 'no places at all')
+  t.strictSame(notStreamed([['Hel', 0, 0]], [['first', 5, 0], ['Hello', 6, 0]]), ['first', 'lo'], 'other positions')
+  t.strictSame(notStreamed([['Hel', 'x'], ['lo ', 'y'], ['World', 'z']], [['Hello World!', 0]]), ['!'], 'an id for each delta')
+  t.strictSame(notStreamed([['Hello', 0, 0]], [['Good', 5, 0], ['bye', 6, 0]]), ['', 'bye'], 'a contradiction at another place, once')
   t.end()
 })
 
@@ -69,17 +69,17 @@ t.test('a value does not extend into a part that is a tool call or that another 
   for (const call of calls.slice(0, 2)) call.name = 'f'
   const value: FinalValue = { text: '{}', name: 'f', items: [0] }
   t.equal(matchFinalValues(calls, [value], 1, true).get(value)?.rest, '}')
-  t.strictSame(unsaid([['a', 0, 0], ['b', 1, 0]], [['b', 1, 0], ['ab', 0, 0]]), ['', 'b'])
+  t.strictSame(notStreamed([['a', 0, 0], ['b', 1, 0]], [['b', 1, 0], ['ab', 0, 0]]), ['', 'b'])
   t.end()
 })
 
 t.test('the final value of one part may belong to a part that was not streamed', t => {
-  t.strictSame(unsaid([['O', 0, 0]], [['OK', 1, 0]], false), ['OK'], 'another position')
-  t.strictSame(unsaid([['O', 0, 0]], [['OK', 0, 1]], false), ['OK'], 'another position in the item')
-  t.strictSame(unsaid([['Hel', 'x']], [['Hello', 1, 0]], false), ['lo'], 'an id that may have changed')
-  t.strictSame(unsaid([['Hel', 'x']], [['Goodbye', 1, 0]], false), ['Goodbye'])
-  t.strictSame(unsaid([['Hello', 'x']], [['Hel', 1, 0]], false), ['Hel'], 'a part is never shorter when it is complete')
-  t.strictSame(unsaid([['Hel', 'x', 1]], [['Hello', 1, 0]], false), ['Hello'], 'another position in the item')
+  t.strictSame(notStreamed([['O', 0, 0]], [['OK', 1, 0]], false), ['OK'], 'another position')
+  t.strictSame(notStreamed([['O', 0, 0]], [['OK', 0, 1]], false), ['OK'], 'another position in the item')
+  t.strictSame(notStreamed([['Hel', 'x']], [['Hello', 1, 0]], false), ['lo'], 'an id that may have changed')
+  t.strictSame(notStreamed([['Hel', 'x']], [['Goodbye', 1, 0]], false), ['Goodbye'])
+  t.strictSame(notStreamed([['Hello', 'x']], [['Hel', 1, 0]], false), ['Hel'], 'a part is never shorter when it is complete')
+  t.strictSame(notStreamed([['Hel', 'x', 1]], [['Hello', 1, 0]], false), ['Hello'], 'another position in the item')
   t.end()
 })
 

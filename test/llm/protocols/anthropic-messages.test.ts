@@ -134,7 +134,7 @@ t.test('the input at the start of a tool call is used unless fragments follow', 
   t.end()
 })
 
-t.test('values of an unusual type, and characters divided between deltas, are read whole', t => {
+t.test('values of an unusual type are read, and characters divided between deltas are joined', t => {
   const { deltas } = readEvents(anthropicMessages,
     blockDelta(0, { type: 'thinking_delta', thinking: 6 }), blockDelta(1, { type: 'text_delta', text: 6 }),
     ...['\ud83d', '\ude00'].map(text => blockDelta(1, { type: 'text_delta', text })),

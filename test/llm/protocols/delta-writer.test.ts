@@ -46,7 +46,7 @@ t.test('half a character is held until the next text of its kind, or the end', t
   t.end()
 })
 
-t.test('final values are written as far as they were not streamed, in the order of the answer', t => {
+t.test('what was not streamed of final values is written in the order of the answer', t => {
   const { writer, deltas } = setup()
   writer.summary('Hm', 0, 0)
   writer.text('Hel', 1, 0)
@@ -70,7 +70,7 @@ t.test('final values are written as far as they were not streamed, in the order 
   t.end()
 })
 
-t.test('a whole answer so far is written as far as it was not streamed', t => {
+t.test('what was not streamed of a message with the answer so far is written', t => {
   const { writer, deltas } = setup()
   writer.text('Hel')
   writer.toolCall(0, 'a', 'f', '{"x"')
@@ -141,7 +141,7 @@ t.test('the finish delta has the reason and the latest usage', t => {
   t.end()
 })
 
-t.test('a missing or zero count takes none back, and cached tokens are input tokens', t => {
+t.test('a missing or zero count does not replace an earlier one, and cached tokens are input tokens', t => {
   const { writer, deltas } = setup()
   writer.usage(9, 0, 5, 2)
   writer.usage(0, 16)

@@ -28,7 +28,7 @@ t.test('a list may contain null, and may be missing around its only item', t => 
   t.end()
 })
 
-t.test('a value that is not text is its text, or its JSON where JSON is expected', t => {
+t.test('a value that is not a string becomes text, or JSON where JSON is expected', t => {
   t.strictSame(['x', '', 6, -1.5, false, null, undefined, {}, []].map(asText), ['x', '', '6', '-1.5', 'false', '', '', '', ''])
   t.throws(() => asText(['x']), { code: 'bad_chunk' }, 'but what is in a list or an object must not be lost')
   t.strictSame(['{"x"', '', 6, true, { x: [1] }, [], null, undefined].map(asJsonText), ['{"x"', '', '6', 'true', '{"x":[1]}', '[]', '', ''])

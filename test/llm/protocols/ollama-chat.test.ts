@@ -53,7 +53,7 @@ t.test('arguments may be text, and every line may hold content', t => {
   t.end()
 })
 
-t.test('values of an unusual type, and characters divided between lines, are read whole', t => {
+t.test('values of an unusual type are read, and characters divided between lines are joined', t => {
   const { deltas } = readEvents(ollamaChat,
     ...[6, '\ud83d', '\ude00'].map(content => ({ message: { content }, done: false })),
     { message: { thinking: 6, tool_calls: [{ id: 7, function: { name: 'add', arguments: 5 } }] }, done: true, done_reason: 'stop' })
@@ -82,7 +82,7 @@ t.test('a failure is recognized in every shape', t => {
   t.end()
 })
 
-t.test('loading a model is no answer, nor is an end without a reason', t => {
+t.test('an empty answer without a reason, or after loading a model, is truncated', t => {
   for (const reason of ['load', 'unload', undefined, null, '']) {
     const line = { message: { role: 'assistant', content: '' }, done: true, done_reason: reason }
     t.throws(() => readEvents(ollamaChat, line), { code: 'truncated', retryable: true }, String(reason))

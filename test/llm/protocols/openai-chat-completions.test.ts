@@ -82,7 +82,7 @@ function callsOf (...chunks: unknown[]): object[] {
 const fragment = (index: unknown, name: string | undefined, args: unknown, id?: unknown): object => ({ index, id, function: { name, arguments: args } })
 const call = (name: string, args: string, id?: string): object => ({ id, name, arguments: args })
 
-t.test('parallel calls without usable indexes and ids are told apart', t => {
+t.test('parallel calls without usable indexes and ids are distinguished', t => {
   for (const index of [0, null, undefined]) {
     t.strictSame(callsOf([fragment(index, 'f', '{"x":1}')], [fragment(index, 'g', '{}')]), [call('f', '{"x":1}'), call('g', '{}')], `another name, ${index}`)
     t.strictSame(callsOf([fragment(index, 'f', '{"x":1}')], [fragment(index, 'f', '{"x":2}')]), [call('f', '{"x":1}'), call('f', '{"x":2}')], `the same name, ${index}`)
@@ -200,7 +200,7 @@ t.test('a failure throws in whatever shape it is sent', t => {
   t.end()
 })
 
-t.test('events of good answers are no failures', t => {
+t.test('events of successful answers are not failures', t => {
   const events = [
     { choices: [], created: 0, id: '', model: '', object: '', prompt_filter_results: [{ prompt_index: 0, content_filter_results: { hate: { filtered: false, severity: 'safe' } } }] },
     { choices: [{ index: 0, finish_reason: null, content_filter_results: { error: { code: 'content_filter_error', message: 'The contents are not filtered' } }, content_filter_offsets: { check_offset: 44 } }] },

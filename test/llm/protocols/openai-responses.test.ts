@@ -162,7 +162,7 @@ t.test('arguments that are only sent as a whole are read, once', t => {
   for (const events of [[added, done], [itemDone(whole)]]) t.strictSame(answerOf(...events, completedWith()), expected, 'without output at the end')
   t.strictSame(answerOf(added, { ...done, arguments: { x: 1 } }, completedWith()), expected, 'an object instead of JSON')
   t.strictSame(answerOf({ ...added, item: { ...call, arguments: '{}' } }, done, completedWith()), expected, 'an empty object before the arguments')
-  t.strictSame(answerOf(added, delta('{}'), itemDone({ ...call, arguments: '{ }' }), completedWith()), { 'call 0': 'a:add{}', finish: 'tool-calls' }, 'what was said stays')
+  t.strictSame(answerOf(added, delta('{}'), itemDone({ ...call, arguments: '{ }' }), completedWith()), { 'call 0': 'a:add{}', finish: 'tool-calls' }, 'deltas cannot be taken back')
   t.strictSame(answerOf({ ...done, name: 'add' }, itemDone(whole), completedWith()), { 'call 0': `add${args}a:`, finish: 'tool-calls' }, 'a call that starts with its arguments')
   t.strictSame(answerOf(delta('{}', { item_id: 'item_1' }), completedWith()), { finish: 'stop' }, 'a delta of a call that was not started')
   t.strictSame(answerOf(done, completedWith()), { finish: 'stop' }, 'arguments of a call that was not started')
@@ -225,7 +225,7 @@ t.test('every kind of text is completed by its final values', t => {
   t.end()
 })
 
-t.test('final values are told apart by their places, or by their texts where servers have no reliable ones', t => {
+t.test('final values are matched by their places, or by their texts if servers have no reliable places', t => {
   const second = { item_id: 'item_2', output_index: 2, content_index: 0 }
   const end = completedWith({ type: 'reasoning' }, messageOf('OK'), messageOf('OK'))
   t.strictSame(answerOf(textDelta('OK'), textDone('OK', second), end), { text: 'OKOK', finish: 'stop' }, 'equal texts')

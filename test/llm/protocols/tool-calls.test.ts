@@ -146,7 +146,7 @@ t.test('half a character of the arguments is held, separately for each call', t 
   t.end()
 })
 
-t.test('what is missing of a final value is written; a call that was not streamed is started', t => {
+t.test('the rest of a final value is written, and a call that was not streamed is started', t => {
   const { calls, deltas } = setup()
   calls.write({ key: 0, id: undefined, name: 'f', text: '{"x"' })
   calls.parts[0]!.cover(1, 4)

@@ -89,7 +89,7 @@ t.test('a line of JSON between events is passed on, wherever it is split', async
   t.strictSame(read('unknown: {}\n\n'), [])
 })
 
-t.test('half an event at the end of the body is no malformed one', t => {
+t.test('half an event at the end of the body is truncated, not malformed', t => {
   const reject = (): void => { throw new ModelError('bad_chunk') }
   for (const half of ['data: {"a', 'data: {"a\n']) {
     const reader = eventStreamReader(100, reject, () => {})

@@ -55,7 +55,7 @@ t.test('the size limit counts bytes, wherever the line is split', t => {
   t.end()
 })
 
-t.test('half a line at the end of the body is no malformed one', t => {
+t.test('half a line at the end of the body is truncated, not malformed', t => {
   const reader = ndjsonReader(100, () => { throw new ModelError('bad_chunk') })
   reader.feed(Buffer.from('{"a'))
   t.throws(() => { reader.end() }, { code: 'truncated', cause: { code: 'bad_chunk' } })

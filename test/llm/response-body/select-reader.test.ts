@@ -103,7 +103,7 @@ t.test('an error as plain JSON after events ends the answer', async t => {
   t.match(await respondAs(streamChatCompletions, 'text/event-stream', `${events}{"x":1}\n{"x"\n${chatChunk({}, 'stop')}${DONE}{"error":"late"}\n`), { text: 'Hi', error: undefined })
 })
 
-t.test('an event that only shows that the server is alive is passed over, in every protocol', async t => {
+t.test('keepalive events are ignored in every protocol', async t => {
   const signs = ['data: null\n\n', 'data:  \n\n', 'data: [PING]\n\n', 'data: ping\n\n', 'data: [KEEPALIVE]\n\n', 'event: ping\ndata: {"time\n\n', 'event: heartbeat\ndata: 12:00\n\n', 'event: keepalive\ndata:\n\n'].join('')
   const hi = chatChunk({ content: 'Hi' }, 'stop')
   t.match(await respondAs(streamChatCompletions, 'text/event-stream', signs + hi + signs + DONE), { text: 'Hi', error: undefined })
