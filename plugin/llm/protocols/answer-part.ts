@@ -1,3 +1,7 @@
+/** The maximum size of what is kept of an answer, to compare it with final values: characters, and `PART_SIZE` for each part. */
+export const MAX_SIZE = 2 * 1024 * 1024
+export const PART_SIZE = 64
+
 /** One text of the answer, or the arguments of one tool call, as received so far. Final values repeat it, and cover what they repeat. */
 export class AnswerPart {
   /** The item that the part belongs to: its position in the answer, or its id. Undefined if the server sends neither. */

@@ -1,5 +1,5 @@
 import type { ModelDelta } from '../model-delta.ts'
-import { AnswerPart, type FinalValue, type Match } from './answer-part.ts'
+import { AnswerPart, MAX_SIZE, PART_SIZE, type FinalValue, type Match } from './answer-part.ts'
 import { CharacterJoiner } from './character-joiner.ts'
 
 /** The texts of one kind in an answer. */
@@ -12,6 +12,7 @@ export class TextParts {
   #current: AnswerPart | undefined
   /** Whether any text was written that is not a final value. */
   #isStreamed = false
+  #size = 0
 
   constructor (type: 'text' | 'reasoning' | 'refusal', push: (delta: ModelDelta) => void) {
     this.#type = type
@@ -20,6 +21,7 @@ export class TextParts {
 
   /** @param text not empty */
   write (text: string, item: unknown, position: unknown): void {
+    if (this.#isTooLong) return this.#send(text)
     let part = this.#current
     if (part === undefined || !part.continuesAt(item, position)) part = this.#partAt(item, position)
     this.#append(part, text)
@@ -30,6 +32,7 @@ export class TextParts {
    * they are removed completely, unless the server streams no deltas: it may send only new texts each time.
    */
   omitWritten (values: ReadonlyArray<{ text: string }>): void {
+    if (this.#isTooLong) for (const value of values) value.text = ''
     const written = this.parts.map(({ text }) => text).join('')
     const isRepeated = values.map(({ text }) => text).join('').startsWith(written)
     let length = isRepeated ? written.length : this.#isStreamed ? Infinity : 0
@@ -41,13 +44,13 @@ export class TextParts {
   }
 
   writeFinal (value: FinalValue, match: Match<AnswerPart> | undefined, pass: number): void {
+    if (this.#isTooLong) return
     if (match !== undefined) {
       if (match.rest === '') return
       this.#append(match.part, match.rest)
       return match.part.cover(pass, match.rest.length)
     }
-    const part = new AnswerPart(value.items.find(isKey), value.position)
-    this.parts.push(part)
+    const part = this.#addPart(value.items.find(isKey), value.position)
     this.#append(part, value.text)
     part.cover(pass, value.text.length)
   }
@@ -60,6 +63,30 @@ export class TextParts {
 
   #append (part: AnswerPart, text: string): void {
     part.text += text
+    this.#size += text.length
+    if (this.#isTooLong) this.#forget()
+    this.#send(text)
+  }
+
+  /** Whether the answer has so much text that it is no longer kept. An endless one must not take endless memory. */
+  get #isTooLong (): boolean {
+    return this.#size > MAX_SIZE
+  }
+
+  #forget (): void {
+    this.parts.length = 0
+    this.#byPlace.clear()
+    this.#current = undefined
+  }
+
+  #addPart (item: unknown, position: unknown): AnswerPart {
+    const part = new AnswerPart(item, position)
+    this.parts.push(part)
+    this.#size += PART_SIZE
+    return part
+  }
+
+  #send (text: string): void {
     const whole = this.#joiner.join(text)
     if (whole !== '') this.#push({ type: this.#type, text: whole })
   }
@@ -70,8 +97,7 @@ export class TextParts {
     this.#isStreamed = true
     let part = this.#byPlace.get(place)
     if (part === undefined || !part.continuesAt(part.item, part.position)) {
-      part = new AnswerPart(isKey(item) ? item : undefined, isKey(position) ? position : undefined)
-      this.parts.push(part)
+      part = this.#addPart(isKey(item) ? item : undefined, isKey(position) ? position : undefined)
       this.#byPlace.set(place, part)
     }
     this.#current = part

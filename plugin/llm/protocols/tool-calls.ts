@@ -1,5 +1,6 @@
 import type { ModelDelta } from '../model-delta.ts'
-import { AnswerPart, type FinalValue, type Match } from './answer-part.ts'
+import { ModelError } from '../model-error.ts'
+import { AnswerPart, MAX_SIZE, PART_SIZE, type FinalValue, type Match } from './answer-part.ts'
 import { CharacterJoiner } from './character-joiner.ts'
 import { JsonScanner } from './json-scanner.ts'
 
@@ -61,6 +62,7 @@ export class ToolCalls {
   /** Without a key, fragments belong to the call that was started last. */
   readonly #byKey = new Map<unknown, ToolCall>()
   readonly #byId = new Map<string, ToolCall>()
+  #size = 0
 
   constructor (push: (delta: ModelDelta) => void) {
     this.#push = push
@@ -106,6 +108,7 @@ export class ToolCalls {
   }
 
   #start (fragment: ToolCallFragment): void {
+    this.#grow(PART_SIZE)
     const call = new ToolCall(this.parts.length, fragment)
     this.parts.push(call)
     call.alias = fragment.alias
@@ -127,9 +130,16 @@ export class ToolCalls {
   }
 
   #joined (call: ToolCall, text: string): string {
+    this.#grow(text.length)
     call.text += text
     call.json.feed(text)
     return call.joiner.join(text)
+  }
+
+  /** @throws ModelError too_large, because endless calls must not take endless memory */
+  #grow (size: number): void {
+    this.#size += size
+    if (this.#size > MAX_SIZE) throw new ModelError('too_large')
   }
 
   #write (call: ToolCall, id: string | undefined, name: string | undefined, args: string): void {

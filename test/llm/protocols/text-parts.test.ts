@@ -77,3 +77,26 @@ t.test('what was written is removed from texts that repeat all of it', t => {
   t.strictSame(notWritten('Hallo', ' there'), ['', ''], 'a contradiction to what was streamed')
   t.end()
 })
+
+t.test('text of any length is written once, but only two megabytes are kept for comparison', t => {
+  const { texts, deltas, written } = setup()
+  const kept = 'x'.repeat(2 * 1024 * 1024 - 64)
+  texts.write(kept, 0, 0)
+  t.strictSame(written(), [kept])
+  texts.write('y', 0, 0)
+  texts.write('z', 1, 0)
+  t.strictSame(written(), [])
+  const repeated = [{ text: `${kept}y` }, { text: 'z' }]
+  texts.omitWritten(repeated)
+  t.strictSame(repeated, [{ text: '' }, { text: '' }])
+  texts.writeFinal({ items: [0], text: `${kept}y` }, undefined, 1)
+  t.equal(deltas.map(delta => delta.type === 'text' ? delta.text : '').join(''), `${kept}yz`)
+  t.end()
+})
+
+t.test('the parts of a text count as well', t => {
+  const { texts, written } = setup()
+  for (let item = 0; item < 40_000; item++) texts.write('x', item, 0)
+  t.strictSame(written(), [])
+  t.end()
+})

@@ -161,3 +161,12 @@ t.test('the rest of a final value is written, and a call that was not streamed i
   t.strictSame(calls.parts.map(call => call.uncovered(1)), [undefined, undefined])
   t.end()
 })
+
+t.test('tool calls have at most two megabytes of arguments', t => {
+  const { calls } = setup()
+  calls.write({ key: 0, id: 'a', name: 'f', text: `{"x":"${'x'.repeat(2_000_000)}` })
+  t.throws(() => calls.write({ key: 0, id: undefined, name: undefined, text: 'x'.repeat(200_000) }), { code: 'too_large' })
+  const { calls: many } = setup()
+  t.throws(() => { for (let key = 0; key < 40_000; key++) many.write({ key, id: `${key}`, name: 'f', text: '' }) }, { code: 'too_large' })
+  t.end()
+})
