@@ -65,9 +65,9 @@ export interface SseRunOptions {
 
   /**
    * Milliseconds within which text is joined into one event, so that an answer costs fewer events. At most one event of text is
-   * published per interval. Text is a string, or a flat object with a string `text`; it is joined if all other properties and
-   * the event type are the same, and no other field is set. Any other item, and the first text after a longer pause, is
-   * published immediately. 0 publishes each item on its own. At most 10000.
+   * published per interval. Text is a string that does not look like JSON, or a flat object with a string `text`; it is joined
+   * if all other properties and the event type are the same, and no other field is set. Any other item, and the first text
+   * after a longer pause, is published immediately. 0 publishes each item on its own. At most 10000.
    *
    * @default 0
    */

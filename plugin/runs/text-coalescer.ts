@@ -112,7 +112,7 @@ export class TextCoalescer {
 /** Returns the text of a string, or of a flat object with no fields but an event type; undefined for any other item. */
 function textOf (data: unknown, fields: SseFields | undefined): string | undefined {
   for (const name in fields) if (name !== 'event') return undefined
-  if (typeof data === 'string') return data
+  if (typeof data === 'string') return looksLikeJson(data) ? undefined : data
   if (!isPlainObject(data) || typeof data.text !== 'string') return undefined
   // The content of a nested object may change before the text is published.
   for (const name in data) if (Object(data[name]) === data[name]) return undefined
@@ -131,6 +131,11 @@ function canJoin (held: HeldItem, data: unknown, fields: SseFields | undefined):
 function withJoinedText ({ data, text }: HeldItem): unknown {
   if (text === undefined) return data
   return typeof data === 'string' ? text : { ...data as object, text }
+}
+
+/** Two documents joined would be none. */
+function looksLikeJson (text: string): boolean {
+  return text.length > 1 && '{["'.includes(text[0]!) && '}]"'.includes(text.at(-1)!)
 }
 
 function isPlainObject (value: unknown): value is Record<string, unknown> {

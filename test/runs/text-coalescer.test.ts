@@ -218,6 +218,14 @@ t.test('an item that exceeds a limit, and discarded text, are not published', as
   t.strictSame(published, [['a']])
 })
 
+t.test('strings that may be JSON are not joined', async t => {
+  const { send, wait, published } = setup(t)
+  const documents: Item[] = ['{"n":1}', '{"n":2}', '[3]', '[DONE]', '"a"', '"b"', '{}'].map(text => [text])
+  send(['x'], ...documents, ['"'], ['{'], ['"y" '], [''])
+  await wait(25)
+  t.strictSame(published, [['x'], ...documents, ['"{"y" ']])
+})
+
 t.test('nothing follows an item that exceeds a limit', async t => {
   const { coalescer, fill, published, wait, send } = setup(t)
   send(['a'], ['too long'])
