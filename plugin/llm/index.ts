@@ -3,7 +3,7 @@ import type { ModelOptions, ResponsesOptions } from './options.ts'
 import { anthropicMessages } from './protocols/anthropic-messages.ts'
 import { ollamaChat } from './protocols/ollama-chat.ts'
 import { openaiChatCompletions } from './protocols/openai-chat-completions.ts'
-import { streamModel, streamResponse } from './stream-model.ts'
+import { streamModel, streamOpenaiResponses } from './stream-model.ts'
 
 /** A request body as the protocol defines it. Fields that are not listed here are sent unchanged. */
 type Body<Known extends object> = Known | (Known & Readonly<Record<string, unknown>>)
@@ -40,7 +40,7 @@ export function streamChatCompletions (body: ChatCompletionsBody, options: Model
  * @param body `model`, `input` and any other fields of the protocol
  */
 export function streamResponses (body: ResponsesBody, options: ResponsesOptions): ModelDeltas {
-  return streamResponse(body, options)
+  return streamOpenaiResponses(body, options)
 }
 
 /**

@@ -21,7 +21,7 @@ export function streamModel (protocol: Protocol, body: object, options: ModelOpt
 }
 
 /** Like `streamModel`, for Responses. With the option `resume`, a cut answer continues on another connection. @throws SSE_ERR_OPTION */
-export function streamResponse (body: object, options: ResponsesOptions): AsyncGenerator<ModelDelta, void, undefined> {
+export function streamOpenaiResponses (body: object, options: ResponsesOptions): AsyncGenerator<ModelDelta, void, undefined> {
   const { resume, ...settings } = resolveResponsesOptions(options)
   const request = buildRequest(openaiResponses, settings, body)
   if (!resume) return new DeltaStream(settings.signal, stream => { sendWithRetries(openaiResponses, request, settings, stream) })

@@ -44,7 +44,7 @@ const DELTAS: ModelDelta[] = [
 
 type Respond = (request: ReceivedRequest, events: string[]) => void
 
-/** Answers requests by turns; the last one also all further ones. `events` are those that the request asks for. */
+/** Answers each request with the next function, and all further ones with the last. `events` are the requested ones. */
 async function respondInTurn (t: Test, ...responds: Respond[]): Promise<Upstream> {
   return await startUpstream(t, (request, number) => {
     const after = /starting_after=(\d+)/.exec(request.requestLine)?.[1]

@@ -239,7 +239,7 @@ t.test('nothing follows an item that exceeds a limit', async t => {
 
 t.test('whatever is yielded at whatever time, the same text is published in the same order, not later than the interval', async t => {
   const item = fc.tuple(fc.constantFrom<Item>(['a'], ['b'], delta('c'), delta('d'), [{ text: 'e', i: 1 }], [{ text: 'f', i: 2 }], [{ n: 1 }]), fc.constantFrom(0, 0, 0, 10, 30))
-  /** Joins all neighbours of the same kind. */
+  /** Joins all neighbors of the same kind. */
   const normalize = (items: readonly Item[]): unknown[] => {
     const kinds: Array<{ kind: string, text: string }> = []
     for (const [data, fields] of items) {
