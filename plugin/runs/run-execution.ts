@@ -44,8 +44,8 @@ export interface RunExecutionOwner extends RunBytes {
  */
 export class RunExecution extends WheelTimer {
   readonly run: RunState
-  /** Called with the terminal event once it is in the log. Must not throw or reject. */
-  onEnd = (_end: SseEntry): Promise<void> | undefined => undefined
+  /** Called with the terminal event once it is in the log, and the run's generation. Must not throw or reject. */
+  onEnd = (_end: SseEntry, _generation: string): Promise<void> | undefined => undefined
   readonly #owner: RunExecutionOwner
   readonly #settings: RunSettings
   readonly #writer: RunLogWriter
@@ -251,7 +251,7 @@ export class RunExecution extends WheelTimer {
     this.#startRetention()
     if (!this.#isStarted) return
     reportEnd(this.run, { events: this.events, duration: this.age }, end)
-    this.#onEndResult = this.onEnd(end)
+    this.#onEndResult = this.onEnd(end, this.#writer.generation)
   }
 
   #abortProducer (end: string): void {

@@ -29,6 +29,10 @@ export class RunLogWriter {
     this.#report = report
   }
 
+  get generation (): string {
+    return this.#beginning.generation
+  }
+
   get beginId (): string {
     return this.#lastId
   }

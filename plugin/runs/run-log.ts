@@ -103,6 +103,11 @@ export function isBeginning (entry: SseEntry): boolean {
   return parseBeginning(entry) !== undefined
 }
 
+/** Which run an entry begins; undefined if it is no beginning. */
+export function generationOf (entry: SseEntry): string | undefined {
+  return parseBeginning(entry)?.generation
+}
+
 export interface LogSummary extends RunBeginning {
   readonly beginId: string
   /** The terminal event; undefined while the run is in progress. */

@@ -136,9 +136,9 @@ export class RunRegistry implements SseRuns, RunExecutionOwner {
   }
 
   /** Returns a function that calls the option `onEnd` of a run. */
-  #notifierOf (run: Run, onEnd: NonNullable<SseRunOptions['onEnd']>): (end: SseEntry) => Promise<void> | undefined {
+  #notifierOf (run: Run, onEnd: NonNullable<SseRunOptions['onEnd']>): (end: SseEntry, generation: string) => Promise<void> | undefined {
     const callback = bindContext(onEnd)
-    return end => notify(callback, [resultOf(run, end)], error => {
+    return (end, generation) => notify(callback, [resultOf(run, end, this.broker, generation)], error => {
       writeLog(this.log, 'error', { err: error, run: run.id, owner: run.owner }, 'the onEnd callback of a run failed')
     })
   }

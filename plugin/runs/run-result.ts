@@ -1,6 +1,8 @@
+import { SSE_ERR_RUN_FORGOTTEN } from '../base/errors.ts'
+import type { SseBroker } from '../channels/broker.ts'
 import type { SseEntry } from '../wire/entry.ts'
 import type { SseRun } from './run.ts'
-import type { SseRunEnd } from './run-log.ts'
+import { generationOf, readLog, runChannel, type SseRunEnd } from './run-log.ts'
 
 /** What the option `onEnd` of a run receives. */
 export interface SseRunResult {
@@ -20,20 +22,27 @@ export interface SseRunResult {
    * if that is not JSON with such a string, the data itself.
    *
    * @param event the type of the events; those without a type by default
-   * @returns the joined text. Rejects with SSE_ERR_RUN_FORGOTTEN if `retention` has passed, and with the errors of the broker
+   * @returns the joined text. Rejects with SSE_ERR_RUN_FORGOTTEN if the log has been deleted, and with the errors of the broker
    */
   text (event?: string): Promise<string>
 }
 
 /** @param end the terminal event of the run */
-export function resultOf (run: SseRun, end: SseEntry): SseRunResult {
-  return { run, state: end.event as SseRunEnd, data: end.data!, text: event => readText(run, event) }
-}
-
-async function readText (run: SseRun, type: string | undefined): Promise<string> {
-  let text = ''
-  for await (const { event, data } of run.read()) if (event === type) text += textOf(data!)
-  return text
+export function resultOf (run: SseRun, end: SseEntry, broker: SseBroker, generation: string): SseRunResult {
+  return {
+    run,
+    state: end.event as SseRunEnd,
+    data: end.data!,
+    text: async type => {
+      let text = ''
+      for await (const entry of readLog(broker, runChannel(run.id, run.owner), {})) {
+        // If the broker has lost the log, another run may have begun one with the same id.
+        if ((generationOf(entry) ?? generation) !== generation) throw new SSE_ERR_RUN_FORGOTTEN()
+        if (entry.event === type && entry.data !== undefined) text += textOf(entry.data)
+      }
+      return text
+    }
+  }
 }
 
 function textOf (data: string): string {
