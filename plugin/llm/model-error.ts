@@ -46,7 +46,7 @@ export const MODEL_ERRORS = {
   upstream_failed: { message: 'The model failed while it answered', statusCode: 502, retryable: true },
   /** Part of the answer is malformed: invalid JSON, or JSON of an unexpected shape. */
   bad_chunk: { message: 'The model\'s answer is malformed', statusCode: 502, retryable: false },
-  /** An event, a line or a JSON answer is larger than `maxEventBytes`. */
+  /** An event, a line or a JSON answer is larger than `maxEventBytes`, or the tool calls of an answer are larger than 2 MiB. */
   too_large: { message: 'An event from the model exceeds the size limit', statusCode: 502, retryable: false },
   /** The response is neither an event stream nor JSON; for example, an HTML page from a proxy. */
   bad_content_type: { message: 'The model responded with an unexpected content type', statusCode: 502, retryable: false },

@@ -48,8 +48,8 @@ export interface ModelOptions {
   readonly firstByteTimeout?: number | undefined
 
   /**
-   * Milliseconds from the response headers to the first delta, and the limit of every later time without a delta: comments
-   * and pings do not count as deltas. 0 sets no limit.
+   * Milliseconds from the response headers to the first delta, and later between two deltas, even if comments and pings
+   * arrive. 0 sets no limit.
    *
    * @default 900000 (15 minutes)
    */

@@ -133,7 +133,7 @@ function withJoinedText ({ data, text }: HeldItem): unknown {
   return typeof data === 'string' ? text : { ...data as object, text }
 }
 
-/** Two documents joined would be none. */
+/** Two joined documents would not be valid JSON. */
 function looksLikeJson (text: string): boolean {
   return text.length > 1 && '{["'.includes(text[0]!) && '}]"'.includes(text.at(-1)!)
 }

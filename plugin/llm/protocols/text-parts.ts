@@ -68,7 +68,7 @@ export class TextParts {
     this.#send(text)
   }
 
-  /** Whether the answer has so much text that it is no longer kept. An endless one must not take endless memory. */
+  /** Whether the text is no longer kept, because an endless answer must not use endless memory. */
   get #isTooLong (): boolean {
     return this.#size > MAX_SIZE
   }

@@ -136,7 +136,7 @@ export class ToolCalls {
     return call.joiner.join(text)
   }
 
-  /** @throws ModelError too_large, because endless calls must not take endless memory */
+  /** @throws ModelError too_large, because endless calls must not use endless memory */
   #grow (size: number): void {
     this.#size += size
     if (this.#size > MAX_SIZE) throw new ModelError('too_large')
