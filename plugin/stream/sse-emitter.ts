@@ -9,6 +9,11 @@ export type SseState = 'pending' | 'open' | 'closed'
 /** An item with a type of event. Inferring the map lets TypeScript relate the items of two maps, one of which extends the other. */
 type Named<Events> = Events extends infer Map ? { [Name in keyof Map & string]: SseEvent<Map[Name], Name> }[keyof Map & string] : never
 
+/** The types of events whose data may be undefined. As in {@link Named}, the map is inferred. */
+type WithoutData<Events> = Events extends infer Map
+  ? { [Name in keyof Map & string]: undefined extends Map[Name] ? Name : never }[keyof Map & string]
+  : never
+
 /** An item of a source of `sendAll`. */
 export type SseItem<Events> =
   | Unnamed<Events>
@@ -39,8 +44,8 @@ export interface SseEmitter<out Events = any> {
   /**
    * Sends one event. Events sent in one callback of the event loop are written together.
    *
-   * @param data a string is sent as it is, anything else through the option `serializer`; `undefined` for an event that
-   *   only sets `id` or `retry`
+   * @param data a string is sent as it is, anything else through the option `serializer`; `undefined` only to set `id` or
+   *   `retry`, because clients ignore an event without data, even if it has a type: send an empty string instead
    * @param fields the event's other fields
    * @returns a promise that resolves when the event is queued and there is room for more; await it to send no faster than
    *   the client reads. It rejects with
@@ -120,9 +125,10 @@ export interface SseEmitter<out Events = any> {
    *
    * @param last a last event, which makes an EventSource stop: its id is `sse-end`, and a request with this `Last-Event-ID`
    *   is answered with 204 before the handler is called. Without it, an EventSource reconnects. `data` is an empty string by
-   *   default. If the event cannot be encoded, the stream ends as with `completeWithError`
+   *   default; with an event map, it may be omitted if the type of the data includes undefined. If the event cannot be encoded, the stream ends as with `completeWithError`
    */
   complete<Name extends keyof Events & string> (last: { readonly event: Name, readonly data: Events[Name] }): void
+  complete (last: { readonly event: WithoutData<Events>, readonly data?: undefined }): void
   complete (last: { readonly event?: undefined, readonly data: Unnamed<Events> }): void
   complete (last: { readonly event?: Untyped<Events>, readonly data?: Untyped<Events> }): void
   complete (): void

@@ -31,11 +31,14 @@ export interface SseFields {
   readonly comment?: string | undefined
 }
 
-/** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
-export type Unnamed<Events> = string extends keyof Events ? any : Events extends { readonly message: infer Data } ? Data : never
+/**
+ * The data of an event whose type is known only at run time: any data without an event map, none with one. The map is unknown where
+ * utility types such as `Parameters` and `ReturnType` are applied to a generic function.
+ */
+export type Untyped<Events> = string extends keyof Events ? any : unknown extends Events ? any : never
 
-/** The data of an event whose type is known only at run time: any data without an event map, none with one. */
-export type Untyped<Events> = string extends keyof Events ? any : never
+/** The data of an event without a type: that of `message` in the event map, because browsers dispatch it as `message`. */
+export type Unnamed<Events> = Untyped<Events> | (Events extends { readonly message: infer Data } ? Data : never)
 
 /** Converts data that is not a string to a string, as `JSON.stringify` does. */
 export type SseSerializer = (data: unknown) => string

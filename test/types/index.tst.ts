@@ -72,6 +72,19 @@ describe('complete()', () => {
     expect(reply.sse().complete).type.toBeCallableWith({ data: { any: 'value' } })
     expect(reply.sse().complete).type.not.toBeCallableWith({ event: 'end', id: '7' })
   })
+
+  test('takes a last event without data if the data of its type may be undefined', () => {
+    interface Map { delta: Delta, end: undefined, nothing: void, optional?: string, either: string | undefined }
+    const { complete } = reply.sse<Map>()
+    for (const event of ['end', 'nothing', 'optional', 'either'] as const) expect(complete).type.toBeCallableWith({ event })
+    expect(complete).type.toBeCallableWith({ event: 'end', data: undefined })
+    expect(complete).type.toBeCallableWith({ event: 'either', data: 'text' })
+    expect(complete).type.not.toBeCallableWith({ event: 'end', data: 'text' })
+    expect(complete).type.not.toBeCallableWith({ event: 'delta' })
+    expect(complete).type.not.toBeCallableWith({ event: 'other' })
+    expect<SseEmitter<{ end: undefined }>>().type.toBeAssignableFrom(reply.sse<Map>())
+    expect<SseEmitter<Map>>().type.not.toBeAssignableFrom(reply.sse<{ end: undefined }>())
+  })
 })
 
 describe('the context of a stream', () => {
@@ -406,6 +419,19 @@ describe('a broker in Redis', () => {
     expect<RedisBrokerOptions>().type.not.toBeAssignableFrom({ cluster: { partitions: '3' } })
     expect<SsePluginOptions>().type.toBeAssignableFrom({ broker: redisBroker() })
   })
+})
+
+test('an unknown event map, as of `Parameters` and `ReturnType`, accepts any event', () => {
+  type Producer = Parameters<typeof app.sse.runs.start>[1]
+  expect<Producer>().type.toBeAssignableFrom(async function * () { yield 'text'; yield event({ any: 1 }, { event: 'any' }) })
+  expect<Producer>().type.not.toBeAssignableFrom(() => 5)
+  const emitter = {} as ReturnType<FastifyReply['sse']>
+  expect(emitter.send).type.toBeCallableWith({ any: 1 }, { event: 'any' })
+  expect(emitter.send).type.toBeCallableWith('text')
+  expect(emitter.sendAll).type.toBeCallableWith(['text', event(5, { event: 'any' })])
+  expect(emitter.complete).type.toBeCallableWith({ event: 'end' })
+  const channel = {} as ReturnType<typeof app.sse.channel>
+  expect(channel.publish).type.toBeCallableWith({ any: 1 }, { event: 'any' })
 })
 
 describe('a run', () => {
