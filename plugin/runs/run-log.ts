@@ -103,7 +103,7 @@ export function isBeginning (entry: SseEntry): boolean {
   return parseBeginning(entry) !== undefined
 }
 
-/** Which run an entry begins; undefined if it is no beginning. */
+/** The generation of the run that an entry begins; undefined if it is not a beginning. */
 export function generationOf (entry: SseEntry): string | undefined {
   return parseBeginning(entry)?.generation
 }
