@@ -4,12 +4,15 @@ import { MockLanguageModelV3 } from 'ai/test'
 import type { FastifyReply } from 'fastify'
 import OpenAI from 'openai'
 import t, { type Test } from 'tap'
+import { MODEL_ERRORS, type ModelErrorCode } from 'fastify-sse-emitter/llm'
 import { build, type TestApp } from '../fixtures/app.ts'
 import { call, decode, type WholeResponse } from '../fixtures/client.ts'
 import { blocksOf, runBlock } from '../fixtures/doc-blocks.ts'
 import { chatChunk, DONE, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 const PAGE = 'docs/models.md'
+/** Pino's level. */
+const ERROR = 50
 const USAGE = sseEvent({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 } })
 const ANSWER = [chatChunk({ role: 'assistant', content: '' }), ': comment\n\n', chatChunk({ content: 'Hel' }), chatChunk({ content: 'lo' }, 'stop'), USAGE, DONE]
 
@@ -176,18 +179,48 @@ t.test('resume an answer: the client does not notice a lost connection to the mo
   t.equal(requests.length, 2)
 })
 
-t.test('relay an event stream: OpenAI\'s client reads the answer that the model gave', async t => {
-  const { url, requests } = await startExample(t, 'Relay an event stream', request => {
-    if (request.body.model === 'm') answer(request)
-    else request.respond(429, { 'retry-after': '7', 'content-type': 'application/json' }, '{"error":{"message":"slow down"}}')
-  })
+/** Reads an answer with OpenAI's client. */
+async function readWithOpenAI (url: URL): Promise<{ received: string, error: unknown }> {
   const openai = new OpenAI({ baseURL: new URL('/v1', url).href, apiKey: 'none', maxRetries: 0 })
   let received = ''
-  for await (const { choices: [choice] } of await openai.chat.completions.create({ model: 'm', messages: [], stream: true })) received += choice?.delta.content ?? ''
-  t.equal(received, 'Hello')
-  const error: unknown = await openai.chat.completions.create({ model: 'unknown', messages: [], stream: true }).catch((error: unknown) => error)
-  t.match(error, { status: 429 })
-  t.match(requests[0], { requestLine: 'POST /v1/chat/completions HTTP/1.1', headers: { authorization: 'Bearer a key' } })
+  try {
+    for await (const { choices: [choice] } of await openai.chat.completions.create({ model: 'm', messages: [], stream: true })) received += choice?.delta.content ?? ''
+  } catch (error) {
+    return { received, error }
+  }
+  return { received, error: undefined }
+}
+
+t.test('relay an event stream: OpenAI\'s client reads the answer that the model gave', async t => {
+  const { url, requests } = await startExample(t, 'Relay an event stream', answer)
+  t.strictSame(await readWithOpenAI(url), { received: 'Hello', error: undefined })
+  t.match(requests[0], { requestLine: 'POST /v1/chat/completions HTTP/1.1', headers: { authorization: 'Bearer a key' }, body: { model: 'm' } })
+  const { body } = await call(new URL('/v1/chat/completions', url), { method: 'POST', headers: { 'content-type': 'application/json' } }, '{}').readAll()
+  t.match(body, /^data: /m, 'for clients that look for a space')
+})
+
+t.test('relay an event stream: OpenAI\'s client throws if the answer is cut off, also between events', async t => {
+  const cuts: Record<string, (request: ReceivedRequest) => void> = {
+    upstream_cut: request => { request.socket.destroySoon() },
+    truncated: request => { request.end() }
+  }
+  for (const [code, cut] of Object.entries(cuts)) {
+    const { url, logs } = await startExample(t, 'Relay an event stream', request => { cut(request.stream(...ANSWER.slice(0, 3))) })
+    const { received, error } = await readWithOpenAI(url)
+    t.equal(received, 'Hel')
+    t.ok(error instanceof OpenAI.APIError, code)
+    t.match(error, { code, type: code, message: MODEL_ERRORS[code as ModelErrorCode].message })
+    t.match(logs.filter(({ level }) => level === ERROR), [{ err: { code } }])
+  }
+})
+
+t.test('relay an event stream: OpenAI\'s client throws the error with which the model responds', async t => {
+  const { url } = await startExample(t, 'Relay an event stream', request => {
+    request.respond(429, { 'retry-after': '7', 'content-type': 'application/json' }, '{"error":{"message":"slow down"}}')
+  })
+  const { error } = await readWithOpenAI(url)
+  t.match(error, { status: 429, code: 'upstream_rate_limit', type: 'upstream_rate_limit', message: /The model is receiving too many requests/ })
+  t.equal((error as InstanceType<typeof OpenAI.APIError>).headers!.get('retry-after'), '7')
 })
 
 t.test('README: a response of events is relayed as events', async t => {
