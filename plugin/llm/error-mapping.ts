@@ -1,3 +1,4 @@
+import { isInstance } from '../base/failure.ts'
 import { readErrorReport, reportsError, type ErrorReport } from './error-report.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
 import { headerValue, retryAfter, type ResponseHeaders } from './response-headers.ts'
@@ -89,6 +90,23 @@ export function errorFromAnswer (error: unknown): ModelError {
 export function errorFromConnect (error: Error): ModelError {
   const reason = systemErrorCode(error)
   return new ModelError(reason === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : 'upstream_unreachable', { reason, cause: error })
+}
+
+/** Codes of errors of a connection that was established, or may have been: one that was kept open from an earlier request. */
+const DISCONNECTED = /^(?:ECONNRESET|EPIPE|UND_ERR_SOCKET|HPE_\w+)$/
+
+/** Codes of errors of the caller: invalid arguments, and a request that it has aborted. */
+const CALLER_ERROR = /^(?:ERR_INVALID_\w+|UND_ERR_INVALID_ARG|UND_ERR_ABORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED|ABORT_ERR)$/
+
+/** Maps the error of a request without a response, of `fetch` or undici. @returns the error itself if it is not one of the connection */
+export function errorFromRequest (error: unknown): unknown {
+  // `fetch` wraps errors of the connection.
+  const { cause = error } = Object(error) as { cause?: unknown }
+  if (!isInstance(cause, Error)) return error
+  const reason = systemErrorCode(cause)
+  if (reason === undefined || CALLER_ERROR.test(reason)) return error
+  if (reason === 'UND_ERR_HEADERS_TIMEOUT') return new ModelError('first_byte_timeout', { cause })
+  return DISCONNECTED.test(reason) ? errorFromDisconnect(cause) : errorFromConnect(cause)
 }
 
 /** Maps an error of undici from after the request was sent. */

@@ -1,9 +1,11 @@
+import { isThenable } from '../base/callbacks.ts'
+import { Deferred } from '../base/deferred.ts'
 import { SSE_ERR_OPTION } from '../base/errors.ts'
 import { abortSignal, boolean, describe, integer, type Checks, type Resolved } from '../base/option-checks.ts'
 import { resolveOptions } from '../base/options.ts'
 import { event, isEventId, isReserved, type SseEvent } from '../wire/event.ts'
 import { EventStreamParser } from '../wire/event-stream-parser.ts'
-import { errorFromAnswer, jsonOrText } from './error-mapping.ts'
+import { errorFromAnswer, errorFromRequest, jsonOrText } from './error-mapping.ts'
 import { ModelError } from './model-error.ts'
 import { timeout } from './options.ts'
 import { UpstreamResponse, type ResponseLike } from './upstream-response.ts'
@@ -63,35 +65,54 @@ const CHECKS: Checks<EventsSettings> = {
  * stream that ends after an event counts as complete.
  *
  * Events whose types begin with `sse-` come from another server that uses this package, and cannot be relayed. `sse-error`
- * makes the iteration reject with the error that it contains, and `sse-gap` and `sse-reset` with the code `truncated`. The
- * others are ignored.
+ * makes the iteration reject with a ModelError whose code follows from the code and the message in the event, as for an error of
+ * any other server: `upstream_failed` if they name no other kind. `sse-gap` and `sse-reset` make it reject with the code
+ * `truncated`. The others are ignored.
  *
  * @param response a `Response` of `fetch`, the result of undici's `request()`, or any object with `statusCode`, `headers` and
- *   `body`
+ *   `body`; or a promise of one, such as `fetch(url)`: if the server can't be reached, the iteration rejects with a ModelError
  * @throws SSE_ERR_OPTION immediately, for a value that is not a response or whose body is being read, for an unknown option
- *   or an invalid value
+ *   or an invalid value; while iterating, if a promise resolves with such a value
  * @throws ModelError while iterating, also for an error status or another content type than `text/event-stream`; if
- *   `options.signal` aborts, its reason instead
+ *   `options.signal` aborts, its reason instead. If a promise rejects with another error than one of the connection, that error
  */
-export function eventsOf (response: ResponseLike, options?: EventsOptions): ResponseEvents {
+export function eventsOf (response: ResponseLike | PromiseLike<ResponseLike>, options?: EventsOptions): ResponseEvents {
   const settings = resolveOptions('eventsOf()', options, DEFAULTS, CHECKS)
+  return new EventIterator(isThenable(response) ? receive(response as PromiseLike<ResponseLike>) : toResponse(response), settings)
+}
+
+async function receive (promise: PromiseLike<ResponseLike>): Promise<UpstreamResponse> {
+  let response: ResponseLike
+  try {
+    response = await promise
+  } catch (error) {
+    throw errorFromRequest(error)
+  }
+  return toResponse(response)
+}
+
+function toResponse (response: unknown): UpstreamResponse {
   const received = UpstreamResponse.from(response)
   if (received === undefined) {
     throw new SSE_ERR_OPTION('The argument of eventsOf() must be a response whose body is not being read, with `status` or `statusCode`, `headers` and `body`', `received ${describe(response)}`)
   }
-  return new EventIterator(received, settings)
+  return received
 }
 
 /** Unlike that of a generator function, `return()` also ends a pending `next()`. */
 class EventIterator implements ResponseEvents {
-  readonly #response: UpstreamResponse
   readonly #settings: EventsSettings
   readonly #events: ResponseEvents
+  /** Resolves with undefined if the iteration ends before there is a response. */
+  readonly #received = new Deferred<UpstreamResponse | undefined>()
+  #response: UpstreamResponse | undefined
+  #hasEnded = false
 
-  constructor (response: UpstreamResponse, settings: EventsSettings) {
-    this.#response = response
+  constructor (response: UpstreamResponse | Promise<UpstreamResponse>, settings: EventsSettings) {
     this.#settings = settings
     this.#events = this.#read()
+    if (response instanceof UpstreamResponse) this.#receive(response)
+    else response.then(this.#receive, this.#received.reject)
     settings.signal?.addEventListener('abort', this.#end)
     if (settings.signal?.aborted === true) this.#end()
   }
@@ -119,16 +140,25 @@ class EventIterator implements ResponseEvents {
   }
 
   readonly #end = (): void => {
+    this.#hasEnded = true
     this.#settings.signal?.removeEventListener('abort', this.#end)
-    this.#response.cancel()
+    this.#received.resolve(undefined)
+    this.#response?.cancel()
+  }
+
+  readonly #receive = (response: UpstreamResponse): void => {
+    this.#response = response
+    this.#received.resolve(response)
+    if (this.#hasEnded) response.cancel()
   }
 
   async * #read (): ResponseEvents {
     const { signal, ids, idleTimeout, maxEventBytes } = this.#settings
-    const response = this.#response
     const parser = new EventStreamParser({ maxLength: maxEventBytes, lengthOf: Buffer.byteLength, lengthError: () => new ModelError('too_large') })
     let id = ''
     try {
+      const response = await this.#received.promise
+      if (response === undefined) return signal?.throwIfAborted()
       const error = await response.error()
       if (error !== undefined && !response.cancelled) throw error
       for (let chunk = await response.read(idleTimeout); chunk !== undefined; chunk = await response.read(idleTimeout)) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromResponse, jsonOrText, throwReportedError } from '../../plugin/llm/error-mapping.ts'
+import { errorFromAnswer, errorFromConnect, errorFromDisconnect, errorFromRequest, errorFromResponse, jsonOrText, throwReportedError } from '../../plugin/llm/error-mapping.ts'
 
 const fromResponse = (status: number, body: unknown = '', headers: Record<string, string> = {}, limitsSpending = false): ReturnType<typeof errorFromResponse> =>
   errorFromResponse(status, headers, typeof body === 'string' ? body : JSON.stringify(body), limitsSpending)
@@ -307,5 +307,27 @@ t.test('a report is read to a limited depth', t => {
   let report: unknown = { code: 429 }
   for (let depth = 0; depth < 10_000; depth++) report = { error: report }
   t.match(reportedError(report), { code: 'upstream_failed' })
+  t.end()
+})
+
+t.test('an error of a request without a response maps by its code; one of the caller is returned', t => {
+  const wrapped = (code: unknown): Error => new TypeError('fetch failed', { cause: systemError(code) })
+  const codes = {
+    ECONNREFUSED: 'upstream_unreachable',
+    ENOTFOUND: 'upstream_unreachable',
+    CERT_HAS_EXPIRED: 'upstream_unreachable',
+    UND_ERR_CONNECT_TIMEOUT: 'upstream_connect_timeout',
+    UND_ERR_HEADERS_TIMEOUT: 'first_byte_timeout',
+    ECONNRESET: 'upstream_cut',
+    UND_ERR_SOCKET: 'upstream_cut',
+    HPE_INVALID_CONSTANT: 'upstream_cut'
+  }
+  for (const [code, expected] of Object.entries(codes)) {
+    for (const error of [systemError(code), wrapped(code)]) t.match(errorFromRequest(error), { name: 'ModelError', code: expected, cause: { code } }, code)
+  }
+  for (const code of ['ERR_INVALID_URL', 'UND_ERR_INVALID_ARG', 'UND_ERR_ABORTED', 20, undefined]) {
+    for (const error of [systemError(code), wrapped(code)]) t.equal(errorFromRequest(error), error, String(code))
+  }
+  for (const error of [new DOMException('', 'TimeoutError'), new Error('a bug', { cause: 'text' }), 'text', undefined]) t.equal(errorFromRequest(error), error)
   t.end()
 })

@@ -8,7 +8,7 @@ import { encode } from '../../plugin/wire/event.ts'
 import { build } from '../fixtures/app.ts'
 import { call, decode } from '../fixtures/client.ts'
 import { mockClock } from '../fixtures/clock.ts'
-import { startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
+import { closedAddress, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
 
 type Respond = (request: ReceivedRequest) => void | Promise<void>
 type Request = (url: string) => Promise<ResponseLike>
@@ -330,6 +330,48 @@ t.test('a value that is not a response, a body that has been read and invalid op
   const options = [{ signal: {} }, { ids: 1 }, { idleTimeout: -1 }, { maxEventBytes: 0 }, { retries: 1 }, null] as EventsOptions[]
   for (const value of options) t.throws(() => eventsOf(new Response(null, { headers }), value), { code: 'SSE_ERR_OPTION' })
   t.doesNotThrow(() => eventsOf(new Response(null, { headers }), { signal: undefined, idleTimeout: 0 }))
+})
+
+t.test('a promise of a response is awaited', async t => {
+  const { baseURL } = await startUpstream(t, request => { request.stream('data: a\n\n').end() })
+  for (const request of Object.values(CLIENTS)) t.match(await collect(eventsOf(request(baseURL))), { events: [{ data: 'a' }], error: undefined })
+  t.match(await collect(eventsOf(Promise.resolve({}) as never)), { events: [], error: { code: 'SSE_ERR_OPTION', message: /must be a response/ } })
+})
+
+t.test('a promise that rejects because the server cannot be reached rejects with a ModelError', async t => {
+  const url = `http://${await closedAddress()}`
+  const { baseURL } = await startUpstream(t, request => { request.socket.destroy() })
+  for (const [name, request] of Object.entries(CLIENTS)) {
+    t.match(await collect(eventsOf(request(url))), { events: [], error: { name: 'ModelError', code: 'upstream_unreachable', statusCode: 502, message: /ECONNREFUSED/, cause: { code: 'ECONNREFUSED' } } }, name)
+    t.match(await collect(eventsOf(request(baseURL))), { error: { name: 'ModelError', code: 'upstream_cut', statusCode: 502 } }, name)
+  }
+})
+
+t.test('a promise that rejects with an error of the caller rejects with it', async t => {
+  const { baseURL } = await startUpstream(t)
+  for (const error of [new Error('a bug'), 'text', undefined]) t.equal((await collect(eventsOf(Promise.reject(error)))).error, error)
+  t.match(await collect(eventsOf(fetch('http://'))), { error: { name: 'TypeError' } }, 'an invalid URL')
+  const reason = new Error('aborted')
+  for (const request of [fetch, undici.request] as Array<(url: string, init: { signal: AbortSignal }) => Promise<ResponseLike>>) {
+    t.equal((await collect(eventsOf(request(baseURL, { signal: AbortSignal.abort(reason) })))).error, reason)
+  }
+})
+
+t.test('a consumer that ends before there is a response cancels it when it arrives', async t => {
+  const reason = new Error('aborted')
+  for (const end of ['return', 'abort'] as const) {
+    const { baseURL, nextRequest } = await startUpstream(t)
+    const received = nextRequest()
+    const controller = new AbortController()
+    const events = eventsOf(fetch(baseURL), { signal: controller.signal })
+    const pending = events.next().catch((error: unknown) => error)
+    const request = await received
+    if (end === 'return') t.strictSame(await events.return(), { done: true, value: undefined })
+    else controller.abort(reason)
+    t.strictSame(await pending, end === 'return' ? { done: true, value: undefined } : reason)
+    request.stream('data: a\n\n')
+    await request.closed
+  }
 })
 
 t.test('sendAll() sends the events to a client, and a run to its viewers', async t => {

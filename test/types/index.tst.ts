@@ -520,6 +520,7 @@ test('messages of diagnostics channels have types', () => {
 describe('eventsOf()', () => {
   test('accepts a response of fetch, of undici, or any object with its parts', () => {
     expect(eventsOf(new Response())).type.toBe<ResponseEvents>()
+    expect(eventsOf(fetch('http:'))).type.toBe<ResponseEvents>()
     expect(eventsOf).type.toBeCallableWith({} as UndiciResponse, { ids: false })
     expect(eventsOf).type.toBeCallableWith({} as Dispatcher.ResponseData)
     expect(eventsOf).type.toBeCallableWith({ statusCode: 200, headers: {}, body: Readable.from([]) })
