@@ -90,7 +90,9 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#phase === 'responding') {
       this.#read(reader => { reader.feed(chunk) })
-      if (this.#phase === 'responding' && !this.#stream.hasDemand && (this.#bufferedBytes += chunk.length) > MAX_BUFFERED_BYTES) controller.pause()
+      // Before its first delta, a response fills no queue, and nothing would resume it.
+      const isUnread = this.#phase === 'responding' && this.#firstDeltaReceived && !this.#stream.hasDemand
+      if (isUnread && (this.#bufferedBytes += chunk.length) > MAX_BUFFERED_BYTES) controller.pause()
     } else if ((this.#trailingBytes += chunk.length) > MAX_TRAILING_BYTES) {
       this.#abort()
     }

@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
 import { streamResponses, type ModelDelta, type ResponsesOptions } from '../../plugin/llm/index.ts'
+import { eventually } from '../fixtures/eventually.ts'
 import { collect, ManualUpstream, startUpstream, type ReceivedRequest, type Upstream } from '../fixtures/upstream.ts'
 
 const BODY = { model: 'gpt-5', input: 'Hi', background: true }
@@ -209,6 +211,27 @@ t.test('an answer whose events have no sequence numbers is not resumed', async t
   t.match(await answer(upstream), { deltas: DELTAS.slice(0, 2), error: { code: 'upstream_cut' } })
   await cancelled
   t.strictSame(requestLines(upstream), ['POST /v1/responses', 'POST /v1/responses/resp_1/cancel'])
+})
+
+t.test('a resumed response is not paused before its first delta, and then until a delta is requested', async t => {
+  const upstream = new ManualUpstream()
+  const deltas = streamResponses(BODY, { baseURL: 'http://models.example', dispatcher: upstream.dispatcher, resume: true, maxRetryDelay: 1 })
+  const first = deltas.next()
+  upstream.writeHead(200, { 'content-type': 'text/event-stream' })
+  upstream.write(EVENTS.slice(0, 8).join(''))
+  t.match(await first, { value: DELTAS[0] })
+  upstream.end()
+  await eventually(() => { assert.equal(upstream.requestCount, 2) })
+  upstream.writeHead(200, { 'content-type': 'text/event-stream' })
+  for (let times = 0; times < 70; times++) upstream.write(`: ${'x'.repeat(1_000)}\n\n`)
+  t.equal(upstream.paused, false)
+  upstream.write(EVENTS.slice(8, 10).join(''))
+  for (let times = 0; times < 70; times++) upstream.write(`: ${'x'.repeat(1_000)}\n\n`)
+  t.equal(upstream.paused, true)
+  t.match([await deltas.next(), await deltas.next()], [{ value: DELTAS[1] }, { value: DELTAS[2] }])
+  deltas.next()
+  t.equal(upstream.paused, false)
+  await deltas.return()
 })
 
 t.test('an answer that times out is resumed', async t => {

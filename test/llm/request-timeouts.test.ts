@@ -24,8 +24,9 @@ t.test('each phase of a request has its timeout, which closes the connection and
     ['no end after the finish reason', { idleTimeout: 30 }, request => { request.stream(chatChunk({ content: 'Hi' }, 'stop')) }, { deltas: [{}, { type: 'finish', reason: 'stop' }], error: undefined }]
   ]
   for (const [name, options, respond, expected] of cases) {
-    const { baseURL, requests } = await startUpstream(t, respond)
+    const { baseURL, requests, requestNumber } = await startUpstream(t, respond)
     t.match(await collect(streamChatCompletions(BODY, { baseURL, ...options })), expected, name)
+    await requestNumber(1)
     await requests[0]!.closed
     t.equal(requests.length, 1)
   }
