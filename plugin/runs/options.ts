@@ -74,7 +74,7 @@ export interface SseRunOptions {
   readonly coalesce?: number | undefined
 
   /**
-   * The maximum number of events. With another one, the run ends as `failed` with the code `too_large`; earlier events are
+   * The maximum number of events, counted as `events` in `runs.list()`. With another one, the run ends as `failed` with the code `too_large`; earlier events are
    * never dropped, so that every viewer receives the whole run.
    *
    * @default 50000

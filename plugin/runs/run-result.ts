@@ -21,7 +21,7 @@ export interface SseRunResult {
    * Reads the text of the run from its log, up to where it ended: for each event of a type, the property `text` of its data or,
    * if that is not JSON with such a string, the data itself.
    *
-   * @param event the type of the events; those without a type by default
+   * @param event the type of the events, such as `delta`; by default, only events without a type are read
    * @returns the joined text. Rejects with SSE_ERR_RUN_FORGOTTEN if the log has been deleted, and with the errors of the broker
    */
   text (event?: string): Promise<string>

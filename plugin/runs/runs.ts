@@ -1,17 +1,24 @@
 import type { SseSequence } from '../stream/sse-emitter.ts'
 import type { SseRunLookup, SseRunOptions } from './options.ts'
 import type { SseRun } from './run.ts'
+import type { SseRunEnd } from './run-log.ts'
 import type { RunRegistry } from './run-registry.ts'
+
+/** The events that a producer may yield. */
+type Producible<Events> = unknown extends Events ? any : Omit<Events, SseRunEnd>
 
 /**
  * Produces a run. It is called once, when the run starts. Each item it yields becomes an event of the run. The return
  * value of a generator becomes the data of the terminal event `done`; for any other iterable, that data is `{}`.
  *
+ * The event types `done`, `failed` and `aborted` are reserved for the terminal event: an item of such a type ends the run as
+ * `failed` with the code SSE_ERR_EVENT.
+ *
  * @param context.signal aborted when the run is ended by anything but the producer; items yielded after that are
  *   discarded
  */
 export type SseRunProducer<Events = any> =
-  (context: { readonly id: string, readonly signal: AbortSignal }) => SseSequence<Events> | Promise<SseSequence<Events>>
+  (context: { readonly id: string, readonly signal: AbortSignal }) => SseSequence<Producible<Events>> | Promise<SseSequence<Producible<Events>>>
 
 /** The result of `app.sse.runs.start()`. */
 export interface SseRunStarted {
@@ -27,7 +34,7 @@ export interface SseRunInfo {
   readonly owner: string | undefined
   readonly state: SseRun['state']
   readonly viewers: number
-  /** The number of events that the producer has yielded. Text that was joined by the option `coalesce` is one event. */
+  /** The number of events, without the terminal one. Text that was joined by the option `coalesce` is one event. */
   readonly events: number
   /** Milliseconds since the start of the run. */
   readonly age: number

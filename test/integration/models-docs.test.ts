@@ -55,7 +55,7 @@ t.test('every example of the page runs in a test of this file', async t => {
 t.test('relay an answer', async t => {
   const { get } = await startExample(t, 'Relay an answer', answer)
   t.strictSame((await get('/ask?q=Hi')).events, [
-    text('Hel'), text('lo'), { event: 'done', data: '{"reason":"stop","usage":{"inputTokens":3,"outputTokens":5,"totalTokens":8}}' }, { event: 'end', data: '' }
+    text('Hel'), text('lo'), { event: 'finish', data: '{"reason":"stop","usage":{"inputTokens":3,"outputTokens":5,"totalTokens":8}}' }, { event: 'end', data: '' }
   ])
 })
 
