@@ -94,7 +94,7 @@ export class RunExecution extends WheelTimer {
     })
   }
 
-  /** The number of events that the producer has yielded. Text that was joined is one event. */
+  /** The number of events, without the terminal one. Text that was joined is one event. */
   get events (): number {
     return this.#size.events
   }
@@ -169,9 +169,11 @@ export class RunExecution extends WheelTimer {
   }
 
   async #fail (error: unknown): Promise<void> {
+    const failure = isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)
+    const level = failure.retryable && failure !== LOG_LOST ? 'warn' : 'error'
     // After the run has ended, the error usually is the reason of the aborted signal.
-    if (this.#ending === undefined) this.#log('error', { err: error }, 'run failed')
-    await this.end('failed', JSON.stringify(isInstance(error, SSE_ERR_RUN_LOG_LOST) ? LOG_LOST : failureOf(error)))
+    if (this.#ending === undefined) this.#log(level, { err: error }, 'run failed')
+    await this.end('failed', JSON.stringify(failure))
   }
 
   /** Ends the run, unless it has ended. @returns a promise that resolves when the terminal event is in the log */

@@ -8,6 +8,7 @@ import { event, SseEvent } from '../../plugin/wire/event.ts'
 import type { SseBroker } from '../../plugin/channels/broker.ts'
 import { memoryBroker } from '../../plugin/channels/memory-broker.ts'
 import { SSE_ERR_BROKER_CLOSED } from '../../plugin/base/errors.ts'
+import type { SseFailure } from '../../plugin/base/failure.ts'
 import { KEEP_ALL } from '../../plugin/runs/run-log.ts'
 import type { SseRunOptions } from '../../plugin/runs/options.ts'
 import type { SseRunResult } from '../../plugin/runs/run-result.ts'
@@ -50,7 +51,7 @@ t.test('without a return value, the data of `done` is an empty object', async t 
   }
 })
 
-type Row = [producer: () => unknown, data: Array<string | undefined>, failure: object]
+type Row = [producer: () => unknown, data: Array<string | undefined>, failure: SseFailure]
 
 t.test('a producer that throws fails its run, and clients receive no internals of the error', async t => {
   const failed = { code: 'producer_failed', message: 'An internal error occurred', retryable: false }
@@ -71,7 +72,7 @@ t.test('a producer that throws fails its run, and clients receive no internals o
     const { eventsOf, runs, logLines } = await startRun(producer)
     t.strictSame(await eventsOf('a'), [...data.map(text => [undefined, text]), ['failed', failure]])
     t.equal(runs.list()[0]!.state, 'failed')
-    t.match(logLines, [{ level: 'error', text: 'run failed', fields: { run: 'a', err: Error } }])
+    t.match(logLines, [{ level: failure.retryable ? 'warn' : 'error', text: 'run failed', fields: { run: 'a', err: Error } }])
   }
 })
 
