@@ -49,8 +49,7 @@ declare const market: EventEmitter
 declare const job: { done: boolean, run: (emitter: SseEmitter) => void }
 declare function writeReport (signal: AbortSignal): AsyncIterable<string>
 declare const user: { id: string, groups: string[] }
-declare const database: { orders (): Promise<object[]>, save (order: object): Promise<void> }
-declare function verifiedUser (authorization: string | undefined): string
+declare const database: { orders (): Promise<object[]>, save (order: object): Promise<void>, answer (id: string): Promise<object | undefined> }
 declare function talk (name: string, emitter: SseEmitter): void
 `
 

@@ -325,9 +325,10 @@ t.test('another user cannot watch a run that has an owner', async t => {
   const { app } = await build(t)
   const page = readFileSync(new URL('../../docs/runs.md', import.meta.url), 'utf8')
   const [, recipe] = /## Access control\n[^]*?```ts\n([^]*?)```/.exec(page)!
-  const define = new Script(`(app, verifiedUser) => {${ts.transpile(recipe!, { target: ts.ScriptTarget.ES2022 })}}`).runInThisContext()
-  define(app, (authorization: string) => authorization.replace('Bearer of ', ''))
-  const [anna, ben] = ['anna', 'ben'].map(user => ({ headers: { authorization: `Bearer of ${user}` } })) as [InjectOptions, InjectOptions]
+  const define = new Script(`(app, requireUser) => {${ts.transpile(recipe!, { target: ts.ScriptTarget.ES2022 })}}`).runInThisContext()
+  app.addHook('onRequest', async request => { Object.assign(request, { session: { userId: request.headers.cookie } }) })
+  define(app, async () => {})
+  const [anna, ben] = ['anna', 'ben'].map(cookie => ({ headers: { cookie } })) as [InjectOptions, InjectOptions]
   await app.sse.runs.start('1', () => ['secret'], { owner: 'anna' })
   const watched = await app.inject({ url: '/my/runs/1', ...anna })
   t.strictSame([watched.statusCode, decode(watched.body).events.map(({ data }) => data)], [200, ['{}', 'secret', '{}']])
