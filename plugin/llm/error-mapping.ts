@@ -2,6 +2,7 @@ import { isInstance } from '../base/failure.ts'
 import { readErrorReport, reportsError, type ErrorReport } from './error-report.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
 import { headerValue, retryAfter, type ResponseHeaders } from './response-headers.ts'
+import { UpstreamMessage } from './upstream-message.ts'
 
 /** Wordings that mean the budget is spent, so that retrying does not help. */
 const QUOTA_EXHAUSTED = new RegExp([
@@ -64,6 +65,7 @@ export function errorFromResponse (status: number, headers: ResponseHeaders, bod
   return new ModelError(code, {
     upstreamStatus: status,
     retryAfter: delay,
+    cause: causeOf(report),
     retryable: shouldRetry === 'false' ? false : shouldRetry === 'true' && code !== 'upstream_quota' ? true : undefined
   })
 }
@@ -83,7 +85,11 @@ export function throwReportedError (value: unknown): void {
 export function errorFromAnswer (error: unknown): ModelError {
   const report = readErrorReport(error)
   const code = errorCode(report)
-  return new ModelError(code === 'upstream_error' ? 'upstream_failed' : code, { retryAfter: report.retryDelay })
+  return new ModelError(code === 'upstream_error' ? 'upstream_failed' : code, { retryAfter: report.retryDelay, cause: causeOf(report) })
+}
+
+function causeOf ({ message }: ErrorReport): UpstreamMessage | undefined {
+  return message === undefined ? undefined : new UpstreamMessage(message)
 }
 
 /** Maps an error of undici from before the request could be sent. */

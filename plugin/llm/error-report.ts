@@ -6,6 +6,8 @@ export interface ErrorReport {
   readonly codes: string
   /** Codes and messages, in lower case. */
   readonly text: string
+  /** The messages as they were sent, or else the codes; undefined if there are none. */
+  readonly message: string | undefined
   /** Milliseconds to wait before a retry, as Google's servers state them. */
   readonly retryDelay: number | undefined
 }
@@ -71,7 +73,8 @@ export function readErrorReport (value: unknown): ErrorReport {
 
   read(value, 0)
   const words = codes.join('\n').toLowerCase()
-  return { statuses, codes: words, text: `${words}\n${messages.join('\n').toLowerCase()}`, retryDelay }
+  const message = [...new Set(messages.length > 0 ? messages : codes)].join('; ').trim() || undefined
+  return { statuses, codes: words, text: `${words}\n${messages.join('\n').toLowerCase()}`, message, retryDelay }
 }
 
 /** @param duration for example, '34.5s' */

@@ -72,7 +72,8 @@ export interface ModelErrorDetails {
 /**
  * A request to a model failed. The code and the message are safe to show to a client: they contain nothing from the
  * upstream's response body, no keys and no addresses. Thrown in a Fastify route, it produces the matching error response.
- * `cause`, if there is one, is for the log: it may contain an address or a piece of the answer, but no key.
+ * `cause`, if there is one, is for the log: it may contain an address, a piece of the answer, or up to 1,000 characters of the
+ * message with which the model's server reported the error, from which keys are removed.
  */
 export class ModelError extends Error {
   override readonly name = 'ModelError'

@@ -12,6 +12,7 @@ import type { BodyReader } from './response-body/body-reader.ts'
 import { selectReader } from './response-body/select-reader.ts'
 import { textReader } from './response-body/text-reader.ts'
 import type { ResponseHeaders } from './response-headers.ts'
+import { UpstreamMessage } from './upstream-message.ts'
 
 /** Bytes received without demand before the response is paused. */
 const MAX_BUFFERED_BYTES = 64 * 1024
@@ -28,6 +29,12 @@ let defaultAgent: Agent | undefined
  */
 export function dispatcherOf ({ dispatcher }: ModelSettings): Dispatcher {
   return dispatcher ?? (defaultAgent ??= new Agent({ connect: { timeout: 60_000, keepAliveInitialDelay: 30_000 } }))
+}
+
+/** Values of the request that the server may quote in an error. Short values of headers are no secrets. */
+function secretsOf ({ apiKey = '', headers, baseURL }: ModelSettings): string[] {
+  const others = [...Object.values(headers), baseURL.password, decodeURIComponent(baseURL.password), ...baseURL.searchParams.values()]
+  return [apiKey, ...others.filter(value => value.length >= 8)].filter(Boolean)
 }
 
 /** Sends one HTTP request to a model and pushes the answer into a stream as deltas. */
@@ -172,7 +179,9 @@ export class UpstreamRequest implements Dispatcher.DispatchHandler {
   #fail (error: unknown): void {
     this.#settle()
     this.#abort()
-    this.#settled.reject(error instanceof ModelError ? this.#responseError ?? error : error)
+    const failure = error instanceof ModelError ? this.#responseError ?? error : error
+    if (failure instanceof ModelError && failure.cause instanceof UpstreamMessage) failure.cause.redact(secretsOf(this.#settings))
+    this.#settled.reject(failure)
   }
 
   #settle (): void {

@@ -6,10 +6,14 @@ t.test('a report collects statuses, codes and messages, the most specific first'
     statuses: [429, 500],
     codes: 'limit\nbad',
     text: 'limit\nbad\nslow down\nraw',
+    message: 'Slow down; RAW',
     retryDelay: undefined
   })
-  t.strictSame(readErrorReport('Boom'), { statuses: [], codes: '', text: '\nboom', retryDelay: undefined })
-  t.strictSame(readErrorReport([{ detail: [{ msg: 'A' }, 'B'] }, null]), { statuses: [], codes: '', text: '\na\nb', retryDelay: undefined })
+  t.strictSame(readErrorReport('Boom'), { statuses: [], codes: '', text: '\nboom', message: 'Boom', retryDelay: undefined })
+  t.strictSame(readErrorReport([{ detail: [{ msg: 'A' }, 'B'] }, null]), { statuses: [], codes: '', text: '\na\nb', message: 'A; B', retryDelay: undefined })
+  t.equal(readErrorReport({ code: 'Throttling' }).message, 'Throttling')
+  t.equal(readErrorReport({ code: 5 }).message, undefined)
+  t.equal(readErrorReport({ error: { message: 'A' }, message: 'A' }).message, 'A')
   t.end()
 })
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import fastify from 'fastify'
 import t from 'tap'
+import sse from 'fastify-sse-emitter'
 import { streamChatCompletions, type ModelOptions } from '../../plugin/llm/index.ts'
 import { MODEL_ERRORS, ModelError, type ModelErrorCode } from '../../plugin/llm/model-error.ts'
 import { chatChunk, closedAddress, collect, sseEvent, startUpstream, type ReceivedRequest } from '../fixtures/upstream.ts'
@@ -89,5 +90,38 @@ t.test('no field of an error but its cause contains keys, addresses or text from
     const fields = Object.getOwnPropertyNames(error).filter(name => name !== 'cause').map(name => (error as Record<string, unknown>)[name])
     t.notMatch(inspect(fields, { depth: Infinity, showHidden: true }), /k3y|5ecret|127\.0\.0\.1/)
     t.notMatch(JSON.stringify(error), /k3y|5ecret/)
+  }
+})
+
+t.test('the message of the model\'s server is in the log, without keys, and clients never receive it', async t => {
+  const key = 'my-own-key'
+  const message = `CUDA out of memory, asked with ${key} and sk-abcdefgh`
+  const responses: Array<(request: ReceivedRequest) => void> = [
+    request => { request.respond(400, { 'content-type': 'application/json' }, JSON.stringify({ error: { message } })) },
+    request => { request.stream(sseEvent({ object: 'error', message })).end() }
+  ]
+  for (const respond of responses) {
+    const { baseURL } = await startUpstream(t, respond)
+    const lines: string[] = []
+    const app = fastify({ logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } })
+    t.teardown(() => app.close())
+    await app.register(sse)
+    const ask = (): AsyncIterable<object> => streamChatCompletions({ model: 'm', messages: [] }, { baseURL, apiKey: key, retries: 0 })
+    app.get('/error', async request => { await collect(ask() as never).then(({ error }) => { request.log.error(error); throw error }) })
+    app.get('/stream', async (_request, reply) => {
+      const emitter = reply.sse()
+      emitter.open()
+      await emitter.sendAll(ask())
+      return reply
+    })
+    await app.sse.runs.start('a', ask)
+    app.get('/run', async (_request, reply) => {
+      await (await app.sse.runs.get('a'))!.watch(reply.sse())
+      return reply
+    })
+    for (const path of ['/error', '/stream', '/run']) t.notMatch((await app.inject(path)).body, /CUDA|my-own-key|sk-abc/, path)
+    const log = lines.join('')
+    t.match(log, /CUDA out of memory, asked with \[redacted\] and \[redacted\]/)
+    t.notMatch(log, /my-own-key|sk-abc/)
   }
 })
