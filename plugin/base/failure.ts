@@ -7,6 +7,8 @@ export interface SseFailure {
   readonly message: string
   /** Whether the same request may succeed later. */
   readonly retryable: boolean
+  /** Milliseconds to wait before it is retried, if the error states them. */
+  readonly retryAfter?: number
 }
 
 const INTERNAL = 'An internal error occurred'
@@ -18,7 +20,7 @@ const RETRYABLE = new Set<unknown>([429, 503])
 /**
  * Returns what clients may know about an error:
  * - If its property `expose` is `true`, as in http-errors, its code and its message. It is retryable if its property
- *   `retryable` is `true`.
+ *   `retryable` is `true`; then `retryAfter` is included if it is a finite number of at least 0.
  * - For any other error of this package, whose code starts with `SSE_ERR_`, its code and a general message.
  * - For everything else, the code `fallback` and a general message.
  *
@@ -32,7 +34,7 @@ export function failureOf (error: unknown, fallback = 'producer_failed'): SseFai
   const message = textOf(error, 'message')
   const isOurs = code !== undefined && /^SSE_ERR_[A-Z_]{1,48}$/.test(code)
   const retryable = isOurs ? RETRYABLE.has(propertyOf(error, 'statusCode')) : propertyOf(error, 'retryable') === true
-  if (isExposed(error) && message !== undefined) return { code: code ?? fallback, message, retryable }
+  if (isExposed(error) && message !== undefined) return { code: code ?? fallback, message, retryable, ...retryable ? delayOf(error) : {} }
   if (!isOurs) return { code: fallback, message: INTERNAL, retryable: false }
   return { code, message: retryable ? UNAVAILABLE : INTERNAL, retryable }
 }
@@ -42,6 +44,11 @@ export function publicErrorOf (error: Error): Error {
   if (isExposed(error)) return error
   const { code, message } = failureOf(error, 'INTERNAL_ERROR')
   return Object.assign(new Error(message, { cause: error }), { code, expose: true })
+}
+
+function delayOf (error: Error): Pick<SseFailure, 'retryAfter'> {
+  const retryAfter = propertyOf(error, 'retryAfter')
+  return typeof retryAfter === 'number' && retryAfter >= 0 && retryAfter < Infinity ? { retryAfter } : {}
 }
 
 function isExposed (error: Error): boolean {

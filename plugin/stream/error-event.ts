@@ -9,6 +9,6 @@ export const ENDINGS = {
 } as const satisfies Partial<Record<SseReason, SseFailure>>
 
 /** Encodes the last event of a stream that ends because of an error. @param spaceAfterColon whether a space follows each colon */
-export function encodeError ({ code, message, retryable }: SseFailure, spaceAfterColon: boolean): string {
-  return encode(JSON.stringify({ code, message, retryable }), { event: 'sse-error' }, spaceAfterColon)
+export function encodeError ({ code, message, retryable, retryAfter }: SseFailure, spaceAfterColon: boolean): string {
+  return encode(JSON.stringify({ code, message, retryable, retryAfter }), { event: 'sse-error' }, spaceAfterColon)
 }

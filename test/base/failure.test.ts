@@ -25,6 +25,14 @@ t.test('clients receive the code and the message of an error with the property e
   t.strictSame(failureOf(exposed({ expose: 'yes' })).message, INTERNAL, 'expose must be true')
 })
 
+t.test('clients receive the delay of an error that is retryable', async t => {
+  const failure = (fields: object): object => failureOf(Object.assign(new Error('Busy'), { expose: true, code: 'busy', ...fields }))
+  for (const retryAfter of [0, 1_500.5, 86_400_000]) t.strictSame(failure({ retryable: true, retryAfter }), { code: 'busy', message: 'Busy', retryable: true, retryAfter })
+  for (const retryAfter of [undefined, '5', -1, NaN, Infinity]) t.strictSame(failure({ retryable: true, retryAfter }), { code: 'busy', message: 'Busy', retryable: true })
+  t.strictSame(failure({ retryable: false, retryAfter: 5 }), { code: 'busy', message: 'Busy', retryable: false })
+  t.strictSame(failureOf(Object.assign(new Error('secret'), { retryable: true, retryAfter: 5 })), { code: 'producer_failed', message: INTERNAL, retryable: false })
+})
+
 t.test('clients receive the code of an error of this package, and no values', async t => {
   t.strictSame(failureOf(new SSE_ERR_EVENT('received "secret"')), { code: 'SSE_ERR_EVENT', message: INTERNAL, retryable: false })
   t.strictSame(failureOf(new SSE_ERR_CLOSED('slow')), { code: 'SSE_ERR_CLOSED', message: INTERNAL, retryable: false })
