@@ -74,7 +74,7 @@ export interface SseEmitter<out Events = any> {
    * everything that it awaits, so that it ends immediately.
    *
    * @returns a promise that resolves when the source has ended and its items are queued. It rejects with what the source
-   *   throws, or as `send` does; neither closes the stream.
+   *   throws, which is logged once, or as `send` does; neither closes the stream.
    */
   sendAll (source: SseSource<Events>): Promise<void>
 
