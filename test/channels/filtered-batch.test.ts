@@ -25,6 +25,7 @@ t.test('unwanted entries are left out', async t => {
   const a = channelWith('a', 1, 2, 3)
   t.strictSame(filtered(a.subscribe({ filter: ({ data }) => data !== '2' })), [['1', '3'], false])
   t.strictSame(filtered(a.subscribe({ filter: () => false })), [undefined, false])
+  t.strictSame(filtered(a.subscribe({ filter: () => false }), channelWith('b', 4).subscribe({ filter: () => false })), [undefined, false])
 })
 
 t.test('a batch that is wanted as a whole is shared', async t => {
