@@ -119,7 +119,7 @@ t.test('tools: the model calls tools, receives their results and answers', async
       chatChunk({}, 'tool_calls'), DONE
     ).end()
   })
-  t.strictSame((await get('/calculate?q=1%2B2')).events, [text('Well. '), text('Hel'), text('lo'), { event: 'end', data: '' }])
+  t.strictSame((await get('/calculate?q=1%2B2')).events, [text('Well. '), text('Hel'), text('lo'), { event: 'done', data: '{"reason":"stop"}' }, { event: 'end', data: '' }])
   t.strictSame(requests[1]!.body.messages, [
     { role: 'user', content: '1+2' },
     {
@@ -141,7 +141,7 @@ t.test('tools: a call that is cut short is not run', async t => {
   const { get, requests } = await startExample(t, 'Tools', request => {
     request.stream(chatChunk({ tool_calls: [{ index: 0, id: 'a', function: { name: 'add', arguments: '{"a":1' } }] }), chatChunk({}, 'length'), DONE).end()
   })
-  t.strictSame((await get('/calculate?q=Hi')).events, [{ event: 'end', data: '' }])
+  t.strictSame((await get('/calculate?q=Hi')).events, [{ event: 'done', data: '{"reason":"length"}' }, { event: 'end', data: '' }])
   t.equal(requests.length, 1)
 })
 
