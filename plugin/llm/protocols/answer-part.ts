@@ -72,6 +72,7 @@ const RULES: readonly Rule[] = [
 /** For the values of a whole answer, in which some servers number the items differently. */
 const RULES_OF_WHOLE_ANSWERS: readonly Rule[] = [
   ...RULES.slice(0, 2),
+  (_part, value, uncovered) => uncovered !== '' && uncovered === value.text,
   (_part, value, uncovered) => uncovered !== '' && agree(uncovered, value.text),
   isAtPlace,
   (part, _value, uncovered, pass) => uncovered !== '' && part.isUntouched(pass)

@@ -35,6 +35,7 @@ t.test('without reliable places, a final value is recognized by its text', t => 
   t.strictSame(notStreamed([['HelloWor']], [['Hello', 0, 0], ['World', 1, 0]]), ['', 'ld'], 'no places at all')
   t.strictSame(notStreamed([['Hel', 0, 0]], [['first', 5, 0], ['Hello', 6, 0]]), ['first', 'lo'], 'other positions')
   t.strictSame(notStreamed([['Hel', 'x'], ['lo ', 'y'], ['World', 'z']], [['Hello World!', 0]]), ['!'], 'an id for each delta')
+  t.strictSame(notStreamed([['Hel', 1, 0], ['Hello', 4, 0]], [['Hello', 3, 0]]), [''], 'an equal text before one with the same beginning')
   t.strictSame(notStreamed([['Hello', 0, 0]], [['Good', 5, 0], ['bye', 6, 0]]), ['', 'bye'], 'a contradiction at another place, once')
   t.end()
 })
