@@ -3,7 +3,7 @@ import type { ModelSettings } from './options.ts'
 import type { Progress } from './protocols/delta-writer.ts'
 
 /** Milliseconds to read the body of an error response. */
-const ERROR_BODY_TIMEOUT = 5_000
+export const ERROR_BODY_TIMEOUT = 5_000
 /** Milliseconds that a response may stay open after a complete answer, before its connection is closed. */
 const TRAILING_TIMEOUT = 1_000
 

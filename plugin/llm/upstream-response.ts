@@ -5,12 +5,11 @@ import { isNodeStream, iteratorOf } from '../stream/source.ts'
 import { errorFromDisconnect, errorFromResponse } from './error-mapping.ts'
 import { ModelError } from './model-error.ts'
 import { isObject } from './protocols/json-shape.ts'
+import { ERROR_BODY_TIMEOUT } from './request-timeouts.ts'
 import { headerValue, isCompressed, type ResponseHeaders } from './response-headers.ts'
 
 /** Characters read from the body of an error response. */
 const MAX_ERROR_BODY = 64 * 1024
-/** Milliseconds to read the body of an error response. */
-const ERROR_BODY_TIMEOUT = 5_000
 
 /** Media types are case-insensitive, and may be followed by parameters. */
 const EVENT_STREAM = /^text\/event-stream\s*(?:;|$)/i

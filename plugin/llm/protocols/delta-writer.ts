@@ -73,24 +73,20 @@ export class DeltaWriter {
    * @param position the position of the text in its item
    */
   text (text: unknown, item?: unknown, position?: unknown): void {
-    const content = asText(text)
-    if (content !== '') this.#parts.text.write(content, item, position)
+    this.#parts.text.write(asText(text), item, position)
   }
 
   reasoning (text: unknown, item?: unknown, position?: unknown): void {
-    const content = asText(text)
-    if (content !== '') this.#parts.reasoning.write(content, item, position)
+    this.#parts.reasoning.write(asText(text), item, position)
   }
 
   /** Written as reasoning, but its positions are numbered separately. */
   summary (text: unknown, item?: unknown, position?: unknown): void {
-    const content = asText(text)
-    if (content !== '') this.#parts.summary.write(content, item, position)
+    this.#parts.summary.write(asText(text), item, position)
   }
 
   refusal (text: unknown, item?: unknown, position?: unknown): void {
-    const content = asText(text)
-    if (content !== '') this.#parts.refusal.write(content, item, position)
+    this.#parts.refusal.write(asText(text), item, position)
   }
 
   /** @param key identifies the call; the same for all of its fragments */

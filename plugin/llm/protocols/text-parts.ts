@@ -19,8 +19,8 @@ export class TextParts {
     this.#push = push
   }
 
-  /** @param text not empty */
   write (text: string, item: unknown, position: unknown): void {
+    if (text === '') return
     if (this.#isTooLong) return this.#send(text)
     let part = this.#current
     if (part === undefined || !part.continuesAt(item, position)) part = this.#partAt(item, position)
